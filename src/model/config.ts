@@ -198,6 +198,8 @@ export interface Assignment {
   readonly policy: Policy;
   /** Usable ones only, in the policy's order, each with the rules that hold there. */
   readonly destinations: readonly AssignedDestination[];
+  /** Destinations that the policy or the seed names and that are not used, with the reason: `it is locked`. */
+  readonly leftOut: readonly { readonly name: string; readonly reason: string }[];
   /** Why nothing runs, in words: `the seed is disabled`; null where it runs. */
   readonly skipped: string | null;
 }
