@@ -1,0 +1,100 @@
+/** What the tests run against, where it comes from, and at which version. */
+
+export interface GoModuleTool {
+  readonly kind: 'go';
+  readonly version: string;
+  readonly binaries: readonly string[];
+  /** About how long a first build takes on two cores. */
+  readonly buildSeconds: number;
+  /**
+   * `scratch`: from an empty module that requires these modules, because a `replace` line in the tool's own go.mod
+   * forbids `go install`. `install`: `go install package@version`.
+   */
+  readonly build:
+    | { readonly how: 'scratch'; readonly modules: readonly string[]; readonly packages: readonly string[] }
+    | { readonly how: 'install'; readonly package: string; readonly goVersion: string };
+}
+
+export interface DebianTool {
+  readonly kind: 'debian';
+  readonly packages: readonly string[];
+  readonly binaries: readonly string[];
+  /**
+   * `unpack`: the package is unpacked into the cache folder and not installed: it needs no root, and no service of
+   * the package ever starts. `install`: apt-get install, for what belongs on a developer's machine anyway.
+   */
+  readonly how: 'unpack' | 'install';
+  /** What the first line of `<binary> --version` must hold, where another version would not do. */
+  readonly versionLine?: RegExp;
+}
+
+export type Tool = GoModuleTool | DebianTool;
+
+const etcdModules = ['server', 'etcdctl', 'etcdutl', 'api', 'client', 'pkg'];
+
+function etcd(version: string): GoModuleTool {
+  return {
+    kind: 'go',
+    version,
+    binaries: ['etcd', 'etcdctl', 'etcdutl'],
+    buildSeconds: 60,
+    build: {
+      how: 'scratch',
+      modules: etcdModules.map((part) => `go.etcd.io/etcd/${part}/v3@v${version}`),
+      packages: ['server', 'etcdctl', 'etcdutl'].map((part) => `go.etcd.io/etcd/${part}/v3`),
+    },
+  };
+}
+
+export const catalogue = {
+  'etcd-3.4': {
+    kind: 'debian',
+    packages: ['etcd-server', 'etcd-client'],
+    binaries: ['etcd', 'etcdctl'],
+    how: 'unpack',
+    versionLine: /\b3\.4\.\d+/,
+  },
+  'etcd-3.5': etcd('3.5.33'),
+  'etcd-3.6': etcd('3.6.14'),
+  minio: {
+    kind: 'go',
+    version: '2026-02-12',
+    binaries: ['minio'],
+    buildSeconds: 120,
+    build: {
+      how: 'install',
+      package: 'github.com/minio/minio',
+      goVersion: 'v0.0.0-20260212201848-7aac2a2c5b7c',
+    },
+  },
+  sops: {
+    kind: 'go',
+    version: '3.13.3',
+    binaries: ['sops'],
+    buildSeconds: 90,
+    build: { how: 'install', package: 'github.com/getsops/sops/v3/cmd/sops', goVersion: 'v3.13.3' },
+  },
+  rclone: {
+    kind: 'go',
+    version: '1.75.1',
+    binaries: ['rclone'],
+    buildSeconds: 120,
+    build: { how: 'install', package: 'github.com/rclone/rclone', goVersion: 'v1.75.1' },
+  },
+  age: { kind: 'debian', packages: ['age'], binaries: ['age', 'age-keygen'], how: 'unpack' },
+  zstd: { kind: 'debian', packages: ['zstd'], binaries: ['zstd'], how: 'install' },
+  git: { kind: 'debian', packages: ['git'], binaries: ['git'], how: 'install' },
+  ssh: { kind: 'debian', packages: ['openssh-client'], binaries: ['ssh-keygen'], how: 'install' },
+  openssl: { kind: 'debian', packages: ['openssl'], binaries: ['openssl'], how: 'install' },
+} as const satisfies Record<string, Tool>;
+
+export type ToolName = keyof typeof catalogue;
+
+export const toolNames = Object.keys(catalogue) as ToolName[];
+
+/** What the test suite needs; only the benchmark compares with rclone. */
+export const testTools: readonly ToolName[] = toolNames.filter((name) => name !== 'rclone');
+
+export function isToolName(text: string): text is ToolName {
+  return Object.hasOwn(catalogue, text);
+}

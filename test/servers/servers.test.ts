@@ -1,0 +1,102 @@
+/** The test servers themselves: what the other tests lean on. */
+import { existsSync } from 'node:fs';
+import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { describe, expect, test } from 'vitest';
+import { describeWith } from './describe.ts';
+import { etcdVersions, startEtcd, startEtcdFrom, toolOf } from './etcd.ts';
+import { startMinio } from './minio.ts';
+import { StartFailure, startProcess } from './process.ts';
+import { tempFolder } from './temp.ts';
+
+for (const version of etcdVersions) {
+  describeWith([toolOf(version)], `etcd ${version}`, () => {
+    test('one member takes a key, and a restored snapshot of it boots with that key', async () => {
+      using folder = tempFolder();
+      await using etcd = await startEtcd({ version });
+      await etcd.etcdctl('put', 'a', 'one');
+      await etcd.etcdctl('snapshot', 'save', folder.join('s.db'));
+      const restored = folder.join('restored');
+      await etcd.etcdutl('snapshot', 'restore', folder.join('s.db'), '--data-dir', restored);
+      await using second = await startEtcdFrom(restored, version, { name: 'default' });
+      expect(await second.etcdctl('get', 'a', '--print-value-only')).toBe('one\n');
+      await second.stop();
+      expect(existsSync(restored)).toBe(true);
+    });
+
+    test('three members with TLS, client certificates and a password', async () => {
+      await using etcd = await startEtcd({
+        version,
+        members: 3,
+        tls: true,
+        clientCertAuth: true,
+        auth: { password: 'correct horse' },
+      });
+      await etcd.etcdctl('put', 'a', 'one');
+      expect(await etcd.etcdctl('get', 'a', '--print-value-only')).toBe('one\n');
+      const status = JSON.parse(await etcd.etcdctl('endpoint', 'status', '--write-out=json')) as unknown[];
+      expect(status).toHaveLength(3);
+      await expect(etcd.etcdctl('get', 'a', '--user', 'root:wrong')).rejects.toThrow();
+    });
+
+    test('a member comes back with its data after it was killed', async () => {
+      await using etcd = await startEtcd({ version });
+      await etcd.etcdctl('put', 'a', 'one');
+      const [member] = etcd.members;
+      member?.kill('SIGKILL');
+      await member?.stop();
+      expect(member?.running).toBe(false);
+      await member?.start();
+      expect(await etcd.etcdctl('get', 'a', '--print-value-only')).toBe('one\n');
+    });
+  });
+}
+
+describeWith(['minio'], 'minio', () => {
+  test.each([{ tls: false }, { tls: true }])('keeps an object, TLS $tls', async ({ tls }) => {
+    await using minio = await startMinio({ tls });
+    await minio.createBucket('granary', { versioning: true });
+    await minio.client.send(new PutObjectCommand({ Bucket: 'granary', Key: 'k', Body: 'one' }));
+    const { Body } = await minio.client.send(new GetObjectCommand({ Bucket: 'granary', Key: 'k' }));
+    expect(await Body?.transformToString()).toBe('one');
+    expect(minio.caCertificate?.startsWith('-----BEGIN CERTIFICATE-----') ?? false).toBe(tls);
+    await minio.removeBucket('granary');
+    const head = minio.client.send(new GetObjectCommand({ Bucket: 'granary', Key: 'k' }));
+    await expect(head).rejects.toMatchObject({ name: 'NoSuchBucket' });
+  });
+});
+
+describe('startProcess', () => {
+  const base = { name: 'node', command: process.execPath, ready: () => Promise.resolve(false) };
+
+  test('tells how a server ended that never became ready, with its last words', async () => {
+    const failing = startProcess({
+      ...base,
+      args: ['-e', 'console.error("address already in use"); process.exit(3)'],
+    });
+    const failure = await failing.catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(StartFailure);
+    expect((failure as StartFailure).portTaken).toBe(true);
+    expect((failure as Error).message).toMatch(/exit code 3[\s\S]*address already in use/);
+  });
+
+  test('ends a server that does not become ready in time', async () => {
+    const slow = startProcess({ ...base, args: ['-e', 'setInterval(() => {}, 1000)'], readyTimeoutMs: 300 });
+    await expect(slow).rejects.toThrow(/not ready after 0.3 s/);
+  });
+
+  test('ends a server that ignores SIGTERM', async () => {
+    const script = 'process.on("SIGTERM", () => {}); console.log("up"); setInterval(() => {}, 1000)';
+    let output = (): string => '';
+    const starting = startProcess({ ...base, args: ['-e', script], ready: async () => true });
+    const server = await starting;
+    output = server.log;
+    await expect.poll(output).toContain('up');
+    expect(await server.stop(100)).toEqual({ code: null, signal: 'SIGKILL' });
+    expect(server.running).toBe(false);
+  });
+
+  test('a program that does not exist is a failure to start', async () => {
+    const starting = startProcess({ ...base, command: '/nonexistent/server', args: [] });
+    await expect(starting).rejects.toThrow(/cannot be started/);
+  });
+});
