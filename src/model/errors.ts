@@ -63,6 +63,7 @@ export const errorCatalogue = {
   'hash-unverifiable': 'retry',
   'database-too-large': 'human',
   'backup-not-found': 'human',
+  'artifact-damaged': 'human',
   'backup-damaged': 'human',
   'backup-too-old': 'retry',
   'format-too-new': 'human',

@@ -1,0 +1,134 @@
+/** The snapshot as it is stored: compressed, then encrypted, each where the policy says so. And the way back. */
+
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
+import { isGranaryError } from '../model/errors.ts';
+import type { Secret } from '../secrets/secret.ts';
+import type { UploadSource } from '../store/store.ts';
+import { AgeEncryptor, decryptAge } from './age-stream.ts';
+import { artifactDamaged } from './damaged.ts';
+import { type Digest, Digester } from './digest.ts';
+import type { Spool } from './spool.ts';
+
+export type CompressionAlgorithm = 'zstd' | 'none';
+
+export interface ArtifactOptions {
+  readonly compression: { readonly algorithm: CompressionAlgorithm; readonly level: number };
+  /** age recipients; empty: not encrypted. */
+  readonly recipients: readonly string[];
+}
+
+/** Blocks that go through compression: zstd fed 32 KiB pieces is less than half as fast as fed 1 MiB. */
+const blockBytes = 1 << 20;
+
+/** True where the artifact is the raw snapshot itself, byte for byte. */
+export function isPlain({ compression, recipients }: ArtifactOptions): boolean {
+  return compression.algorithm === 'none' && recipients.length === 0;
+}
+
+/**
+ * Reads a raw snapshot as it grows and appends its stored form to `artifact`, which it ends.
+ * @returns the digest of the stored bytes
+ */
+export async function makeArtifact(
+  raw: UploadSource,
+  artifact: Spool,
+  options: ArtifactOptions,
+  { signal }: { signal: AbortSignal },
+): Promise<Digest> {
+  const digester = new Digester();
+  const encryptor = options.recipients.length > 0 ? await AgeEncryptor.create(options.recipients) : null;
+  const store = async (pieces: readonly Uint8Array[]) => {
+    for (const piece of pieces) {
+      digester.update(piece);
+      await artifact.append(piece);
+    }
+  };
+  const seal = async (source: AsyncIterable<Uint8Array>) => {
+    for await (const bytes of source) await store(encryptor === null ? [bytes] : encryptor.update(bytes));
+    if (encryptor !== null) await store(encryptor.final());
+  };
+  const blocks = Readable.from(blocksOf(raw, signal), { objectMode: false, highWaterMark: 2 * blockBytes });
+  if (options.compression.algorithm === 'zstd') {
+    await pipeline(blocks, zstdCompress(options.compression.level), seal, { signal });
+  } else {
+    await pipeline(blocks, seal, { signal });
+  }
+  await artifact.end();
+  return digester.finish();
+}
+
+/** The digest of a raw snapshot that is stored as it is. */
+export async function digestOf(raw: UploadSource, { signal }: { signal: AbortSignal }): Promise<Digest> {
+  const digester = new Digester();
+  for await (const block of blocksOf(raw, signal)) digester.update(block);
+  return digester.finish();
+}
+
+async function* blocksOf(source: UploadSource, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  for (let offset = 0; ; ) {
+    const block = await source.read(offset, blockBytes, { signal });
+    if (block.length > 0) yield block;
+    if (block.length < blockBytes) return;
+    offset += block.length;
+  }
+}
+
+function zstdCompress(level: number) {
+  return createZstdCompress({
+    chunkSize: blockBytes / 2,
+    params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
+  });
+}
+
+export interface StoredForm {
+  readonly compression: CompressionAlgorithm;
+  readonly encrypted: boolean;
+}
+
+/**
+ * The raw snapshot of stored bytes, read as a stream.
+ * @param rawSize bytes that must come out; more is refused at once, so that a decompression bomb fills no disk
+ * @throws GranaryError `artifact-damaged`, `age-key-missing`, `age-key-wrong`
+ */
+export async function* openArtifact(
+  stored: AsyncIterable<Uint8Array>,
+  form: StoredForm,
+  rawSize: number,
+  identities: readonly Secret[],
+): AsyncGenerator<Uint8Array> {
+  const compressed = form.encrypted ? decryptAge(stored, identities) : stored;
+  const raw = form.compression === 'zstd' ? zstdDecompress(compressed) : compressed;
+  let size = 0;
+  for await (const bytes of raw) {
+    size += bytes.length;
+    if (size > rawSize)
+      throw artifactDamaged(`it holds more than the ${rawSize} bytes that its manifest names`);
+    yield bytes;
+  }
+  if (size < rawSize) throw artifactDamaged(`it holds ${size} bytes and its manifest names ${rawSize}`);
+}
+
+async function* zstdDecompress(compressed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const failures: unknown[] = [];
+  const source = Readable.from(compressed, { objectMode: false });
+  const decompressor = createZstdDecompress({ chunkSize: blockBytes / 2 });
+  const done = pipeline(source, decompressor).catch((error: unknown) => failures.push(error));
+  try {
+    for await (const bytes of decompressor) yield bytes as Uint8Array;
+  } catch (error) {
+    failures.push(error);
+  } finally {
+    source.destroy();
+    decompressor.destroy();
+    await done;
+  }
+  const failure = failures.find((one) => isGranaryError(one)) ?? failures[0];
+  if (failure === undefined) return;
+  const code = (failure as { code?: unknown }).code;
+  if (typeof code === 'string' && (code.startsWith('ZSTD') || code === 'Z_BUF_ERROR')) {
+    throw artifactDamaged('its compressed data is not what was written');
+  }
+  throw failure;
+}

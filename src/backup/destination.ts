@@ -1,0 +1,62 @@
+/** A destination that is open, and what it holds of one slot. */
+import { buildKey, parseKey, slotPrefix } from '../catalog/keys.ts';
+import { decodeManifest } from '../catalog/manifest.ts';
+import type { Manifest } from '../model/generated/manifest.ts';
+import type { SlotRef } from '../model/inventory.ts';
+import type { Attempt, ObjectKey } from '../model/names.ts';
+import type { CallOptions, Store } from '../store/store.ts';
+
+/** A destination that was opened, with the id of its marker. */
+export interface OpenDestination {
+  readonly name: string;
+  readonly store: Store;
+  readonly markerId: string;
+}
+
+/** A manifest as it lies there: copies of it are made byte for byte. */
+export interface StoredManifest {
+  readonly manifest: Manifest;
+  readonly bytes: Uint8Array;
+  readonly key: ObjectKey;
+}
+
+/** No manifest of ours is near this size; more is not read. */
+const maxManifestBytes = 256 * 1024;
+
+/** All bytes of a small object. */
+export async function readSmall(store: Store, key: ObjectKey, options: CallOptions): Promise<Uint8Array> {
+  const { body } = await store.get(key, { ...options, length: maxManifestBytes + 1 });
+  const pieces: Uint8Array[] = [];
+  for await (const piece of body) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
+
+/**
+ * The published backup of a slot: one listing and, where there is one, one read. Of several fallback manifests
+ * (design section 3) the lowest attempt counts, and one named `manifest.json` counts before these.
+ */
+export async function readSlot(
+  store: Store,
+  slot: SlotRef,
+  options: CallOptions,
+): Promise<StoredManifest | null> {
+  const found: { key: ObjectKey; attempt: Attempt | null }[] = [];
+  for await (const { key } of store.list(slotPrefix(slot), options)) {
+    const parsed = parseKey(key);
+    if (parsed.type === 'manifest') found.push({ key, attempt: parsed.attempt });
+  }
+  found.sort((a, b) => ((a.attempt ?? '') < (b.attempt ?? '') ? -1 : 1));
+  const first = found[0];
+  if (first === undefined) return null;
+  const bytes = await readSmall(store, first.key, options);
+  return { manifest: decodeManifest(bytes, first.key), bytes, key: first.key };
+}
+
+/** The key under which an attempt is committed in a store. */
+export function commitKey(store: Store, slot: SlotRef, attempt: Attempt): ObjectKey {
+  return buildKey({
+    type: 'manifest',
+    ...slot,
+    attempt: store.capabilities.conditionalWrites ? null : attempt,
+  });
+}

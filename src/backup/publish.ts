@@ -1,0 +1,123 @@
+/** The commit point: a manifest, written last and create-only. The backup exists if it does. */
+import { decodeManifest } from '../catalog/manifest.ts';
+import { GranaryError, isGranaryError } from '../model/errors.ts';
+import type { Manifest } from '../model/generated/manifest.ts';
+import type { SlotRef } from '../model/inventory.ts';
+import type { Attempt, ObjectKey } from '../model/names.ts';
+import type { CallOptions, PutResult, Store, UploadSource } from '../store/store.ts';
+import { commitKey, readSlot, readSmall, type StoredManifest } from './destination.ts';
+import { type Digest, Digester } from './digest.ts';
+
+/** `published`: this attempt is the slot's backup there. `exists`: another attempt was first, and counts. */
+export type Commitment =
+  | { readonly outcome: 'published' }
+  | { readonly outcome: 'exists'; readonly winner: StoredManifest };
+
+/**
+ * Writes the manifest and reads it back. Losing the race is no error: the winner is given back and counts.
+ *
+ * A create that is refused may be our own, whose answer was lost: then the manifest that lies there names our attempt.
+ * @param bytes the manifest as `encodeManifest` gave it, the same for every destination
+ */
+export async function commit(
+  store: Store,
+  slot: SlotRef,
+  attempt: Attempt,
+  bytes: Uint8Array,
+  { signal }: CallOptions,
+): Promise<Commitment> {
+  const key = commitKey(store, slot, attempt);
+  try {
+    await store.put(key, bytes, { createOnly: true, signal });
+  } catch (error) {
+    if (!isGranaryError(error, 'precondition-failed')) throw error;
+  }
+  const winner = store.capabilities.conditionalWrites
+    ? await readBack(store, key, signal)
+    : await readSlot(store, slot, { signal });
+  if (winner === null) throw notThere(key);
+  if (winner.manifest.attempt !== attempt) return { outcome: 'exists', winner };
+  if (Buffer.compare(winner.bytes, bytes) !== 0) {
+    throw new GranaryError('checksum-mismatch', `the manifest at ${key} is not what was written`, {
+      hint: 'the store changed it or answered with something else; `granary check` tries the store',
+    });
+  }
+  return { outcome: 'published' };
+}
+
+async function readBack(store: Store, key: ObjectKey, signal: AbortSignal): Promise<StoredManifest> {
+  const bytes = await readSmall(store, key, { signal });
+  return { manifest: decodeManifest(bytes, key), bytes, key };
+}
+
+function notThere(key: string): GranaryError {
+  return new GranaryError('store-failed', `the manifest at ${key} was written and is not there`, {
+    hint: 'the store does not keep its word; `granary check` tries it',
+  });
+}
+
+/**
+ * Uploads the data of an attempt under its own name and makes sure that the store holds what was sent.
+ * @param expected resolves when the artifact is complete
+ * @param readBack `data`: every byte is read again before this resolves
+ */
+export async function uploadData(
+  store: Store,
+  key: ObjectKey,
+  source: UploadSource,
+  expected: () => Promise<Digest>,
+  readBack: 'manifest' | 'data',
+  options: CallOptions & { onProgress?: (bytes: number) => void },
+): Promise<void> {
+  let answer: PutResult | null = null;
+  try {
+    answer = await store.upload(key, source, { ...options, createOnly: true });
+  } catch (error) {
+    // The name is ours alone: something there already means that an earlier answer of this upload was lost.
+    if (!isGranaryError(error, 'precondition-failed')) throw error;
+  }
+  const digest = await expected();
+  if (answer === null || readBack === 'data') await requireStored(store, key, digest, options);
+  else requireAnswer(store, key, digest, answer);
+}
+
+function requireAnswer(store: Store, key: ObjectKey, expected: Digest, answer: PutResult): void {
+  const { sha256, crc32c } = answer.checksums;
+  const differs =
+    answer.size !== expected.size
+      ? `${answer.size} bytes instead of ${expected.size}`
+      : sha256 !== undefined && sha256 !== expected.sha256
+        ? 'another SHA-256'
+        : crc32c !== undefined && crc32c !== expected.crc32c
+          ? 'another CRC-32C'
+          : null;
+  if (differs === null) return;
+  throw new GranaryError('checksum-mismatch', `${store.url} reports ${differs} for ${key}`, {
+    hint: 'nothing was published there; the next run tries again',
+  });
+}
+
+/**
+ * Reads an object and compares every byte by its digest.
+ * @throws GranaryError `checksum-mismatch`
+ */
+export async function requireStored(
+  store: Store,
+  key: ObjectKey,
+  expected: Digest,
+  { signal }: CallOptions,
+): Promise<void> {
+  const { body } = await store.get(key, { signal });
+  const digester = new Digester();
+  for await (const piece of body) digester.update(piece);
+  const { size, sha256 } = digester.finish();
+  if (size === expected.size && sha256 === expected.sha256) return;
+  throw new GranaryError('checksum-mismatch', `${store.url} holds other bytes at ${key} than were sent`, {
+    hint: 'nothing was published there; the next run tries again',
+  });
+}
+
+/** The slot of a manifest. */
+export function slotOfManifest({ seed, cluster, policy, slot }: Manifest): SlotRef {
+  return { seed, cluster, policy, slot } as SlotRef;
+}

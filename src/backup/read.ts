@@ -1,0 +1,96 @@
+/** Reading a backup back: every stored byte hashed, decrypted, decompressed, and every raw byte hashed again. */
+import { GranaryError, isGranaryError } from '../model/errors.ts';
+import { formatBackupRef, type Slot } from '../model/names.ts';
+import type { Secret } from '../secrets/secret.ts';
+import type { CallOptions } from '../store/store.ts';
+import { openArtifact } from './artifact.ts';
+import { dataKey } from './copy.ts';
+import type { OpenDestination, StoredManifest } from './destination.ts';
+import { Digester } from './digest.ts';
+import type { OnProgress } from './events.ts';
+
+export interface ReadOptions extends CallOptions {
+  readonly identities: readonly Secret[];
+  readonly onProgress?: OnProgress | undefined;
+}
+
+/** `seed/cluster/policy/slot` of a manifest. */
+export function nameOf({ manifest }: StoredManifest): string {
+  return formatBackupRef({ ...manifest, slot: manifest.slot as Slot });
+}
+
+/** True where the data cannot be read without a private key. */
+export function isEncrypted({ manifest }: StoredManifest): boolean {
+  return manifest.data.recipients.length > 0;
+}
+
+/**
+ * Hands the raw snapshot, exactly as etcd sent it, to `sink`, piece by piece. When it resolves, all bytes were what
+ * the manifest says, at rest and when opened; until then they are not to be trusted.
+ * @throws GranaryError `backup-damaged`, `object-missing`, `age-key-missing`, `age-key-wrong`, and what stores throw
+ */
+export async function readBackup(
+  stored: StoredManifest,
+  from: OpenDestination,
+  sink: (bytes: Uint8Array) => Promise<void>,
+  { signal, identities, onProgress }: ReadOptions,
+): Promise<void> {
+  const { data, snapshot } = stored.manifest;
+  const rawDigester = new Digester();
+  const atRest = storedBytes(stored, from, { signal, onProgress });
+  const form = { compression: data.compression, encrypted: isEncrypted(stored) };
+  try {
+    for await (const bytes of openArtifact(atRest, form, snapshot.size, identities)) {
+      rawDigester.update(bytes);
+      await sink(bytes);
+    }
+  } catch (error) {
+    if (isGranaryError(error, 'artifact-damaged')) throw damaged(stored, from, error.message);
+    throw error;
+  }
+  if (rawDigester.finish().sha256 !== snapshot.sha256)
+    throw damaged(stored, from, 'SHA-256 differs once opened');
+}
+
+/**
+ * Hashes the stored bytes and compares them with the manifest: all that can be said without the private key.
+ * @throws GranaryError `backup-damaged`, `object-missing`, and what stores throw
+ */
+export async function checkStoredBytes(
+  stored: StoredManifest,
+  from: OpenDestination,
+  options: CallOptions & { readonly onProgress?: OnProgress | undefined },
+): Promise<void> {
+  for await (const _ of storedBytes(stored, from, options));
+}
+
+async function* storedBytes(
+  stored: StoredManifest,
+  from: OpenDestination,
+  { signal, onProgress }: CallOptions & { readonly onProgress?: OnProgress | undefined },
+): AsyncGenerator<Uint8Array> {
+  const { data } = stored.manifest;
+  const { info, body } = await from.store.get(dataKey(stored), { signal });
+  if (info.size !== data.storedBytes) {
+    throw damaged(stored, from, `${info.size} bytes lie there instead of ${data.storedBytes}`);
+  }
+  const digester = new Digester();
+  for await (const bytes of body) {
+    digester.update(bytes);
+    onProgress?.({ type: 'read', destination: from.name, bytes: digester.size, total: data.storedBytes });
+    yield bytes;
+  }
+  if (digester.finish().sha256 !== data.sha256) throw damaged(stored, from, 'SHA-256 differs at rest');
+}
+
+/** The one way to say that a copy is bad. */
+export function damaged(stored: StoredManifest, from: OpenDestination, why: string): GranaryError {
+  return new GranaryError(
+    'backup-damaged',
+    `the data of ${nameOf(stored)} on ${from.name} is not what was written: ${why}`,
+    {
+      hint: 'another copy may be sound, and `granary restore` uses it by itself; `granary verify` tells which',
+      context: { backup: nameOf(stored), destination: from.name },
+    },
+  );
+}

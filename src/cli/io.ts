@@ -1,0 +1,58 @@
+/** How a command speaks to the outside: the one place where output, terminal and signals meet. */
+
+export interface Io {
+  /** Results, on stdout. */
+  out(text: string): void;
+  /** Progress, warnings and errors, on stderr. */
+  err(text: string): void;
+  readonly env: NodeJS.ProcessEnv;
+  /** Columns of the terminal; 100 where there is none. */
+  readonly width: number;
+  readonly color: boolean;
+  /** True where stderr is a terminal, so that a progress bar makes sense. */
+  readonly interactive: boolean;
+  /** Fires at the first Ctrl-C or SIGTERM. */
+  readonly signal: AbortSignal;
+  /** The exit code so far; a command that fails in part or is blocked sets its own. */
+  exitCode: ExitCode;
+}
+
+/** Exit codes of design section 6. */
+export const exitCodes = { failed: 1, partly: 4, blocked: 3, pending: 2, done: 0 } as const;
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** Where several hold, the first counts. */
+const mostSerious: readonly ExitCode[] = [
+  exitCodes.failed,
+  exitCodes.partly,
+  exitCodes.blocked,
+  exitCodes.pending,
+  exitCodes.done,
+];
+
+/** The most serious of some exit codes. */
+export function worst(...codes: readonly ExitCode[]): ExitCode {
+  return mostSerious.find((code) => codes.includes(code)) ?? exitCodes.done;
+}
+
+/** The process' own terminal. */
+export function processIo(): Io {
+  const abort = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(name, () => {
+      abort.abort(Object.assign(new Error('interrupted'), { name: 'AbortError' }));
+      // The second one does not wait for the clean-up.
+      process.once(name, () => process.exit(exitCodes.failed));
+    });
+  }
+  return {
+    out: (text) => process.stdout.write(text.endsWith('\n') ? text : `${text}\n`),
+    err: (text) => process.stderr.write(text.endsWith('\n') ? text : `${text}\n`),
+    env: process.env,
+    width: process.stdout.columns ?? 100,
+    color: Boolean(process.stdout.isTTY) && !process.env.NO_COLOR && process.env.TERM !== 'dumb',
+    interactive: Boolean(process.stderr.isTTY),
+    signal: abort.signal,
+    exitCode: exitCodes.done,
+  };
+}

@@ -1,0 +1,73 @@
+#!/usr/bin/env node
+/** The entry: reads the command line, runs one command, tells failures, ends with its exit code. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { isGranaryError } from '../model/errors.ts';
+import { commands } from './commands.ts';
+import { tellFailure, usage } from './failure.ts';
+import { exitCodes, type Io, processIo } from './io.ts';
+
+const packageFile = new URL('../../package.json', import.meta.url);
+
+/** The whole command line, ready to parse. */
+export function buildProgram(io: Io): Command {
+  const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
+  const program = new Command('granary')
+    .description(
+      'GitOps for etcd backups: what is wanted stands in Git, what is there is read from the buckets',
+    )
+    .version(`granary ${version}, Node ${process.version}`, '-V, --version', 'show the version')
+    .helpOption('-h, --help', 'show this help')
+    .helpCommand('help [command]', 'show the help of a command')
+    .showSuggestionAfterError()
+    .configureHelp({ helpWidth: Math.min(io.width, 120), sortSubcommands: false })
+    .configureOutput({ writeOut: (text) => io.out(text), writeErr: () => {} })
+    .exitOverride();
+  for (const add of commands) {
+    const command = add(program, io);
+    command.copyInheritedSettings(program);
+  }
+  return program;
+}
+
+async function main(io: Io, argv: readonly string[]): Promise<void> {
+  const program = buildProgram(io);
+  try {
+    if (argv.length === 0) {
+      program.outputHelp();
+      return;
+    }
+    await program.parseAsync([...argv], { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return;
+    tellFailure(io, error instanceof CommanderError ? misused(error, argv) : error, wantedOutput(argv));
+    if (!isGranaryError(error) || io.exitCode === exitCodes.done) io.exitCode = exitCodes.failed;
+  }
+}
+
+function misused(error: CommanderError, argv: readonly string[]): Error {
+  const [first = '', ...more] = error.message.replace(/^error: /, '').split('\n');
+  const command = argv.find((word) => !word.startsWith('-'));
+  const known = error.code === 'commander.unknownCommand' || command === undefined;
+  const help = known
+    ? '`granary --help` lists all commands'
+    : `\`granary ${command} --help\` shows what it takes`;
+  return usage(first.replace(/\.$/, '').replaceAll("'", '`'), [...more.map(lowerFirst), help].join('; '));
+}
+
+function lowerFirst(text: string): string {
+  return text.replace(/^\(?(.)/, (_, first: string) => first.toLowerCase()).replace(/\)$/, '');
+}
+
+/** Errors before the command is known must still obey `-o json`. */
+function wantedOutput(argv: readonly string[]): string | undefined {
+  const index = argv.findIndex((word) => word === '-o' || word === '--output');
+  if (index >= 0) return argv[index + 1];
+  return argv.find((word) => /^(-o|--output=)json$/.test(word)) === undefined ? undefined : 'json';
+}
+
+if (import.meta.main) {
+  const io = processIo();
+  await main(io, process.argv.slice(2));
+  process.exitCode = io.exitCode;
+}

@@ -1,0 +1,66 @@
+/** Options that several commands share, each defined once. */
+import { type Command, Option } from 'commander';
+
+export type OutputFormat = 'text' | 'json' | 'markdown' | 'github';
+
+export interface SourceOptions {
+  path?: string;
+  repo?: string;
+  ref?: string;
+  seed?: string;
+  state?: string;
+}
+
+export interface KeyOptions {
+  ageKeyFile: string[];
+}
+
+export interface OutputOptions {
+  output: OutputFormat;
+}
+
+export interface ProgressOptions {
+  progress: 'auto' | 'plain' | 'none';
+}
+
+/** `--path DIR | --repo URL --ref REF`, `--seed`: where the configuration is. */
+export function withSource(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--path <dir>', 'folder with the configuration (default: the current one)').conflicts(
+        'repo',
+      ),
+    )
+    .option('--repo <url>', 'Git repository with the configuration: https, ssh or a path')
+    .option('--ref <ref>', 'branch, tag or commit of --repo (default: its HEAD)')
+    .option('--seed <name>', 'only this seed')
+    .option('--state <dir>', 'where clones are kept between runs (default: a temporary folder)');
+}
+
+/** `--age-key-file FILE`, again for several. */
+export function withKeys(command: Command): Command {
+  return command.addOption(
+    new Option(
+      '--age-key-file <file>',
+      'age private key, for credentials and encrypted backups; may be given again (or SOPS_AGE_KEY_FILE, SOPS_AGE_KEY)',
+    )
+      .argParser((file: string, before: string[]) => [...before, file])
+      .default([], 'none'),
+  );
+}
+
+/** `-o`, with the formats that the command can write. */
+export function withOutput(command: Command, formats: readonly OutputFormat[] = ['text', 'json']): Command {
+  return command.addOption(
+    new Option('-o, --output <format>', 'how results are written').choices([...formats]).default('text'),
+  );
+}
+
+/** `--progress auto|plain|none`. */
+export function withProgress(command: Command): Command {
+  return command.addOption(
+    new Option('--progress <how>', 'bars on a terminal, plain lines, or none')
+      .choices(['auto', 'plain', 'none'])
+      .default('auto'),
+  );
+}

@@ -1,0 +1,120 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
+import fc from 'fast-check';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { AgeEncryptor, decryptAge } from '../../src/backup/age-stream.ts';
+import { Secret } from '../../src/secrets/secret.ts';
+import { describeWith } from '../servers/describe.ts';
+import { tempFolder } from '../servers/temp.ts';
+import { requireTool } from '../servers/tools.ts';
+
+const chunk = 64 * 1024;
+const sizes = [0, 1, chunk - 1, chunk, chunk + 1, 2 * chunk, 3 * chunk + 17];
+let identity: string;
+let recipient: string;
+
+beforeAll(async () => {
+  identity = await generateX25519Identity();
+  recipient = await identityToRecipient(identity);
+});
+
+async function encrypt(plain: Uint8Array, pieceBytes: number, recipients = [recipient]): Promise<Buffer> {
+  const encryptor = await AgeEncryptor.create(recipients);
+  const sealed: Uint8Array[] = [];
+  for (let at = 0; at < plain.length; at += pieceBytes) {
+    sealed.push(...encryptor.update(plain.subarray(at, at + pieceBytes)));
+  }
+  return Buffer.concat([...sealed, ...encryptor.final()]);
+}
+
+async function decrypt(sealed: Uint8Array, pieceBytes = sealed.length || 1, key = identity): Promise<Buffer> {
+  async function* pieces() {
+    for (let at = 0; at < sealed.length; at += pieceBytes) yield sealed.subarray(at, at + pieceBytes);
+  }
+  const plain: Uint8Array[] = [];
+  for await (const bytes of decryptAge(pieces(), [new Secret(key)])) plain.push(bytes);
+  return Buffer.concat(plain);
+}
+
+describe('the age file format', () => {
+  test.each(sizes)('%i bytes come back, in pieces of any size', async (size) => {
+    const plain = randomBytes(size);
+    for (const pieceBytes of [1 << 20, 1000, chunk]) {
+      const sealed = await encrypt(plain, pieceBytes);
+      expect(await decrypt(sealed, 777)).toEqual(plain);
+    }
+  });
+
+  test.each(sizes)('opens what the age-encryption package wrote, %i bytes', async (size) => {
+    const plain = randomBytes(size);
+    const encrypter = new Encrypter();
+    encrypter.addRecipient(recipient);
+    expect(await decrypt(await encrypter.encrypt(plain))).toEqual(plain);
+  });
+
+  test('a file cut at any byte, or with one bit turned, is never taken for whole', async () => {
+    const plain = randomBytes(2 * chunk + 100);
+    const sealed = await encrypt(plain, 1 << 20);
+    await fc.assert(
+      fc.asyncProperty(fc.nat(sealed.length - 1), fc.boolean(), fc.nat(7), async (at, cut, bit) => {
+        const bad = cut ? sealed.subarray(0, at) : Buffer.from(sealed);
+        if (!cut) bad[at] = (bad[at] ?? 0) ^ (1 << bit);
+        await expect(decrypt(bad)).rejects.toThrow();
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('chunks in another order, and an empty chunk added, are refused', async () => {
+    const sealed = await encrypt(randomBytes(3 * chunk), 1 << 20);
+    const header = sealed.length - 3 * (chunk + 16);
+    const [a, b, c] = [0, 1, 2].map((i) =>
+      sealed.subarray(header + i * (chunk + 16), header + (i + 1) * (chunk + 16)),
+    );
+    await expect(
+      decrypt(Buffer.concat([sealed.subarray(0, header), b ?? sealed, a ?? sealed, c ?? sealed])),
+    ).rejects.toMatchObject({ code: 'artifact-damaged' });
+    await expect(decrypt(Buffer.concat([sealed, randomBytes(16)]))).rejects.toMatchObject({
+      code: 'artifact-damaged',
+    });
+  });
+
+  test('a key that does not fit, no key, and text that is no recipient are said as such', async () => {
+    const sealed = await encrypt(Buffer.from('secret'), 100);
+    await expect(decrypt(sealed, 100, await generateX25519Identity())).rejects.toMatchObject({
+      code: 'age-key-wrong',
+    });
+    const none = decryptAge((async function* () {})(), []);
+    await expect(none.next()).rejects.toMatchObject({ code: 'age-key-missing' });
+    await expect(AgeEncryptor.create(['age1nonsense'])).rejects.toMatchObject({ code: 'recipient-invalid' });
+  });
+});
+
+describeWith(['age'], 'the age program', () => {
+  test('opens what we seal, for each of several recipients, and we open what it seals', async () => {
+    using folder = tempFolder('age');
+    const other = await generateX25519Identity();
+    const plain = randomBytes(3 * chunk + 5);
+    writeFileSync(
+      folder.join('sealed.age'),
+      await encrypt(plain, 5000, [recipient, await identityToRecipient(other)]),
+    );
+    for (const key of [identity, other]) {
+      writeFileSync(folder.join('key'), `${key}\n`, { mode: 0o600 });
+      execFileSync(requireTool('age'), [
+        '-d',
+        '-i',
+        folder.join('key'),
+        '-o',
+        folder.join('plain'),
+        folder.join('sealed.age'),
+      ]);
+      expect(readFileSync(folder.join('plain'))).toEqual(plain);
+    }
+    writeFileSync(folder.join('in'), plain);
+    execFileSync(requireTool('age'), ['-r', recipient, '-o', folder.join('theirs.age'), folder.join('in')]);
+    expect(await decrypt(readFileSync(folder.join('theirs.age')), 4096)).toEqual(plain);
+  });
+});
