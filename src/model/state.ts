@@ -1,0 +1,48 @@
+/** The actual state as the plan sees it: what lies in the destinations, and what was last applied. */
+import type { Cluster, Credential, Destination, Policy, Repository, Seed } from './config.ts';
+import type { Inventory } from './inventory.ts';
+
+type WithoutPosition<T> = T extends unknown ? Omit<T, 'position'> : never;
+
+export type PlainCluster = WithoutPosition<Cluster>;
+export type PlainSeed = Omit<Seed, 'position' | 'clusters'> & { readonly clusters: readonly PlainCluster[] };
+export type PlainDestination = WithoutPosition<Destination>;
+export type PlainCredential = WithoutPosition<Credential>;
+export type PlainPolicy = WithoutPosition<Policy>;
+export type PlainRepository = WithoutPosition<Repository>;
+export type PlainObject = PlainSeed | PlainDestination | PlainCredential | PlainPolicy | PlainRepository;
+
+/** A configuration's objects as `applied.json` keeps them: without positions, and free of secrets. */
+export interface PlainObjects {
+  readonly seeds: readonly PlainSeed[];
+  readonly destinations: readonly PlainDestination[];
+  readonly credentials: readonly PlainCredential[];
+  readonly policies: readonly PlainPolicy[];
+  readonly repository: PlainRepository;
+}
+
+/** `applied.json`: what an agent, or `apply`, last made true for a seed. The base that a plan compares with. */
+export interface AppliedState {
+  readonly formatVersion: 1;
+  /** Grows by one with every write; the highest found anywhere counts. */
+  readonly serial: number;
+  /** null where the source was a folder without Git. */
+  readonly commit: string | null;
+  /** RFC 3339. */
+  readonly appliedAt: string;
+  /** `Repository.spec.id`; null where the repository has none. */
+  readonly repositoryId: string | null;
+  readonly objects: PlainObjects;
+  /** Marker ids of the destinations, by name. */
+  readonly markers: Readonly<Record<string, string>>;
+}
+
+/** What is, beside what is wanted. */
+export interface Actual {
+  /** null: nothing was looked at (a plan made offline). There are changes then, and no actions. */
+  readonly inventory: Inventory | null;
+  /** null: nothing was ever applied, or no record of it was found. */
+  readonly applied: AppliedState | null;
+  /** `seed/cluster` of clusters that do not answer: nothing of theirs is removed. */
+  readonly unreachable?: readonly string[];
+}
