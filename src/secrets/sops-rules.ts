@@ -1,0 +1,237 @@
+/** `.sops.yaml`: which recipients a new file would be encrypted for (reference "SOPS files", Linting without a key). */
+import { access, readFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import vm from 'node:vm';
+import { isMap, isSeq, LineCounter, parseDocument, type YAMLMap } from 'yaml';
+import type { Diagnostic } from '../model/config.ts';
+import { GranaryError } from '../model/errors.ts';
+import { FaultList } from './faults.ts';
+import { recipientFault, shownRecipient } from './recipients.ts';
+import { entriesOf, offsetOf } from './sops-yaml.ts';
+
+export interface SopsRule {
+  /** From 1, in `.sops.yaml`. */
+  readonly line: number;
+  /** As written; null matches every path. */
+  readonly pathRegex: string | null;
+  /** Age recipients; null where the rule names keys of other kinds, or several groups. */
+  readonly recipients: readonly string[] | null;
+  /** As written. */
+  readonly encryptedRegex: string | null;
+  /** What is wrong with it for a credential. */
+  readonly faults: readonly Diagnostic[];
+}
+
+export interface SopsRules {
+  /** Path of the `.sops.yaml`, for messages. */
+  readonly file: string;
+  readonly rules: readonly SopsRule[];
+  /** Faults of the file as a whole; those of a rule are with it. */
+  readonly faults: readonly Diagnostic[];
+  /** The first rule that matches a path (with `/`, relative to the folder of `.sops.yaml`); null where none does. */
+  ruleFor(path: string): SopsRule | null;
+}
+
+/**
+ * Finds `.sops.yaml` in `folder` or above it, as sops does from its working directory, but not above the top of a Git
+ * work tree. null where there is none; `file-unreadable` where it cannot be read.
+ */
+export async function findSopsRules(folder: string): Promise<{ rules: SopsRules; folder: string } | null> {
+  for (let at = resolve(folder); ; at = dirname(at)) {
+    const path = join(at, '.sops.yaml');
+    const text = await readIfThere(path);
+    if (text !== null) return { rules: parseSopsRules(text, path), folder: at };
+    if (dirname(at) === at || (await isThere(join(at, '.git')))) return null;
+  }
+}
+
+/** Reads the rules. Never throws: what is wrong is in `faults`. No private key is in any of them. */
+export function parseSopsRules(text: string, file: string): SopsRules {
+  const lines = new LineCounter();
+  const faults = new FaultList(file, lines);
+  const rules: SopsRule[] = [];
+  const finish = (): SopsRules => ({ file, rules, faults: faults.all(), ruleFor: matcher(rules) });
+  const fail = (offset: number, message: string, hint: string) =>
+    faults.add('sops-rule', offset, '', message, hint);
+
+  let root: unknown;
+  let document: ReturnType<typeof parseDocument>;
+  try {
+    document = parseDocument(text, {
+      lineCounter: lines,
+      merge: true,
+      prettyErrors: false,
+      logLevel: 'silent',
+    });
+    for (const error of document.errors) {
+      const what = error.code.toLowerCase().replaceAll('_', ' ');
+      fail(error.pos[0], `.sops.yaml is not valid YAML (${what})`, 'mend the YAML');
+    }
+    if (document.errors.length > 0) return finish();
+    root = document.toJS({ maxAliasCount: 1000 });
+  } catch {
+    fail(0, '.sops.yaml cannot be read', 'are aliases or nesting exploding in it?');
+    return finish();
+  }
+  const written = (root as { creation_rules?: unknown } | null)?.creation_rules;
+  const nodes = isMap(document.contents)
+    ? entriesOf(document.contents as YAMLMap).find((entry) => entry.key === 'creation_rules')?.value
+    : null;
+  if (!Array.isArray(written) || !isSeq(nodes)) {
+    fail(0, '.sops.yaml has no list `creation_rules`', '`granary init` writes one that fits');
+    return finish();
+  }
+  for (const [index, rule] of written.entries()) {
+    rules.push(readRule(rule, offsetOf(nodes.items[index]), file, lines));
+  }
+  return finish();
+}
+
+/**
+ * What is wrong with the rules that the given credential files fall under, each rule told once, and which files fall
+ * under none. Paths are relative to the folder of `.sops.yaml`.
+ */
+export function lintSopsRules(rules: SopsRules, paths: readonly string[]): Diagnostic[] {
+  const found = new Set<Diagnostic>(rules.faults);
+  for (const path of paths) {
+    const rule = rules.ruleFor(path);
+    for (const fault of rule?.faults ?? []) found.add(fault);
+    if (rule !== null || rules.faults.length > 0) continue;
+    found.add({
+      ...{
+        file: rules.file,
+        line: 1,
+        column: 1,
+        severity: 'warning',
+        code: 'sops-rule',
+        pointer: '/creation_rules',
+      },
+      message: `no rule matches ${path}, so its recipients cannot be compared`,
+      hint: 'add a rule whose path_regex matches it, with `encrypted_regex: ^data$` and `age`',
+      subject: null,
+    });
+  }
+  return [...found];
+}
+
+/** Fields of a rule that name keys of other kinds than age. */
+const otherKeys = /^(kms|aws_profile|gcp_kms|azure_keyvault|hc_vault_transit_uri|hckms|pgp)$/;
+
+function readRule(written: unknown, offset: number, file: string, lines: LineCounter): SopsRule {
+  const faults = new FaultList(file, lines);
+  const fail = (message: string, hint: string) =>
+    faults.add('sops-rule', offset, '/creation_rules', message, hint);
+  const rule = (typeof written === 'object' && written !== null ? written : {}) as Record<string, unknown>;
+  const textField = (name: string) => {
+    const value = rule[name];
+    return typeof value === 'string' && value !== '' ? value : null;
+  };
+
+  let source: Record<string, unknown> = rule;
+  const groups = rule.key_groups;
+  if (Array.isArray(groups) && groups.length === 1 && typeof groups[0] === 'object' && groups[0] !== null) {
+    source = groups[0] as Record<string, unknown>;
+  }
+  const severalGroups = groups !== undefined && source === rule;
+  const foreign = Object.keys(source).filter((key) => otherKeys.test(key) && !isEmpty(source[key]));
+  const recipients = ageList(source.age);
+  if (severalGroups) fail('key groups (Shamir) are not supported', 'give one flat list of `age` recipients');
+  for (const key of foreign) fail(`keys of ${key} are not supported`, 'give `age` recipients');
+  if (recipients.length === 0 && !severalGroups) fail('the rule names no age recipient', 'give `age: age1…`');
+  for (const recipient of recipients) {
+    const fault = recipientFault(recipient);
+    if (fault !== null)
+      fail(`${shownRecipient(recipient)} ${fault}`, 'correct it, then `sops updatekeys FILE`');
+  }
+  const encryptedRegex = textField('encrypted_regex');
+  if (encryptedRegex !== '^data$') {
+    // A regex that matches nothing encrypts nothing, and sops ends with success.
+    fail(
+      'the rule for a credential needs `encrypted_regex: ^data$`',
+      'write exactly that: it is what Granary opens',
+    );
+  }
+  if (rule.mac_only_encrypted === true) {
+    fail('mac_only_encrypted leaves the plain part unprotected', 'remove it, and encrypt the files again');
+  }
+  const pathRegex = textField('path_regex');
+  if (pathRegex !== null && translateRegex(pathRegex) === null) {
+    fail('path_regex is no regular expression that both sops and Granary understand', 'use a simpler one');
+  }
+  return {
+    line: faults.positionOf(offset).line,
+    pathRegex,
+    recipients: severalGroups || foreign.length > 0 ? null : recipients,
+    encryptedRegex,
+    faults: faults.all(),
+  };
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === null || value === '' || (Array.isArray(value) && value.length === 0);
+}
+
+/** `age` as sops takes it: one text, several with commas, or a list of either. */
+function ageList(value: unknown): string[] {
+  const texts = Array.isArray(value) ? value : [value];
+  const found = texts.flatMap((text) => (typeof text === 'string' ? text.split(',') : []));
+  return [...new Set(found.map((text) => text.trim()).filter((text) => text !== ''))];
+}
+
+/** RE2 as JavaScript where both mean the same; null where not. Leading flags `(?i)` and `(?s)` are carried over. */
+function translateRegex(pattern: string): RegExp | null {
+  const flags = /^\(\?([is]+)\)/.exec(pattern);
+  const body = flags === null ? pattern : pattern.slice(flags[0].length);
+  // Groups that look around or have names or flags, references back, \A \z \Q \p, POSIX classes: one of both lacks them.
+  if (/\(\?(?!:)|\\[1-9AzQECpPx]|\[\[:/.test(body)) return null;
+  try {
+    return new RegExp(body, [...new Set(flags?.[1] ?? '')].join(''));
+  } catch {
+    return null;
+  }
+}
+
+/** Longest time that matching one path may take: JavaScript's expressions can be made to run for ever, RE2 cannot. */
+const matchTimeoutMs = 500;
+
+function matcher(rules: readonly SopsRule[]): (path: string) => SopsRule | null {
+  const expressions = rules.map((rule) => (rule.pathRegex === null ? /^/ : translateRegex(rule.pathRegex)));
+  let match: ((path: string) => number) | null = null;
+  const prepare = () => {
+    const context = vm.createContext({ expressions, path: '' });
+    const script = new vm.Script('expressions.findIndex((each) => each === null || each.test(path))');
+    return (path: string) => {
+      context.path = path;
+      return Number(script.runInContext(context, { timeout: matchTimeoutMs }));
+    };
+  };
+  return (path) => {
+    match ??= prepare();
+    try {
+      // A rule that could not be understood matches here, so that no later rule is taken for the one sops would use.
+      return rules[match(path)] ?? null;
+    } catch {
+      return null;
+    }
+  };
+}
+
+async function readIfThere(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    throw new GranaryError('file-unreadable', `${path} cannot be read (${code ?? 'unknown error'})`, {
+      hint: 'make it readable, or remove it',
+      context: { file: path },
+    });
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
