@@ -1,0 +1,190 @@
+/** Which backups stay, which go, and why: `reference` "Retention, exactly". Pure; used by the plan and by `simulate`. */
+import type { Keep } from '../model/config.ts';
+import type { Copy } from '../model/inventory.ts';
+import type { Slot } from '../model/names.ts';
+import { type Period, type PeriodOf, periodsIn } from './periods.ts';
+
+/** A committed backup of one cluster under one policy in one destination: a copy, or what is needed of it. */
+export type Candidate = Pick<Copy, 'slot' | 'pinnedUntil' | 'expires' | 'proofs'>;
+
+export interface Retention<C> {
+  /** Newest first. Each has at least one reason: `last 1 of 24`, `daily 3 of 7`, `within 48h`, `floor`, `future`, `pinned`. */
+  readonly keep: readonly {
+    readonly candidate: C;
+    readonly slot: Slot;
+    readonly reasons: readonly string[];
+  }[];
+  /** Newest first. */
+  readonly remove: readonly { readonly candidate: C; readonly slot: Slot; readonly reason: string }[];
+}
+
+/** How far ahead of our clock a slot may lie before it counts as in the future: clocks differ a little. */
+export const futureToleranceMs = 5 * 60_000;
+/** How many of the newest stay whatever the rules say. */
+export const floorCount = 3;
+
+const periods: readonly Period[] = ['hourly', 'daily', 'weekly', 'monthly', 'yearly'];
+
+/** A candidate with its moment; reasons gather here. */
+interface Entry<C> {
+  readonly candidate: C;
+  readonly time: number;
+  readonly reasons: string[];
+}
+
+/**
+ * Applies the rules of a policy. The order of `candidates` does not matter.
+ * - A slot more than five minutes after `now` is kept and counts for nothing.
+ * - `last: n` keeps the n newest; a period rule of n takes the n newest periods that have a backup and keeps the oldest
+ *   of each; `within: d` keeps what is newer than the newest minus d. Rules are ORed.
+ * - The 3 newest stay, and the newest that a drill has proven. A pin that has not ended keeps.
+ * - A backup whose newest proof of some kind is bad takes no place from a sound one: the rules are applied to the sound
+ *   ones alone first. It stays as long as it would if it were sound, because `verify --repair` may mend it.
+ * @throws RangeError where the time zone is not known
+ */
+export function decideRetention<C extends Candidate>(
+  candidates: readonly C[],
+  keep: Keep,
+  now: Date,
+): Retention<C> {
+  const entries = sorted(candidates);
+  const present = withoutFuture(entries, now);
+  const sound = present.filter((entry) => !isProvenBad(entry.candidate));
+  applyRules(sound, keep, (entry, reason) => entry.reasons.push(reason));
+  if (sound.length < present.length) {
+    const others = new Set<Entry<Candidate>>(present.filter((entry) => entry.reasons.length === 0));
+    applyRules(present, keep, (entry, reason) => others.has(entry) && entry.reasons.push(reason));
+  }
+  const proven = sound.find((entry) => isProven(entry.candidate));
+  if (proven !== undefined && !proven.reasons.includes('floor')) proven.reasons.push('floor');
+  keepPinned(entries, now);
+  return split(entries, 'no rule keeps it');
+}
+
+/**
+ * For backups on demand: each goes at its expiry, and no rule counts it. One without an expiry stays, because that says
+ * that it is meant to stay, or that its expiry got lost.
+ */
+export function decideOnDemand<C extends Candidate>(candidates: readonly C[], now: Date): Retention<C> {
+  const entries = sorted(candidates);
+  for (const entry of entries) {
+    const { expires } = entry.candidate;
+    if (expires === null) entry.reasons.push('on demand, without an end');
+    else if (!(Date.parse(expires) <= now.getTime())) entry.reasons.push(`until ${expires}`);
+  }
+  keepPinned(entries, now);
+  return split(entries, 'on demand, and its time is over');
+}
+
+/** Milliseconds since 1970 of a slot: `slotTime` without its checks, which matter less than speed for 100,000 slots. */
+export function slotMilliseconds(slot: Slot): number {
+  const number = (from: number, to: number): number => Number(slot.slice(from, to));
+  return Date.UTC(
+    number(0, 4),
+    number(4, 6) - 1,
+    number(6, 8),
+    number(9, 11),
+    number(11, 13),
+    number(13, 15),
+  );
+}
+
+/** True where the newest proof of some kind says that the backup is not sound. */
+export function isProvenBad(candidate: Pick<Candidate, 'proofs'>): boolean {
+  return candidate.proofs.some((proof) => !proof.ok);
+}
+
+function isProven(candidate: Candidate): boolean {
+  return candidate.proofs.some((proof) => proof.kind === 'drill' && proof.ok);
+}
+
+/** Newest first. Equal slots (of a list that people typed) stay in their order. */
+function sorted<C extends Candidate>(candidates: readonly C[]): Entry<C>[] {
+  return candidates
+    .map((candidate) => ({ candidate, time: slotMilliseconds(candidate.slot), reasons: [] }))
+    .sort((a, b) => b.time - a.time);
+}
+
+function withoutFuture<C extends Candidate>(entries: readonly Entry<C>[], now: Date): readonly Entry<C>[] {
+  const limit = now.getTime() + futureToleranceMs;
+  let index = 0;
+  for (let entry = entries[0]; entry !== undefined && entry.time > limit; entry = entries[index]) {
+    entry.reasons.push('future');
+    index += 1;
+  }
+  return index === 0 ? entries : entries.slice(index);
+}
+
+type GiveReason = (entry: Entry<Candidate>, reason: string) => unknown;
+
+/** @param entries newest first, none in the future */
+function applyRules(entries: readonly Entry<Candidate>[], keep: Keep, give: GiveReason): void {
+  for (const [index, entry] of entries.slice(0, keep.last).entries()) {
+    give(entry, `last ${index + 1} of ${keep.last}`);
+  }
+  for (const period of periods) {
+    if (keep[period] === 0) continue;
+    const winners = oldestOfPeriods(entries, keep[period], periodsIn(period, keep.timeZone));
+    for (const [index, entry] of winners.entries()) {
+      give(entry, `${period} ${index + 1} of ${keep[period]}`);
+    }
+  }
+  const newest = entries[0];
+  if (newest !== undefined && keep.withinMs > 0) {
+    const reason = `within ${shortDuration(keep.withinMs)}`;
+    for (const entry of entries) {
+      if (entry.time <= newest.time - keep.withinMs) break;
+      give(entry, reason);
+    }
+  }
+  for (const entry of entries.slice(0, floorCount)) give(entry, 'floor');
+}
+
+/** The oldest entry of each of the `count` newest periods that have one, newest period first. */
+function oldestOfPeriods(
+  entries: readonly Entry<Candidate>[],
+  count: number,
+  periodOf: PeriodOf,
+): Entry<Candidate>[] {
+  const oldest = new Map<number, Entry<Candidate>>();
+  for (const entry of entries) {
+    const period = periodOf(entry.time);
+    // Not the end of the search: where clocks go back over midnight, yesterday comes once more.
+    if (oldest.size < count || oldest.has(period)) oldest.set(period, entry);
+  }
+  return [...oldest.values()];
+}
+
+function keepPinned(entries: readonly Entry<Candidate>[], now: Date): void {
+  for (const entry of entries) {
+    const { pinnedUntil } = entry.candidate;
+    if (pinnedUntil === null) continue;
+    // A pin that cannot be read as a time holds: the doubt is for keeping.
+    if (!(Date.parse(pinnedUntil) <= now.getTime())) {
+      entry.reasons.push(pinnedUntil === 'forever' ? 'pinned' : `pinned until ${pinnedUntil}`);
+    }
+  }
+}
+
+function split<C extends Candidate>(entries: readonly Entry<C>[], reason: string): Retention<C> {
+  const keep: Retention<C>['keep'][number][] = [];
+  const remove: Retention<C>['remove'][number][] = [];
+  for (const { candidate, reasons } of entries) {
+    if (reasons.length > 0) keep.push({ candidate, slot: candidate.slot, reasons });
+    else remove.push({ candidate, slot: candidate.slot, reason });
+  }
+  return { keep, remove };
+}
+
+/** `48h`, `7d`: as the configuration would write it, in the largest unit that loses nothing; hours up to three days. */
+export function shortDuration(milliseconds: number): string {
+  const units = [
+    ['d', 86_400_000, 3 * 86_400_000],
+    ['h', 3_600_000, 3_600_000],
+    ['m', 60_000, 60_000],
+  ] as const;
+  for (const [unit, size, from] of units) {
+    if (milliseconds >= from && milliseconds % size === 0) return `${milliseconds / size}${unit}`;
+  }
+  return `${milliseconds / 1_000}s`;
+}
