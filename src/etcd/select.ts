@@ -1,0 +1,150 @@
+/** Which member a backup is taken from. */
+import type { MemberPreference } from '../model/config.ts';
+import { asGranaryError, type GranaryError } from '../model/errors.ts';
+import { formatCount } from '../model/units.ts';
+import type { MemberStatus } from './answers.ts';
+import { connectMember, type EtcdCallOptions, type MemberConnection } from './connection.ts';
+import type { EtcdTarget } from './target.ts';
+
+/** What one endpoint answered: its status, or why there is none. */
+export type MemberAnswer =
+  | { readonly endpoint: string; readonly status: MemberStatus; readonly error: null }
+  | { readonly endpoint: string; readonly status: null; readonly error: GranaryError };
+
+export interface MemberChoice {
+  /** Best first; empty where nothing is fit. */
+  readonly candidates: readonly Candidate[];
+  readonly passedOver: readonly PassedOver[];
+}
+
+export interface Candidate {
+  readonly endpoint: string;
+  readonly status: MemberStatus;
+  readonly role: 'leader' | 'follower';
+  /** Entries of the log that the leader has applied and this member has not. */
+  readonly lag: number;
+  /** In words: `follower, 12 behind`. */
+  readonly why: string;
+  readonly warnings: readonly string[];
+}
+
+export interface PassedOver {
+  readonly endpoint: string;
+  readonly memberId: string | null;
+  /** In words: `is a learner`. */
+  readonly reason: string;
+}
+
+/** Asks all endpoints at once. Each fails alone, so the result has one entry an endpoint, in their order. */
+export async function surveyMembers(target: EtcdTarget, options: EtcdCallOptions): Promise<MemberAnswer[]> {
+  return Promise.all(
+    target.endpoints.map(async (endpoint): Promise<MemberAnswer> => {
+      let connection: MemberConnection | undefined;
+      try {
+        connection = await connectMember(target, endpoint, options);
+        return { endpoint, status: await connection.status(options), error: null };
+      } catch (error) {
+        options.signal.throwIfAborted();
+        return { endpoint, status: null, error: asGranaryError(error, 'etcd-failed') };
+      } finally {
+        connection?.close();
+      }
+    }),
+  );
+}
+
+/**
+ * Orders the members that a backup may be taken from, and says of each other one why not. Pure.
+ * @param maxLag how many entries of the log a member may be behind the leader
+ */
+export function chooseMember(
+  answers: readonly MemberAnswer[],
+  { prefer, maxLag }: { readonly prefer: MemberPreference; readonly maxLag: number },
+): MemberChoice {
+  const statuses = answers.flatMap(({ status }) => (status === null ? [] : [status]));
+  const clusterIds = new Set(statuses.map(({ clusterId }) => clusterId));
+  const leaderId = leaderOf(statuses);
+  const leader = statuses.find(({ memberId }) => memberId === leaderId);
+  // Without the leader's own word, the member that is furthest is what is known to be decided.
+  const decided = leader?.raftAppliedIndex ?? Math.max(0, ...statuses.map((each) => each.raftAppliedIndex));
+  const corrupt = new Set(statuses.flatMap(corruptMembers));
+  const candidates: Candidate[] = [];
+  const passedOver: PassedOver[] = [];
+  for (const { endpoint, status, error } of answers) {
+    if (status === null) {
+      passedOver.push({ endpoint, memberId: null, reason: error.message });
+      continue;
+    }
+    const lag = Math.max(0, decided - status.raftAppliedIndex);
+    const twin = candidates.find((candidate) => candidate.status.memberId === status.memberId);
+    const reason =
+      clusterIds.size > 1
+        ? `belongs to cluster ${status.clusterId}, and other endpoints to another`
+        : twin !== undefined
+          ? `is the same member as ${twin.endpoint}`
+          : unfit(status, { lag, maxLag, corrupt });
+    if (reason === null) candidates.push(candidate(endpoint, status, { lag, leaderId, leader }));
+    else passedOver.push({ endpoint, memberId: status.memberId, reason });
+  }
+  return { candidates: candidates.toSorted(inOrder(prefer)), passedOver };
+}
+
+/** The leader in the newest term that anybody knows of. */
+function leaderOf(statuses: readonly MemberStatus[]): string | null {
+  const knowing = statuses.filter(({ leaderId }) => leaderId !== null);
+  return knowing.toSorted((a, b) => b.raftTerm - a.raftTerm)[0]?.leaderId ?? null;
+}
+
+/** A status names the alarms of all members, like `memberID:10276657743932975437 alarm:CORRUPT `. */
+function corruptMembers({ errors }: MemberStatus): string[] {
+  return errors.flatMap((text) => {
+    const match = /memberID:(\d+)\s+alarm:CORRUPT/.exec(text);
+    return match?.[1] === undefined ? [] : [BigInt(match[1]).toString(16)];
+  });
+}
+
+function unfit(
+  status: MemberStatus,
+  { lag, maxLag, corrupt }: { lag: number; maxLag: number; corrupt: ReadonlySet<string> },
+): string | null {
+  if (status.isLearner) return 'is a learner';
+  if (corrupt.has(status.memberId)) return 'has the alarm CORRUPT: its data differs from the other members’';
+  if (lag > maxLag)
+    return `is ${formatCount(lag)} entries behind, and the policy allows ${formatCount(maxLag)}`;
+  return null;
+}
+
+function candidate(
+  endpoint: string,
+  status: MemberStatus,
+  { lag, leaderId, leader }: { lag: number; leaderId: string | null; leader: MemberStatus | undefined },
+): Candidate {
+  const role = status.memberId === leaderId ? 'leader' : 'follower';
+  const warnings: string[] = [];
+  // Fixed in 3.5.3: https://github.com/etcd-io/etcd/issues/13766
+  if (/^3\.5\.[0-2](?!\d)/.test(status.version)) {
+    warnings.push(`etcd ${status.version} can corrupt its data silently (etcd issue 13766): upgrade it`);
+  }
+  if (status.leaderId === null) warnings.push('it knows no leader: what it holds may be old');
+  else if (leader === undefined)
+    warnings.push('the leader did not answer: how far this member is behind is a guess');
+  if (status.errors.some((text) => text.includes('alarm:CORRUPT'))) {
+    warnings.push('a member of this cluster has the alarm CORRUPT');
+  }
+  const why =
+    role === 'leader' ? 'leader' : `follower, ${lag === 0 ? 'up to date' : `${formatCount(lag)} behind`}`;
+  return { endpoint, status, role, lag, why, warnings };
+}
+
+/** Who knows a leader first, then the wanted role, then the least lag; else the order of the endpoints. */
+function inOrder(prefer: MemberPreference): (a: Candidate, b: Candidate) => number {
+  const rank = ({ status, role, lag }: Candidate): number[] => [
+    status.leaderId === null ? 1 : 0,
+    prefer === 'any' || role === prefer ? 0 : 1,
+    lag,
+  ];
+  return (a, b) => {
+    const [ranksA, ranksB] = [rank(a), rank(b)];
+    return ranksA.map((value, index) => value - (ranksB[index] ?? 0)).find((value) => value !== 0) ?? 0;
+  };
+}
