@@ -1,0 +1,179 @@
+/** All that can be told of a database file, in one walk: structure, content, HashKV. */
+import { isGranaryError } from '../model/errors.ts';
+import { currentRevision, noFacts, readFacts } from './content.ts';
+import { checkFreelist } from './freelist.ts';
+import { type HashKv, HashKvBuilder } from './hashkv.ts';
+import { type HashPoint, KeyHistory } from './history.ts';
+import { type OpenDatabase, openDatabase } from './open.ts';
+import { ProblemList } from './problems.ts';
+import type { DatabaseFacts, DatabaseReport } from './report.ts';
+import { RowDecoder, readRevisionKey } from './rows.ts';
+import { hasTrailer, verifyTrailer } from './trailer.ts';
+
+export interface AnalyseOptions {
+  /**
+   * Where to compute HashKV: the revision asked for and the compact revision that the server answered with.
+   * Without it: the current revision and the database's own last compaction.
+   */
+  readonly hashAt?: HashPoint | undefined;
+  /** Also read the file once more for its SHA-256, and compare the trailer with it. */
+  readonly digest?: boolean | undefined;
+  /** Keys to remember at once; more are counted in further rounds. */
+  readonly keyLimit?: number | undefined;
+}
+
+interface KeyBucket {
+  readonly rows: number;
+  readonly keys: number;
+  readonly last: number;
+  readonly hashKV: HashKv | null;
+  readonly hashKVReason: string | null;
+}
+
+/**
+ * Reads the open file `fd` of `size` bytes from its first byte to its last page, in memory that does not depend on its
+ * size. Whatever the file holds, the answer is a report: what is wrong stands in `problems`. Only a file that cannot be
+ * read at all is an error (`file-unreadable`).
+ */
+export function analyse(fd: number, size: number, options: AnalyseOptions = {}): DatabaseReport {
+  const problems = new ProblemList();
+  const digest = options.digest === true ? verifyTrailer(fd, size) : null;
+  const trailer = digest?.trailer ?? (hasTrailer(size) ? 'unchecked' : 'missing');
+  if (trailer === 'bad') problems.add(null, 'the trailer is not the SHA-256 of what comes before it');
+
+  let pageSize: number | null = null;
+  let sizeLaw = false;
+  let facts: DatabaseFacts = noFacts();
+  let key: KeyBucket = { rows: 0, keys: 0, last: 0, hashKV: null, hashKVReason: 'the database is damaged' };
+  try {
+    const database = openDatabase(fd, size, problems);
+    pageSize = database.meta.pageSize;
+    sizeLaw = checkSize(database, size, problems);
+    for (const name of ['key', 'meta']) {
+      if (!database.buckets.has(name))
+        problems.add(null, `the database has no bucket ${name}: it is not etcd's`);
+    }
+    facts = readFacts(database.buckets, problems);
+    key = readKeyBucket(database, facts, options, problems);
+    checkFreelist(fd, database.body, database.meta, database.seen, problems);
+  } catch (error) {
+    if (!isGranaryError(error, 'snapshot-corrupt', 'snapshot-truncated')) throw error;
+    problems.add(null, error.message);
+  }
+  return {
+    size,
+    sha256: digest?.sha256 ?? null,
+    trailer,
+    pageSize,
+    sizeLaw,
+    revision: currentRevision(key.last, facts),
+    ...facts,
+    hashKV: problems.count === 0 ? key.hashKV : null,
+    hashKVReason: problems.count === 0 ? key.hashKVReason : 'the database is damaged',
+    keys: key.keys,
+    rows: key.rows,
+    problems: problems.listed,
+    problemCount: problems.count,
+  };
+}
+
+/** The size law of a snapshot (reference "Maintenance.Snapshot"). A plain copy of a server's file may be longer. */
+function checkSize(database: OpenDatabase, size: number, problems: ProblemList): boolean {
+  const { meta, body } = database;
+  const expected = meta.pages * meta.pageSize;
+  if (body < expected) {
+    problems.add(null, `the file ends at byte ${body} of ${expected}: it was cut off`);
+  } else if (body > expected && hasTrailer(size)) {
+    problems.add(null, `the file has ${body - expected} bytes more than its ${expected}`);
+  }
+  return body === expected;
+}
+
+function readKeyBucket(
+  database: OpenDatabase,
+  facts: DatabaseFacts,
+  options: AnalyseOptions,
+  problems: ProblemList,
+): KeyBucket {
+  const current = currentRevision(lastRevision(database), facts);
+  const point = options.hashAt ?? { revision: current, compactRevision: ownCompaction(facts) };
+  const history = new KeyHistory(point, options.keyLimit);
+  const builder = new HashKvBuilder(point);
+  const decoded = new RowDecoder();
+  const problemsBefore = problems.count;
+  let rows = 0;
+  let last = 0;
+  database.buckets.walk('key', {
+    row(row) {
+      const fault = decoded.decode(row);
+      if (fault === null) {
+        builder.add(rows, row, decoded);
+        history.note(rows, decoded, row.view);
+        last = decoded.main;
+      } else {
+        problems.add(row.page, fault);
+      }
+      rows += 1;
+      return true;
+    },
+    leave: () => builder.leave(),
+  });
+  while (history.nextRound()) noteAgain(database, history);
+
+  let reason = cannotHash(point, current, facts);
+  if (problems.count > problemsBefore) reason = 'the database is damaged';
+  return {
+    rows,
+    keys: history.aliveNow - (history.namelessNow ? 1 : 0),
+    last,
+    hashKV:
+      reason === null
+        ? builder.finish(history, (from, visitor) => database.again.walk('key', visitor, { from }))
+        : null,
+    hashKVReason: reason,
+  };
+}
+
+function noteAgain(database: OpenDatabase, history: KeyHistory): void {
+  const decoded = new RowDecoder();
+  let ordinal = 0;
+  database.again.walk('key', {
+    row(row) {
+      if (decoded.decode(row) === null) history.note(ordinal, decoded, row.view);
+      ordinal += 1;
+      return true;
+    },
+  });
+}
+
+/** Revision of the last row; 0 where there is none. Faults are left to the walk that follows. */
+function lastRevision(database: OpenDatabase): number {
+  let last = 0;
+  database.again.walk(
+    'key',
+    {
+      row(row) {
+        last = readRevisionKey(row.view, row.keyStart, row.keyLength)?.main ?? 0;
+        return true;
+      },
+    },
+    { lastOnly: true },
+  );
+  return last;
+}
+
+/** Rows may be gone from the moment a compaction was ordered. */
+function ownCompaction(facts: DatabaseFacts): number {
+  return Math.max(facts.compactRevision, facts.scheduledCompactRevision);
+}
+
+/** Why a HashKV at `point` cannot be computed from this database; null where it can. */
+function cannotHash(point: HashPoint, current: number, facts: DatabaseFacts): string | null {
+  const { revision, compactRevision } = point;
+  const own = ownCompaction(facts);
+  if (revision > current) return `the database ends at revision ${current}, before ${revision}`;
+  if (compactRevision < own) return `the database is compacted at ${own}, later than ${compactRevision}`;
+  if (revision < compactRevision)
+    return `revision ${revision} is below the compact revision ${compactRevision}`;
+  return null;
+}
