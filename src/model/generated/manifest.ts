@@ -2,6 +2,7 @@
 
 export type Count = number;
 export type Uint32 = number;
+export type CompactRevision = number;
 
 /**
  * The record of one backup, and its commit point: the backup exists if this object does. The same bytes lie in every destination that holds a copy. Times are RFC 3339 in UTC; checksums are lower-case hex unless said otherwise.
@@ -120,9 +121,9 @@ export interface Manifest {
      */
     revision: Count | null;
     /**
-     * The compact revision that the hash was computed at.
+     * The compact revision that the hash was computed at; -1 where the store never was compacted, as etcd says it.
      */
-    compactRevision: Count | null;
+    compactRevision: CompactRevision | null;
     /**
      * `equal`: the member that sent the snapshot computed the same. `unverifiable`: it could not be compared, for instance because of a compaction meanwhile. `off`: the policy did not ask.
      */

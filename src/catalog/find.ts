@@ -1,0 +1,153 @@
+/** Finding the backup that somebody means: by its name, or the newest that can be trusted (design section 6). */
+import type { Manifest } from '../model/generated/manifest.ts';
+import type { SlotRef } from '../model/inventory.ts';
+import { type Attempt, type BackupRef, formatBackupRef } from '../model/names.ts';
+import type { CallOptions } from '../store/store.ts';
+import {
+  type Candidate,
+  type FoundCopy,
+  type ListedCopy,
+  listCluster,
+  momentOf,
+  type NewestQuery,
+  openSlot,
+  type PassedOver,
+  type Unread,
+} from './candidates.ts';
+import type { Source } from './inventory.ts';
+import { nothingAtAll, nothingBefore, nothingTrusted, slotMissing } from './not-found.ts';
+
+export interface FoundBackup extends SlotRef {
+  readonly attempt: Attempt;
+  readonly manifest: Manifest;
+  /** At least one, all of this attempt; those without doubts first, else in the order of the sources. */
+  readonly copies: readonly FoundCopy[];
+  /** Why it would not be chosen by itself; empty for one that was. */
+  readonly doubts: readonly string[];
+  /** Newer backups that cannot be trusted, newest first; for one that was named, other attempts of its slot. */
+  readonly passedOver: readonly PassedOver[];
+  /** Destinations that could not be read: they may hold more copies, and newer backups. */
+  readonly unread: readonly Unread[];
+}
+
+/** Slots of a policy that are opened in search of one that can be trusted. */
+const searchLimit = 200;
+/** A backup on demand that found its second taken has the next one as its slot, and may have ended before that. */
+const slotTolerance = 60_000;
+
+/**
+ * Finds a backup and all its copies. One with a slot is taken as named, whatever speaks against it (`doubts`). Else it
+ * is the newest, by the end of its snapshot, with verdict `equal`, no bad proof and no regression mark, of which at
+ * least one copy is sound. A backup that is tombstoned can still be restored and is chosen like any other, until its
+ * removal has begun.
+ *
+ * @param sources destinations that may hold it, in the order in which copies are preferred; a `destination` in the
+ *   query narrows them
+ * @throws GranaryError `backup-not-found`, with the nearest there is; the first store's error where none could be read
+ */
+export async function findBackup(
+  sources: readonly Source[],
+  query: BackupRef | NewestQuery,
+  { signal }: CallOptions,
+): Promise<FoundBackup> {
+  const { listed, unread } = await listCluster(sources, query, { signal });
+  return 'slot' in query
+    ? findNamed(listed, unread, query, { signal })
+    : findNewest(listed, unread, query, { signal });
+}
+
+async function findNamed(
+  listed: readonly ListedCopy[],
+  unread: readonly Unread[],
+  query: BackupRef,
+  { signal }: CallOptions,
+): Promise<FoundBackup> {
+  const ofSlot = listed.filter(({ copy }) => copy.policy === query.policy && copy.slot === query.slot);
+  if (ofSlot.length === 0) throw slotMissing(query, listed, unread);
+  const { candidates, unreadable } = await openSlot(ofSlot, { signal });
+  const [chosen, ...others] = candidates.toSorted(
+    (a, b) => a.doubts.length - b.doubts.length || (a.attempt < b.attempt ? -1 : 1),
+  );
+  if (chosen === undefined) {
+    const first = unreadable[0];
+    throw first === undefined ? slotMissing(query, listed, unread) : first.error;
+  }
+  const passedOver = others.map((other) =>
+    passed(other, `another attempt of the same slot; @${other.copies[0]?.destination} chooses it`),
+  );
+  return { ...chosen, passedOver, unread };
+}
+
+async function findNewest(
+  listed: readonly ListedCopy[],
+  unread: readonly Unread[],
+  query: NewestQuery,
+  { signal }: CallOptions,
+): Promise<FoundBackup> {
+  const wanted = listed.filter(({ copy }) => query.policy === undefined || copy.policy === query.policy);
+  if (wanted.length === 0) throw nothingAtAll(query, listed, unread);
+  const policies = Map.groupBy(wanted, ({ copy }) => copy.policy);
+  const searches = await Promise.all(
+    [...policies.values()].map((copies) => searchPolicy(copies, query.at, { signal })),
+  );
+  const best = searches.flatMap(({ found }) => found ?? []).toSorted((a, b) => endOf(b) - endOf(a))[0];
+  const rejected = searches.flatMap((search) => search.rejected).toSorted((a, b) => b.end - a.end);
+  if (best === undefined) {
+    const newest = rejected[0];
+    if (newest === undefined) throw nothingBefore(query, wanted, unread);
+    throw nothingTrusted(query, newest.passed, rejected.length, unread);
+  }
+  const newer = rejected.filter(({ end }) => end > endOf(best));
+  return { ...best, passedOver: newer.map(({ passed }) => passed), unread };
+}
+
+interface Search {
+  readonly found: Candidate | null;
+  readonly rejected: readonly { readonly passed: PassedOver; readonly end: number }[];
+}
+
+/**
+ * The newest trusted backup of one policy. Within a policy the order of slots is the order of the runs (a run that was
+ * missed is made up for the newest slot only), so the search ends at the first slot that serves.
+ */
+async function searchPolicy(
+  copies: readonly ListedCopy[],
+  at: Date | undefined,
+  { signal }: CallOptions,
+): Promise<Search> {
+  const limit = (at?.getTime() ?? Number.POSITIVE_INFINITY) + slotTolerance;
+  const slots = Map.groupBy(copies, ({ copy }) => copy.slot);
+  const newestFirst = [...slots].sort(([a], [b]) => (a < b ? 1 : -1));
+  const inTime = newestFirst.filter(([slot]) => momentOf(slot) <= limit);
+  const rejected: { passed: PassedOver; end: number }[] = [];
+  for (const [slot, ofSlot] of inTime.slice(0, searchLimit)) {
+    const { candidates, unreadable } = await openSlot(ofSlot, { signal });
+    const ended = candidates.filter((one) => at === undefined || endOf(one) <= at.getTime());
+    const found = ended.filter((one) => one.doubts.length === 0).toSorted((a, b) => endOf(b) - endOf(a))[0];
+    for (const one of ended) {
+      if (one.doubts.length > 0)
+        rejected.push({ passed: passed(one, one.doubts.join('; ')), end: endOf(one) });
+    }
+    if (candidates.length === 0) {
+      for (const { destination, copy, error } of unreadable) {
+        const backup = formatBackupRef(copy);
+        rejected.push({
+          passed: { backup, destinations: [destination], reason: error.message },
+          end: momentOf(slot),
+        });
+      }
+    }
+    if (found !== undefined) return { found, rejected };
+  }
+  return { found: null, rejected };
+}
+
+function passed(candidate: Candidate, reason: string): PassedOver {
+  const destinations = candidate.copies.map(({ destination }) => destination);
+  return { backup: formatBackupRef(candidate), destinations, reason };
+}
+
+/** The backup holds nothing later than this. */
+function endOf({ manifest }: Candidate): number {
+  return Date.parse(manifest.finishedAt);
+}

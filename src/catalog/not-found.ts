@@ -1,0 +1,86 @@
+/** The error `backup-not-found`, with the nearest thing that is there. */
+import { GranaryError } from '../model/errors.ts';
+import { type BackupRef, type ClusterRef, formatBackupRef } from '../model/names.ts';
+import { formatTime } from '../model/units.ts';
+import { type ListedCopy, momentOf, type NewestQuery, type PassedOver, type Unread } from './candidates.ts';
+
+/** Nothing of the cluster, or nothing under the policy. */
+export function nothingAtAll(
+  query: NewestQuery,
+  listed: readonly ListedCopy[],
+  unread: readonly Unread[],
+): GranaryError {
+  const { seed, cluster, policy } = query;
+  const what = policy === undefined ? `${seed}/${cluster}` : `${seed}/${cluster} under policy ${policy}`;
+  return notFound(`there is no backup of ${what}`, otherPolicies(listed), query, unread);
+}
+
+/** No backup under this name. */
+export function slotMissing(
+  query: BackupRef,
+  listed: readonly ListedCopy[],
+  unread: readonly Unread[],
+): GranaryError {
+  const same = listed.filter(({ copy }) => copy.policy === query.policy);
+  const wanted = momentOf(query.slot);
+  const [nearest] = same.toSorted(
+    (a, b) => Math.abs(momentOf(a.copy.slot) - wanted) - Math.abs(momentOf(b.copy.slot) - wanted),
+  );
+  const hint =
+    nearest === undefined ? otherPolicies(listed) : `the nearest is ${formatBackupRef(nearest.copy)}`;
+  return notFound(`there is no backup ${formatBackupRef(query)}`, hint, query, unread);
+}
+
+/** Everything is later than the moment asked for. */
+export function nothingBefore(
+  query: NewestQuery,
+  listed: readonly ListedCopy[],
+  unread: readonly Unread[],
+): GranaryError {
+  const [oldest] = listed.toSorted((a, b) => momentOf(a.copy.slot) - momentOf(b.copy.slot));
+  const message =
+    query.at === undefined
+      ? `there is no backup of ${query.seed}/${query.cluster}`
+      : `no backup of ${query.seed}/${query.cluster} had ended by ${formatTime(query.at)}`;
+  const hint = oldest === undefined ? null : `the oldest is ${formatBackupRef(oldest.copy)}`;
+  return notFound(message, hint, query, unread);
+}
+
+/** There are some, and something speaks against each. */
+export function nothingTrusted(
+  query: NewestQuery,
+  newest: PassedOver,
+  count: number,
+  unread: readonly Unread[],
+): GranaryError {
+  const message = `something speaks against each of the newest ${count} backups of ${query.seed}/${query.cluster}`;
+  const hint = `the newest is ${newest.backup} (${newest.reason}): give its full name to use it all the same`;
+  return notFound(
+    count === 1 ? message.replace('each of the newest 1 backups', 'the only backup') : message,
+    hint,
+    query,
+    unread,
+  );
+}
+
+function otherPolicies(listed: readonly ListedCopy[]): string | null {
+  const policies = [...new Set(listed.map(({ copy }) => copy.policy))].sort();
+  return policies.length === 0 ? null : `there are backups under ${policies.join(', ')}`;
+}
+
+function notFound(
+  message: string,
+  hint: string | null,
+  { seed, cluster }: ClusterRef,
+  unread: readonly Unread[],
+): GranaryError {
+  const missing = unread.map(({ error }) => error.message).join('; ');
+  return new GranaryError(
+    'backup-not-found',
+    missing === '' ? message : `${message}; not read was ${missing}`,
+    {
+      hint: hint ?? '`granary get backups` lists what there is',
+      context: { seed, cluster },
+    },
+  );
+}

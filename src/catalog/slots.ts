@@ -1,0 +1,134 @@
+/** What the objects of one slot come to, by their names alone. Pure. */
+import type {
+  Copy,
+  ProofSummary,
+  SlotRef,
+  SlotRemnant,
+  Tombstone,
+  UnfinishedData,
+} from '../model/inventory.ts';
+import type { Attempt } from '../model/names.ts';
+import type { ObjectInfo } from '../store/store.ts';
+import type { LayoutKey } from './keys.ts';
+
+/** A key that lies in a slot. */
+export type SlotKey = Extract<LayoutKey, SlotRef>;
+
+export interface SlotObject {
+  readonly parsed: SlotKey;
+  readonly info: ObjectInfo;
+}
+
+/** Either a backup, or what there is of a slot without one. */
+export interface SlotSummary {
+  readonly copy: Copy | null;
+  readonly unfinished: readonly UnfinishedData[];
+  readonly remnant: SlotRemnant | null;
+}
+
+type OfType<T extends SlotKey['type']> = { readonly parsed: Extract<SlotKey, { type: T }> } & SlotObject;
+
+/** Most slots have none of these: one empty list serves them all. */
+const none: readonly never[] = [];
+
+/**
+ * @param objects all objects of the slot, in the order of their keys
+ */
+export function summarizeSlot(ref: SlotRef, objects: readonly SlotObject[]): SlotSummary {
+  const manifests = ofType(objects, 'manifest');
+  const manifest = manifests.find(({ parsed }) => parsed.attempt === null) ?? lowest(manifests);
+  if (manifest === undefined) return summarizeOpenSlot(ref, objects);
+
+  const data = ofType(objects, 'data');
+  const attempts = [...data, ...manifests].flatMap(({ parsed }) => parsed.attempt ?? none);
+  const distinct = [...new Set(attempts)].sort();
+  const attempt = manifest.parsed.attempt ?? (distinct.length === 1 ? (distinct[0] ?? null) : null);
+  const others = distinct.filter((other) => other !== attempt);
+  const own = data.filter(({ parsed }) => parsed.attempt === attempt);
+  return {
+    copy: {
+      ...ref,
+      attempt,
+      fallback: manifest.parsed.attempt !== null,
+      otherAttempts: others.length === 0 ? none : others,
+      storedBytes: own.length === 1 ? (own[0]?.info.size ?? null) : null,
+      published: manifest.info.modified.toISOString(),
+      manifestEtag: manifest.info.etag,
+      pinnedUntil: latestPin(objects),
+      expires: latest(ofType(objects, 'expire').map(({ parsed }) => parsed.time)),
+      tombstone: tombstoneThatCounts(objects),
+      proofs: newestProofs(objects),
+    },
+    unfinished: none,
+    remnant: null,
+  };
+}
+
+/** Without conditional writes each attempt has a manifest of its own name, and the lowest attempt counts. */
+function lowest(manifests: readonly OfType<'manifest'>[]): OfType<'manifest'> | undefined {
+  return manifests.toSorted((a, b) => ((a.parsed.attempt ?? '') < (b.parsed.attempt ?? '') ? -1 : 1))[0];
+}
+
+function summarizeOpenSlot(ref: SlotRef, objects: readonly SlotObject[]): SlotSummary {
+  const unfinished = ofType(objects, 'data').map(({ parsed, info }) => ({
+    ...ref,
+    attempt: parsed.attempt,
+    bytes: info.size,
+    modified: info.modified.toISOString(),
+  }));
+  const claim = ofType(objects, 'claim')[0];
+  const others = objects.filter(({ parsed }) => ['pin', 'expire', 'proof', 'verdict'].includes(parsed.type));
+  const remnant = {
+    ...ref,
+    claimed: claim?.info.modified.toISOString() ?? null,
+    tombstone: tombstoneThatCounts(objects),
+    others: others.length,
+  };
+  const empty = remnant.claimed === null && remnant.tombstone === null && remnant.others === 0;
+  return { copy: null, unfinished, remnant: empty ? null : remnant };
+}
+
+function ofType<T extends SlotKey['type']>(objects: readonly SlotObject[], type: T): OfType<T>[] {
+  return objects.filter((object): object is OfType<T> => object.parsed.type === type);
+}
+
+function latestPin(objects: readonly SlotObject[]): string | null {
+  const pins = ofType(objects, 'pin').map(({ parsed }) => parsed.until);
+  if (pins.includes('forever')) return 'forever';
+  return latest(pins.filter((until) => until !== 'forever'));
+}
+
+function latest(times: readonly Date[]): string | null {
+  if (times.length === 0) return null;
+  return new Date(Math.max(...times.map((time) => time.getTime()))).toISOString();
+}
+
+/** See `Tombstone`: one that a verdict has settled does not hide one that is still to be decided. */
+function tombstoneThatCounts(objects: readonly SlotObject[]): Tombstone | null {
+  const verdicts = new Set<Attempt>(ofType(objects, 'verdict').map(({ parsed }) => parsed.id));
+  const tombstones = ofType(objects, 'tombstone').map(({ parsed, info }) => ({
+    due: parsed.due.toISOString(),
+    id: parsed.id,
+    written: info.modified.toISOString(),
+    settled: verdicts.has(parsed.id),
+  }));
+  tombstones.sort(
+    (a, b) => Number(a.settled) - Number(b.settled) || compare(a.written, b.written) || compare(a.id, b.id),
+  );
+  return tombstones[0] ?? null;
+}
+
+function newestProofs(objects: readonly SlotObject[]): readonly ProofSummary[] {
+  const newest = new Map<string, ProofSummary>();
+  for (const { parsed } of ofType(objects, 'proof')) {
+    const time = parsed.time.toISOString();
+    const known = newest.get(parsed.kind);
+    const counts = known === undefined || time > known.time || (time === known.time && !parsed.ok);
+    if (counts) newest.set(parsed.kind, { kind: parsed.kind, ok: parsed.ok, time });
+  }
+  return newest.size === 0 ? none : [...newest.values()];
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
