@@ -1,5 +1,5 @@
 /** The private age keys that a command was given: from named files or two environment variables, nowhere else. */
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { GranaryError } from '../model/errors.ts';
 import { identityPattern, publicKeyOf } from './recipients.ts';
 import { Secret } from './secret.ts';
@@ -134,10 +134,11 @@ function explainNoIdentity(line: string): [what: string, hint: string] {
 }
 
 async function readKeyFile(path: string): Promise<{ text: string; readableByOthers: boolean }> {
+  let file: FileHandle | undefined;
+  const buffer = Buffer.alloc(maximumBytes + 1);
   try {
-    await using file = await open(path, 'r');
+    file = await open(path, 'r');
     const status = await file.stat();
-    const buffer = Buffer.alloc(maximumBytes + 1);
     let length = 0;
     // Read piece by piece, for `<(age -d …)` is a pipe: it has no size and no position.
     while (length < buffer.length) {
@@ -150,17 +151,22 @@ async function readKeyFile(path: string): Promise<{ text: string; readableByOthe
         hint: giveKeyHint,
       });
     }
-    const text = buffer.toString('utf8', 0, length);
-    buffer.fill(0);
-    return { text, readableByOthers: status.isFile() && (status.mode & 0o004) !== 0 };
+    const readableByOthers = status.isFile() && (status.mode & 0o004) !== 0;
+    return { text: buffer.toString('utf8', 0, length), readableByOthers };
   } catch (error) {
     if (error instanceof GranaryError) throw error;
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    const why =
-      code === 'ENOENT' ? 'does not exist' : code === 'EISDIR' ? 'is a folder' : `cannot be read (${code})`;
-    throw new GranaryError('file-unreadable', `the age key file ${path} ${why}`, {
-      hint: giveKeyHint,
-      context: { file: path },
-    });
+    const reasons: Record<string, string> = { ENOENT: 'does not exist', EISDIR: 'is a folder' };
+    throw new GranaryError(
+      'file-unreadable',
+      `the age key file ${path} ${reasons[code] ?? `cannot be read (${code})`}`,
+      {
+        hint: giveKeyHint,
+        context: { file: path },
+      },
+    );
+  } finally {
+    buffer.fill(0);
+    await file?.close();
   }
 }
