@@ -1,9 +1,11 @@
 /** A missing copy of a backup, made from a sound one: the same bytes, the same manifest. */
+import type { Source } from '../catalog/inventory.ts';
 import { buildKey, parseDataName } from '../catalog/keys.ts';
 import { GranaryError } from '../model/errors.ts';
+import type { Manifest } from '../model/generated/manifest.ts';
 import type { Attempt, ObjectKey } from '../model/names.ts';
 import type { CallOptions, Store } from '../store/store.ts';
-import type { OpenDestination, StoredManifest } from './destination.ts';
+import type { StoredManifest } from './destination.ts';
 import { Digester } from './digest.ts';
 import type { OnProgress } from './events.ts';
 import { type Commitment, commit, slotOfManifest, uploadData } from './publish.ts';
@@ -22,12 +24,12 @@ export interface CopyOptions extends CallOptions {
  */
 export async function copyBackup(
   stored: StoredManifest,
-  from: OpenDestination,
-  to: OpenDestination,
+  from: Source,
+  to: Source,
   { signal, spoolFolder, onProgress }: CopyOptions,
 ): Promise<Commitment> {
   const { manifest } = stored;
-  const key = dataKey(stored);
+  const key = dataKey(manifest);
   await using spool = await Spool.create(spoolFolder);
   const read = new AbortController();
   const both = AbortSignal.any([signal, read.signal]);
@@ -78,7 +80,7 @@ async function fillSpool(
 }
 
 /** The key of a backup's data: the manifest names only the last part, and that is matched before it is used. */
-export function dataKey({ manifest }: StoredManifest): ObjectKey {
+export function dataKey(manifest: Manifest): ObjectKey {
   const form = parseDataName(manifest.data.name);
   if (form === undefined || form.attempt !== manifest.attempt) {
     throw new GranaryError(

@@ -1,15 +1,15 @@
 /** A destination that is open, and what it holds of one slot. */
+import { readSmall } from '../catalog/document.ts';
+import type { Source } from '../catalog/inventory.ts';
 import { buildKey, parseKey, slotPrefix } from '../catalog/keys.ts';
-import { decodeManifest } from '../catalog/manifest.ts';
+import { decodeManifest, manifestKind } from '../catalog/manifest.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
 import type { SlotRef } from '../model/inventory.ts';
 import type { Attempt, ObjectKey } from '../model/names.ts';
 import type { CallOptions, Store } from '../store/store.ts';
 
 /** A destination that was opened, with the id of its marker. */
-export interface OpenDestination {
-  readonly name: string;
-  readonly store: Store;
+export interface OpenDestination extends Source {
   readonly markerId: string;
 }
 
@@ -18,17 +18,6 @@ export interface StoredManifest {
   readonly manifest: Manifest;
   readonly bytes: Uint8Array;
   readonly key: ObjectKey;
-}
-
-/** No manifest of ours is near this size; more is not read. */
-const maxManifestBytes = 256 * 1024;
-
-/** All bytes of a small object. */
-export async function readSmall(store: Store, key: ObjectKey, options: CallOptions): Promise<Uint8Array> {
-  const { body } = await store.get(key, { ...options, length: maxManifestBytes + 1 });
-  const pieces: Uint8Array[] = [];
-  for await (const piece of body) pieces.push(piece);
-  return Buffer.concat(pieces);
 }
 
 /**
@@ -48,8 +37,17 @@ export async function readSlot(
   found.sort((a, b) => ((a.attempt ?? '') < (b.attempt ?? '') ? -1 : 1));
   const first = found[0];
   if (first === undefined) return null;
-  const bytes = await readSmall(store, first.key, options);
-  return { manifest: decodeManifest(bytes, first.key), bytes, key: first.key };
+  return readManifestAt(store, first.key, options);
+}
+
+/** The manifest under a key, checked to belong there. */
+export async function readManifestAt(
+  store: Store,
+  key: ObjectKey,
+  options: CallOptions,
+): Promise<StoredManifest> {
+  const { bytes } = await readSmall(store, key, manifestKind, options);
+  return { manifest: decodeManifest(bytes, key), bytes, key };
 }
 
 /** The key under which an attempt is committed in a store. */

@@ -1,11 +1,10 @@
 /** The commit point: a manifest, written last and create-only. The backup exists if it does. */
-import { decodeManifest } from '../catalog/manifest.ts';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
 import type { SlotRef } from '../model/inventory.ts';
 import type { Attempt, ObjectKey } from '../model/names.ts';
 import type { CallOptions, PutResult, Store, UploadSource } from '../store/store.ts';
-import { commitKey, readSlot, readSmall, type StoredManifest } from './destination.ts';
+import { commitKey, readManifestAt, readSlot, type StoredManifest } from './destination.ts';
 import { type Digest, Digester } from './digest.ts';
 
 /** `published`: this attempt is the slot's backup there. `exists`: another attempt was first, and counts. */
@@ -33,7 +32,7 @@ export async function commit(
     if (!isGranaryError(error, 'precondition-failed')) throw error;
   }
   const winner = store.capabilities.conditionalWrites
-    ? await readBack(store, key, signal)
+    ? await readManifestAt(store, key, { signal })
     : await readSlot(store, slot, { signal });
   if (winner === null) throw notThere(key);
   if (winner.manifest.attempt !== attempt) return { outcome: 'exists', winner };
@@ -43,11 +42,6 @@ export async function commit(
     });
   }
   return { outcome: 'published' };
-}
-
-async function readBack(store: Store, key: ObjectKey, signal: AbortSignal): Promise<StoredManifest> {
-  const bytes = await readSmall(store, key, { signal });
-  return { manifest: decodeManifest(bytes, key), bytes, key };
 }
 
 function notThere(key: string): GranaryError {

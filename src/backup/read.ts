@@ -1,11 +1,12 @@
 /** Reading a backup back: every stored byte hashed, decrypted, decompressed, and every raw byte hashed again. */
+import type { Source } from '../catalog/inventory.ts';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
+import type { Manifest } from '../model/generated/manifest.ts';
 import { formatBackupRef, type Slot } from '../model/names.ts';
 import type { Secret } from '../secrets/secret.ts';
 import type { CallOptions } from '../store/store.ts';
 import { openArtifact } from './artifact.ts';
 import { dataKey } from './copy.ts';
-import type { OpenDestination, StoredManifest } from './destination.ts';
 import { Digester } from './digest.ts';
 import type { OnProgress } from './events.ts';
 
@@ -15,12 +16,12 @@ export interface ReadOptions extends CallOptions {
 }
 
 /** `seed/cluster/policy/slot` of a manifest. */
-export function nameOf({ manifest }: StoredManifest): string {
+export function nameOf(manifest: Manifest): string {
   return formatBackupRef({ ...manifest, slot: manifest.slot as Slot });
 }
 
 /** True where the data cannot be read without a private key. */
-export function isEncrypted({ manifest }: StoredManifest): boolean {
+export function isEncrypted(manifest: Manifest): boolean {
   return manifest.data.recipients.length > 0;
 }
 
@@ -30,26 +31,26 @@ export function isEncrypted({ manifest }: StoredManifest): boolean {
  * @throws GranaryError `backup-damaged`, `object-missing`, `age-key-missing`, `age-key-wrong`, and what stores throw
  */
 export async function readBackup(
-  stored: StoredManifest,
-  from: OpenDestination,
+  manifest: Manifest,
+  from: Source,
   sink: (bytes: Uint8Array) => Promise<void>,
   { signal, identities, onProgress }: ReadOptions,
 ): Promise<void> {
-  const { data, snapshot } = stored.manifest;
+  const { data, snapshot } = manifest;
   const rawDigester = new Digester();
-  const atRest = storedBytes(stored, from, { signal, onProgress });
-  const form = { compression: data.compression, encrypted: isEncrypted(stored) };
+  const atRest = storedBytes(manifest, from, { signal, onProgress });
+  const form = { compression: data.compression, encrypted: isEncrypted(manifest) };
   try {
     for await (const bytes of openArtifact(atRest, form, snapshot.size, identities)) {
       rawDigester.update(bytes);
       await sink(bytes);
     }
   } catch (error) {
-    if (isGranaryError(error, 'artifact-damaged')) throw damaged(stored, from, error.message);
+    if (isGranaryError(error, 'artifact-damaged')) throw damaged(manifest, from, error.message);
     throw error;
   }
   if (rawDigester.finish().sha256 !== snapshot.sha256)
-    throw damaged(stored, from, 'SHA-256 differs once opened');
+    throw damaged(manifest, from, 'SHA-256 differs once opened');
 }
 
 /**
@@ -57,22 +58,22 @@ export async function readBackup(
  * @throws GranaryError `backup-damaged`, `object-missing`, and what stores throw
  */
 export async function checkStoredBytes(
-  stored: StoredManifest,
-  from: OpenDestination,
+  manifest: Manifest,
+  from: Source,
   options: CallOptions & { readonly onProgress?: OnProgress | undefined },
 ): Promise<void> {
-  for await (const _ of storedBytes(stored, from, options));
+  for await (const _ of storedBytes(manifest, from, options));
 }
 
 async function* storedBytes(
-  stored: StoredManifest,
-  from: OpenDestination,
+  manifest: Manifest,
+  from: Source,
   { signal, onProgress }: CallOptions & { readonly onProgress?: OnProgress | undefined },
 ): AsyncGenerator<Uint8Array> {
-  const { data } = stored.manifest;
-  const { info, body } = await from.store.get(dataKey(stored), { signal });
+  const { data } = manifest;
+  const { info, body } = await from.store.get(dataKey(manifest), { signal });
   if (info.size !== data.storedBytes) {
-    throw damaged(stored, from, `${info.size} bytes lie there instead of ${data.storedBytes}`);
+    throw damaged(manifest, from, `${info.size} bytes lie there instead of ${data.storedBytes}`);
   }
   const digester = new Digester();
   for await (const bytes of body) {
@@ -80,17 +81,17 @@ async function* storedBytes(
     onProgress?.({ type: 'read', destination: from.name, bytes: digester.size, total: data.storedBytes });
     yield bytes;
   }
-  if (digester.finish().sha256 !== data.sha256) throw damaged(stored, from, 'SHA-256 differs at rest');
+  if (digester.finish().sha256 !== data.sha256) throw damaged(manifest, from, 'SHA-256 differs at rest');
 }
 
 /** The one way to say that a copy is bad. */
-export function damaged(stored: StoredManifest, from: OpenDestination, why: string): GranaryError {
+export function damaged(manifest: Manifest, from: Source, why: string): GranaryError {
   return new GranaryError(
     'backup-damaged',
-    `the data of ${nameOf(stored)} on ${from.name} is not what was written: ${why}`,
+    `the data of ${nameOf(manifest)} on ${from.name} is not what was written: ${why}`,
     {
       hint: 'another copy may be sound, and `granary restore` uses it by itself; `granary verify` tells which',
-      context: { backup: nameOf(stored), destination: from.name },
+      context: { backup: nameOf(manifest), destination: from.name },
     },
   );
 }

@@ -26,13 +26,23 @@ export async function writeProof(
   proof: Proof,
   { signal }: CallOptions,
 ): Promise<ObjectKey> {
+  const key = await writeFirstProof(store, slot, proof, { signal });
+  await removeOlder(store, slot, proof.kind, { signal });
+  return key;
+}
+
+/** As `writeProof`, for a backup that was just made and has no other proofs: one request. */
+export async function writeFirstProof(
+  store: Store,
+  { seed, cluster, policy, slot }: SlotRef,
+  proof: Proof,
+  { signal }: CallOptions,
+): Promise<ObjectKey> {
   const { kind, ok, attempt, detail, agentVersion } = proof;
-  const { seed, cluster, policy } = slot;
   const time = new Date(Math.floor(proof.time.getTime() / 1_000) * 1_000);
-  const key = buildKey({ type: 'proof', seed, cluster, policy, slot: slot.slot, time, kind, ok });
+  const key = buildKey({ type: 'proof', seed, cluster, policy, slot, time, kind, ok });
   const body = { format: 1, kind, ok, time: time.toISOString(), attempt, detail, agentVersion };
   await store.put(key, new TextEncoder().encode(`${JSON.stringify(body, null, 2)}\n`), { signal });
-  await removeOlder(store, slot, kind, { signal });
   return key;
 }
 

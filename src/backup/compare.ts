@@ -1,0 +1,37 @@
+import type { DatabaseReport } from '../bolt/report.ts';
+import { GranaryError } from '../model/errors.ts';
+import type { Manifest } from '../model/generated/manifest.ts';
+import { formatBackupRef, type Slot } from '../model/names.ts';
+
+/**
+ * Requires that a database is sound and is the one its manifest describes: revision, live keys and HashKV.
+ * @throws GranaryError `backup-damaged` naming what differs
+ */
+export function requireAsRecorded(manifest: Manifest, destination: string, report: DatabaseReport): void {
+  const differs = difference(manifest, report);
+  if (differs === null) return;
+  const id = formatBackupRef({ ...manifest, slot: manifest.slot as Slot });
+  throw new GranaryError(
+    'backup-damaged',
+    `${id} on ${destination} is not what its manifest says: ${differs}`,
+    {
+      hint: 'another copy may be sound, and `granary restore` uses it by itself; `granary verify` tells which',
+      context: { backup: id, destination },
+    },
+  );
+}
+
+function difference(manifest: Manifest, report: DatabaseReport): string | null {
+  const [problem] = report.problems;
+  if (problem !== undefined)
+    return `${problem.message}${problem.page === null ? '' : ` (page ${problem.page})`}`;
+  const pairs = [
+    ['revision', manifest.etcd.revision, report.revision],
+    ['live keys', manifest.etcd.keys, report.keys],
+    ['HashKV', manifest.hashKV.hash, manifest.hashKV.hash === null ? null : (report.hashKV?.hash ?? null)],
+  ] as const;
+  for (const [what, recorded, found] of pairs) {
+    if (recorded !== found) return `${what} ${found} instead of ${recorded}`;
+  }
+  return null;
+}

@@ -1,0 +1,143 @@
+/** The proof of a snapshot: a whole, sound database that hashes to what the live member says. */
+
+import { quickFacts } from '../bolt/facts.ts';
+import type { DatabaseReport } from '../bolt/report.ts';
+import { analyseInWorker } from '../bolt/worker-client.ts';
+import type { HashKV } from '../etcd/answers.ts';
+import type { MemberConnection } from '../etcd/connection.ts';
+import type { HashKvMode } from '../model/config.ts';
+import { GranaryError, isGranaryError } from '../model/errors.ts';
+import type { Manifest } from '../model/generated/manifest.ts';
+import { formatCount } from '../model/units.ts';
+import type { CallOptions } from '../store/store.ts';
+import type { Spool } from './spool.ts';
+
+export interface SnapshotProof {
+  readonly report: DatabaseReport;
+  readonly hashKV: Manifest['hashKV'];
+  /** What a person should know, though it does not stop the backup. */
+  readonly warnings: readonly string[];
+}
+
+export interface ProveOptions extends CallOptions {
+  readonly mode: HashKvMode;
+  /** The other members, for the record of what they answer at the same revision. */
+  readonly others: readonly MemberConnection[];
+}
+
+/**
+ * Proves a snapshot that lies in a spool, against the member that sent it.
+ *
+ * The member is asked at once, before the file is walked: the longer it takes, the likelier a compaction that makes
+ * the hashes incomparable.
+ * @throws GranaryError `snapshot-corrupt`; `hash-mismatch`; `hash-unverifiable` where `mode` is `require`
+ */
+export async function proveSnapshot(
+  spool: Spool,
+  member: MemberConnection,
+  { mode, others, signal }: ProveOptions,
+): Promise<SnapshotProof> {
+  const facts = quickFacts(spool.fd, spool.size);
+  const answer = mode === 'off' ? null : await askHash(member, facts.revision, facts.compactRevision, signal);
+  const comparable = answer !== null && 'hash' in answer ? answer : null;
+  const otherAnswers = comparable === null ? [] : askOthers(others, facts.revision, signal);
+  const hashAt = {
+    revision: facts.revision,
+    compactRevision: comparable?.compactRevision ?? facts.compactRevision,
+  };
+  const report = await analyseInWorker(spool.fd, spool.size, { hashAt }, { signal });
+  requireSound(report);
+  const hash = report.hashKV?.hash ?? null;
+  if (comparable !== null && comparable.hash !== hash)
+    throw mismatch(member, facts.revision, comparable.hash, hash);
+  const why = answer !== null && 'why' in answer ? answer.why : null;
+  if (mode === 'require' && why !== null) throw unverifiable(why);
+  return {
+    report,
+    hashKV: {
+      hash,
+      ...hashAt,
+      verdict: mode === 'off' ? 'off' : comparable === null ? 'unverifiable' : 'equal',
+      others: await Promise.all(otherAnswers).then((answers) => answers.filter((one) => one !== null)),
+    },
+    warnings: why === null ? [] : [`the hash could not be compared with the member's: ${why}`],
+  };
+}
+
+/**
+ * The member's hash at a revision, or why it cannot be compared with the snapshot's.
+ *
+ * A hash depends on the revision up to which the member has compacted, and it must have compacted at least as far as
+ * the snapshot: at R equal to a compaction, 3.5 and 3.6 answer from a cache with the compaction before it. Then the
+ * hash of the newest revision is asked for, which is comparable if nothing was written meanwhile.
+ */
+async function askHash(
+  member: MemberConnection,
+  revision: number,
+  compacted: number,
+  signal: AbortSignal,
+): Promise<HashKV | { readonly why: string }> {
+  const fits = (answer: HashKV) =>
+    answer.compactRevision >= compacted || (compacted <= 0 && answer.compactRevision <= 0);
+  try {
+    const answer = await member.hashKV(revision, { signal });
+    if (fits(answer)) return answer;
+    const newest = await member.hashKV(0, { signal });
+    if (newest.hashRevision === revision && fits(newest)) return newest;
+    return { why: `it answered for the compaction at ${formatCount(answer.compactRevision)}` };
+  } catch (error) {
+    if (isGranaryError(error, 'revision-compacted'))
+      return { why: 'it has compacted that revision meanwhile' };
+    throw error;
+  }
+}
+
+function askOthers(others: readonly MemberConnection[], revision: number, signal: AbortSignal) {
+  return others.map(async (other) => {
+    try {
+      const { memberId, hash, hashRevision, compactRevision } = await other.hashKV(revision, { signal });
+      return { memberId, hash, revision: hashRevision, compactRevision };
+    } catch {
+      // What another member cannot answer proves nothing, neither for nor against the snapshot.
+      return null;
+    }
+  });
+}
+
+function requireSound(report: DatabaseReport): void {
+  const [first] = report.problems;
+  if (first === undefined) return;
+  const where = first.page === null ? '' : ` (page ${first.page})`;
+  const more = report.problemCount === 1 ? '' : `, and ${report.problemCount - 1} more`;
+  throw new GranaryError(
+    'snapshot-corrupt',
+    `the snapshot is not a sound database: ${first.message}${where}${more}`,
+    {
+      hint: "etcd's own file may be damaged: compare its members with `etcdctl endpoint hashkv --cluster`",
+    },
+  );
+}
+
+function mismatch(
+  member: MemberConnection,
+  revision: number,
+  theirs: number,
+  ours: number | null,
+): GranaryError {
+  const hex = (hash: number | null) => (hash === null ? 'none' : hash.toString(16).padStart(8, '0'));
+  return new GranaryError(
+    'hash-mismatch',
+    `the snapshot's HashKV at revision ${formatCount(revision)} is ${hex(ours)}, and ${member.endpoint} says ${hex(theirs)}`,
+    { hint: 'nothing was published; compare all members with `etcdctl endpoint hashkv --cluster`' },
+  );
+}
+
+function unverifiable(why: string): GranaryError {
+  return new GranaryError(
+    'hash-unverifiable',
+    `the snapshot could not be compared with the live member: ${why}`,
+    {
+      hint: 'compact less often than a backup takes, or set verify.hashKV to `try`',
+    },
+  );
+}

@@ -1,0 +1,316 @@
+/** One slot of one cluster: look, snapshot once, prove, store everywhere, publish. */
+import type { Source } from '../catalog/inventory.ts';
+import { buildKey, dataName } from '../catalog/keys.ts';
+import { encodeManifest } from '../catalog/manifest.ts';
+import { writeFirstProof } from '../catalog/proofs.ts';
+import type { EtcdTarget } from '../etcd/target.ts';
+import type { HashKvMode, MemberPreference, ReadBackMode } from '../model/config.ts';
+import { asGranaryError, GranaryError } from '../model/errors.ts';
+import type { Manifest } from '../model/generated/manifest.ts';
+import type { SlotRef } from '../model/inventory.ts';
+import { type Attempt, formatBackupRef } from '../model/names.ts';
+import type { ArtifactOptions } from './artifact.ts';
+import { copyBackup } from './copy.ts';
+import { commitKey, type OpenDestination, readSlot, type StoredManifest } from './destination.ts';
+import type { OnProgress } from './events.ts';
+import { commit } from './publish.ts';
+import { type BackupResult, type CopyResult, failedResult, resultError } from './result.ts';
+import { discardData, type Snapshot, snapshotToStores } from './snapshot.ts';
+
+/** Everything that one run needs to know. */
+export interface BackupJob extends ArtifactOptions {
+  readonly slot: SlotRef;
+  readonly target: EtcdTarget;
+  /** In the policy's order. */
+  readonly destinations: readonly OpenDestination[];
+  /** Destinations of the policy that could not be opened: their copies have failed already. */
+  readonly unopened: readonly { readonly name: string; readonly error: GranaryError }[];
+  readonly minimumCopies: number;
+  readonly member: { readonly prefer: MemberPreference; readonly maxLag: number };
+  readonly verify: { readonly hashKV: HashKvMode; readonly readBack: ReadBackMode };
+  readonly stallTimeoutMs: number;
+  readonly maxDatabaseSize: number;
+  /** Of the configuration; null where it is not in Git. */
+  readonly commit: string | null;
+  readonly agentVersion: string;
+  /** For backups on demand: when it goes, or `forever`; null for scheduled ones, whose rules decide. */
+  readonly keepUntil: Date | 'forever' | null;
+  readonly spoolFolder?: string | undefined;
+}
+
+export interface RunOptions {
+  readonly signal: AbortSignal;
+  readonly onProgress?: OnProgress | undefined;
+}
+
+/** A run that took longer never publishes: its data may already count as left over and be swept (after 24 h). */
+const maxRunMs = 12 * 3_600_000;
+
+/**
+ * Makes the backup of one slot, in all destinations of the job. What failed stands in the result, per destination
+ * where it concerns one only; only an abort throws.
+ */
+export async function runBackup(job: BackupJob, options: RunOptions): Promise<BackupResult> {
+  try {
+    const looked = await lookAll(job, options);
+    const held = looked.find((one) => one.stored !== null);
+    if (held?.stored) return await completeCopies(job, held.destination, held.stored, looked, options);
+    const reachable = looked.filter((one) => one.error === null).map((one) => one.destination);
+    if (reachable.length === 0) throw noDestination(job, looked);
+    return await makeBackup(job, reachable, failedLooks(job, looked), options);
+  } catch (error) {
+    options.signal.throwIfAborted();
+    return failedResult(job.slot, error, unopenedCopies(job));
+  }
+}
+
+interface Looked {
+  readonly destination: OpenDestination;
+  readonly stored: StoredManifest | null;
+  readonly error: GranaryError | null;
+}
+
+/** Before a snapshot all destinations are looked at: one that holds the slot already makes the run a copy of it. */
+async function lookAll(job: BackupJob, { signal }: RunOptions): Promise<Looked[]> {
+  return Promise.all(
+    job.destinations.map(async (destination) => {
+      try {
+        return { destination, stored: await readSlot(destination.store, job.slot, { signal }), error: null };
+      } catch (error) {
+        signal.throwIfAborted();
+        return { destination, stored: null, error: asGranaryError(error, 'store-failed') };
+      }
+    }),
+  );
+}
+
+async function makeBackup(
+  job: BackupJob,
+  reachable: readonly OpenDestination[],
+  failed: readonly CopyResult[],
+  options: RunOptions,
+): Promise<BackupResult> {
+  const started = { wall: Date.now(), monotonic: performance.now() };
+  await using snapshot = await snapshotToStores(job, reachable, options);
+  const manifest = manifestOf(job, reachable, snapshot);
+  const bytes = encodeManifest(manifest);
+  const age = Math.max(Date.now() - started.wall, performance.now() - started.monotonic);
+  if (age > maxRunMs) {
+    throw new GranaryError('backup-too-old', 'the run took more than 12 hours and is not published', {
+      hint: 'a later slot is backed up anew; look at the speed of the destinations',
+    });
+  }
+  const copies: CopyResult[] = [];
+  let winner: { from: Source; stored: StoredManifest } | null = null;
+  for (const destination of reachable) {
+    const uploadError = snapshot.uploads.get(destination.name) ?? null;
+    const copy = await publishOne(job, destination, manifest, bytes, uploadError, winner, options);
+    copies.push(copy.result);
+    // Whoever loses the first destination adopts the winner's attempt everywhere. Who has published already stays
+    // with its own: after a partition a slot may have two attempts, and each of them is whole.
+    if (copies.every(({ outcome }) => outcome !== 'published')) winner ??= copy.winner;
+  }
+  return summarize(job, winner?.stored.manifest ?? manifest, [...copies, ...failed], winner !== null);
+}
+
+/** Publishes in one destination, or adopts the attempt of a run that was faster. */
+async function publishOne(
+  job: BackupJob,
+  destination: OpenDestination,
+  manifest: Manifest,
+  bytes: Uint8Array,
+  uploadError: unknown,
+  winner: { from: Source; stored: StoredManifest } | null,
+  options: RunOptions,
+): Promise<{ result: CopyResult; winner: { from: Source; stored: StoredManifest } | null }> {
+  const { signal, onProgress } = options;
+  const { name, store } = destination;
+  const attempt = manifest.attempt as Attempt;
+  try {
+    if (winner !== null) {
+      const adopted = await copyBackup(winner.stored, winner.from, destination, copyOptions(job, options));
+      return { result: copied(name, winner.stored, adopted.outcome), winner: null };
+    }
+    if (uploadError !== null) throw uploadError;
+    await writeKeepUntil(job, destination, signal);
+    const commitment = await commit(store, job.slot, attempt, bytes, { signal });
+    if (commitment.outcome === 'exists') {
+      const { winner: stored } = commitment;
+      if (stored.key === commitKey(store, job.slot, attempt))
+        await discardData(destination, job, attempt, signal);
+      return { result: copied(name, stored, 'exists'), winner: { from: destination, stored } };
+    }
+    onProgress?.({ type: 'published', destination: name });
+    await writeHashProof(job, destination, manifest, options);
+    return { result: { destination: name, attempt, outcome: 'published', error: null }, winner: null };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { result: failedCopy(name, error), winner: null };
+  }
+}
+
+/** One destination holds the slot: the others get the same backup, byte for byte. */
+async function completeCopies(
+  job: BackupJob,
+  from: OpenDestination,
+  stored: StoredManifest,
+  looked: readonly Looked[],
+  options: RunOptions,
+): Promise<BackupResult> {
+  const copies = await Promise.all(
+    looked.map(async ({ destination, stored: held, error }): Promise<CopyResult> => {
+      if (error !== null) return failedCopy(destination.name, error);
+      if (held !== null) return copied(destination.name, held, 'exists');
+      try {
+        const { outcome } = await copyBackup(stored, from, destination, copyOptions(job, options));
+        return copied(destination.name, stored, outcome);
+      } catch (thrown) {
+        options.signal.throwIfAborted();
+        return failedCopy(destination.name, thrown);
+      }
+    }),
+  );
+  return summarize(job, stored.manifest, [...copies, ...unopenedCopies(job)], true);
+}
+
+function copyOptions(job: BackupJob, { signal, onProgress }: RunOptions) {
+  return { signal, onProgress, spoolFolder: job.spoolFolder };
+}
+
+/** A backup on demand carries its own end, written before it exists so that none is without. */
+async function writeKeepUntil(
+  job: BackupJob,
+  { store }: OpenDestination,
+  signal: AbortSignal,
+): Promise<void> {
+  if (job.keepUntil === null) return;
+  const key =
+    job.keepUntil === 'forever'
+      ? buildKey({ type: 'pin', ...job.slot, until: 'forever' })
+      : buildKey({ type: 'expire', ...job.slot, time: job.keepUntil });
+  await store.put(key, new TextEncoder().encode('{}\n'), { signal });
+}
+
+/** The proof in a name, so that a listing shows it. The manifest has the same; so a failure here is only a warning. */
+async function writeHashProof(
+  job: BackupJob,
+  { name, store }: OpenDestination,
+  { attempt, hashKV, etcd }: Manifest,
+  { signal, onProgress }: RunOptions,
+): Promise<void> {
+  if (hashKV.verdict !== 'equal') return;
+  const proof = {
+    kind: 'hashkv',
+    ok: true,
+    time: new Date(),
+    attempt: attempt as Attempt,
+    detail: `HashKV ${hashKV.hash} at revision ${hashKV.revision} equals that of member ${etcd.memberId}`,
+    agentVersion: job.agentVersion,
+  } as const;
+  try {
+    await writeFirstProof(store, job.slot, proof, { signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    const { message } = asGranaryError(error);
+    onProgress?.({ type: 'warning', message: `the proof was not written on ${name}: ${message}` });
+  }
+}
+
+function manifestOf(job: BackupJob, destinations: readonly OpenDestination[], snapshot: Snapshot): Manifest {
+  const { proof, digest, received, member } = snapshot;
+  const { report } = proof;
+  if (report.pageSize === null) throw new GranaryError('internal', 'a sound database has no page size');
+  return {
+    format: 1,
+    ...job.slot,
+    attempt: snapshot.attempt,
+    destinations: destinations.map(({ markerId }) => markerId),
+    startedAt: snapshot.startedAt.toISOString(),
+    finishedAt: snapshot.finishedAt.toISOString(),
+    agentVersion: job.agentVersion,
+    commit: job.commit,
+    etcd: {
+      version: member.version,
+      clusterId: member.clusterId,
+      memberId: member.memberId,
+      revision: report.revision,
+      compactRevision: Math.max(0, report.compactRevision),
+      sizeInUse: member.dbSizeInUse,
+      keys: report.keys,
+      leases: report.leases,
+    },
+    snapshot: { size: received.size, sha256: received.sha256, pageSize: report.pageSize },
+    hashKV: proof.hashKV,
+    data: {
+      name: dataName(snapshot.attempt, {
+        compression: job.compression.algorithm,
+        encrypted: job.recipients.length > 0,
+      }),
+      storedBytes: digest.size,
+      sha256: digest.sha256,
+      crc32c: digest.crc32c,
+      compression: job.compression.algorithm,
+      recipients: [...job.recipients],
+    },
+    regression: [],
+  };
+}
+
+function summarize(
+  job: BackupJob,
+  manifest: Manifest,
+  copies: readonly CopyResult[],
+  adopted: boolean,
+): BackupResult {
+  const good = copies.filter(({ outcome }) => outcome !== 'failed');
+  const made = copies.some(({ outcome }) => outcome === 'published');
+  const { hash, revision, compactRevision, verdict } = manifest.hashKV;
+  const outcome =
+    good.length === 0
+      ? 'failed'
+      : good.length < job.minimumCopies
+        ? 'incomplete'
+        : made && !(adopted && good.every((copy) => copy.outcome === 'exists'))
+          ? 'published'
+          : 'exists';
+  return {
+    id: formatBackupRef(job.slot),
+    ...job.slot,
+    attempt: manifest.attempt,
+    outcome,
+    revision: manifest.etcd.revision,
+    snapshotBytes: manifest.snapshot.size,
+    storedBytes: manifest.data.storedBytes,
+    hashKV: { hash, revision, compactRevision, verdict },
+    copies,
+    error: good.length === 0 ? (copies[0]?.error ?? null) : null,
+  };
+}
+
+function copied(destination: string, stored: StoredManifest, outcome: 'published' | 'exists'): CopyResult {
+  return { destination, attempt: stored.manifest.attempt, outcome, error: null };
+}
+
+function failedCopy(destination: string, thrown: unknown): CopyResult {
+  return { destination, attempt: null, outcome: 'failed', error: resultError(thrown) };
+}
+
+function unopenedCopies(job: BackupJob): CopyResult[] {
+  return job.unopened.map(({ name, error }) => failedCopy(name, error));
+}
+
+function failedLooks(job: BackupJob, looked: readonly Looked[]): CopyResult[] {
+  const failed = looked.filter((one) => one.error !== null);
+  return [
+    ...failed.map(({ destination, error }) => failedCopy(destination.name, error)),
+    ...unopenedCopies(job),
+  ];
+}
+
+function noDestination(job: BackupJob, looked: readonly Looked[]): GranaryError {
+  const error = looked.find((one) => one.error !== null)?.error ?? job.unopened[0]?.error;
+  if (error !== undefined) return error;
+  return new GranaryError('store-unreachable', 'there is no destination to back up to', {
+    hint: 'give the policy destinations, or the seed a defaultDestination',
+  });
+}

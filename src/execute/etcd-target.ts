@@ -1,0 +1,70 @@
+import { readFile } from 'node:fs/promises';
+import type { EtcdTarget, EtcdTls } from '../etcd/target.ts';
+import type { Cluster, ClusterTls } from '../model/config.ts';
+import { GranaryError } from '../model/errors.ts';
+import { Secret } from '../secrets/secret.ts';
+import type { Credentials } from './credentials.ts';
+
+/**
+ * A cluster of the configuration with its secrets open.
+ * @param seed name of the seed it belongs to
+ * @throws GranaryError `file-unreadable`, `config-invalid`, and what opening a credential throws
+ */
+export async function etcdTarget(
+  seed: string,
+  cluster: Cluster,
+  credentials: Credentials,
+): Promise<EtcdTarget> {
+  return {
+    name: `${seed}/${cluster.name}`,
+    endpoints: cluster.endpoints,
+    tls: cluster.tls === null ? null : await openTls(cluster.tls, credentials),
+    auth: cluster.auth === null ? null : await openAuth(cluster.auth.credential, credentials),
+  };
+}
+
+async function openTls(tls: ClusterTls, credentials: Credentials): Promise<EtcdTls> {
+  const { serverName } = tls;
+  if (tls.credential !== null) {
+    const values = await credentials.open(tls.credential);
+    return {
+      ca: values.get('caCertificate')?.reveal() ?? null,
+      certificate: values.get('certificate')?.reveal() ?? null,
+      key: values.get('key') ?? null,
+      serverName,
+    };
+  }
+  const [ca, certificate, key] = await Promise.all([tls.caFile, tls.certFile, tls.keyFile].map(readPem));
+  return {
+    ca: ca ?? null,
+    certificate: certificate ?? null,
+    key: key == null ? null : new Secret(key),
+    serverName,
+  };
+}
+
+async function readPem(file: string | null): Promise<string | null> {
+  if (file === null) return null;
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : 'cannot be read';
+    throw new GranaryError('file-unreadable', `${file} ${why}`, {
+      hint: 'caFile, certFile and keyFile are paths on the machine where Granary runs',
+      cause: error,
+      context: { file },
+    });
+  }
+}
+
+async function openAuth(credential: string, credentials: Credentials): Promise<EtcdTarget['auth']> {
+  const values = await credentials.open(credential);
+  const username = values.get('username');
+  const password = values.get('password');
+  if (username === undefined || password === undefined) {
+    throw new GranaryError('config-invalid', `credential ${credential} lacks username or password`, {
+      hint: 'an etcd user needs both; `sops edit` adds them to the file',
+    });
+  }
+  return { username: username.reveal(), password };
+}

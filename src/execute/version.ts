@@ -1,0 +1,11 @@
+import { readFileSync } from 'node:fs';
+
+let version: string | undefined;
+
+/** Granary's own version, as package.json has it. */
+export function packageVersion(): string {
+  version ??= (
+    JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+  ).version;
+  return version;
+}

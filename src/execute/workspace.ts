@@ -1,0 +1,96 @@
+/** One commit of the configuration, valid and ready to act on: what is wanted, and the means to reach it. */
+import { closureOf, loadConfiguration, resolveAssignments } from '../config/index.ts';
+import type { Source } from '../git/source.ts';
+import type { Assignment, Configuration, Desired, Diagnostic } from '../model/config.ts';
+import { GranaryError } from '../model/errors.ts';
+import type { Identities } from '../secrets/identities.ts';
+import { Credentials } from './credentials.ts';
+import { Destinations } from './destinations.ts';
+
+export interface Workspace extends AsyncDisposable {
+  readonly desired: Desired;
+  readonly credentials: Credentials;
+  readonly destinations: Destinations;
+  /** What does not stop anything: warnings, and errors that the chosen seed does not reach. */
+  readonly warnings: readonly Diagnostic[];
+}
+
+export interface WorkspaceOptions {
+  readonly identities: Identities;
+  /** Only this seed: only errors that it reaches count, and only its clusters are assigned. */
+  readonly seed?: string | undefined;
+}
+
+/** The configuration has errors. They are all in `diagnostics`; the message names the first. */
+export class InvalidConfiguration extends GranaryError {
+  readonly configuration: Configuration;
+
+  constructor(configuration: Configuration, errors: readonly Diagnostic[]) {
+    const [first] = errors;
+    const where = first === undefined ? '' : `${first.file}:${first.line}:${first.column}: ${first.message}`;
+    const more = errors.length > 1 ? `, and ${errors.length - 1} more` : '';
+    super(
+      'config-invalid',
+      `the configuration has ${errors.length === 1 ? 'an error' : 'errors'}: ${where}${more}`,
+      {
+        hint: first?.hint ?? '`granary validate` lists them all',
+        context: { errors: errors.length },
+      },
+    );
+    this.configuration = configuration;
+  }
+}
+
+/**
+ * Reads and checks the configuration of a source.
+ * @throws InvalidConfiguration; GranaryError `unknown-object` for a seed that is not there
+ */
+export async function openWorkspace(source: Source, options: WorkspaceOptions): Promise<Workspace> {
+  const configuration = await loadConfiguration(source.root);
+  const { seed } = options;
+  if (seed !== undefined) requireSeed(configuration, seed);
+  const relevant = seed === undefined ? configuration.diagnostics : closureOf(configuration, seed);
+  const errors = relevant.filter(({ severity }) => severity === 'error');
+  if (errors.length > 0) throw new InvalidConfiguration(configuration, errors);
+  const credentials = new Credentials(source.root, configuration, options.identities);
+  const destinations = new Destinations(credentials);
+  const assignments = resolveAssignments(configuration).filter(
+    (one) => seed === undefined || one.seed.name === seed,
+  );
+  return {
+    desired: { commit: source.commit?.id ?? null, configuration, assignments },
+    credentials,
+    destinations,
+    warnings: configuration.diagnostics,
+    [Symbol.asyncDispose]: () => destinations[Symbol.asyncDispose](),
+  };
+}
+
+function requireSeed(configuration: Configuration, name: string): void {
+  const names = configuration.seeds.map((seed) => seed.name);
+  if (names.includes(name)) return;
+  throw new GranaryError('unknown-object', `there is no seed ${name} in the configuration`, {
+    hint:
+      names.length === 0 ? 'the configuration has no seed at all' : `defined here are ${names.join(', ')}`,
+  });
+}
+
+/** The assignments of one cluster. @throws GranaryError `unknown-object` */
+export function assignmentsOf(desired: Desired, seed: string, cluster: string): readonly Assignment[] {
+  const { seeds } = desired.configuration;
+  const found = seeds.find((one) => one.name === seed)?.clusters.find((one) => one.name === cluster);
+  if (found === undefined) {
+    const known = seeds.flatMap((one) => one.clusters.map((each) => `${one.name}/${each.name}`));
+    throw new GranaryError('unknown-object', `there is no cluster ${seed}/${cluster} in the configuration`, {
+      hint:
+        known.length === 0 ? 'the configuration has no cluster at all' : `defined here are ${some(known)}`,
+    });
+  }
+  return desired.assignments.filter((one) => one.seed.name === seed && one.cluster.name === cluster);
+}
+
+/** A few of many names, and how many more there are. */
+function some(names: readonly string[]): string {
+  const shown = names.slice(0, 10).join(', ');
+  return names.length <= 10 ? shown : `${shown} and ${names.length - 10} more`;
+}
