@@ -1,0 +1,206 @@
+/** What there is to do for each cluster: backups, copies and removals. Guards come after, and take nothing away. */
+import type { Desired, Policy, Repository } from '../model/config.ts';
+import type { Action, BackupAction, CopyAction } from '../model/generated/plan.ts';
+import type { Copy } from '../model/inventory.ts';
+import { manualPolicy, slotOf } from '../model/names.ts';
+import { formatDuration } from '../model/units.ts';
+import { copiesIn, groupKey, type Holdings } from './holdings.ts';
+import { type Candidate, decideOnDemand, decideRetention, isProvenBad, type Retention } from './retention.ts';
+import type { Place, View } from './view.ts';
+
+export type Removal = Extract<Action, { type: 'tombstone' | 'delete' }>;
+
+/** How old a slot may be for its missing copy to be made without anybody asking. Older history moves by `verify --repair`. */
+const copyWindowMs = 86_400_000;
+
+/** Whether an action takes something away. */
+export function isRemoval(action: Action): action is Removal {
+  switch (action.type) {
+    case 'tombstone':
+    case 'delete':
+      return true;
+    case 'backup':
+    case 'copy':
+      return false;
+    default:
+      return unknownAction(action);
+  }
+}
+
+/** In the order in which they are listed: what protects data first, what takes it away last. */
+export function rankOf(action: Action): number {
+  switch (action.type) {
+    case 'backup':
+      return 0;
+    case 'copy':
+      return 1;
+    case 'tombstone':
+      return 2;
+    case 'delete':
+      return 3;
+    default:
+      return unknownAction(action);
+  }
+}
+
+/** The compiler refuses a call while a type of action is not dealt with; a plan from a file may still have one. */
+export function unknownAction(action: never): never {
+  throw new TypeError(`unknown action ${JSON.stringify(action)}`);
+}
+
+/** The backup that is due, if one is. */
+export function backupOf(view: View, now: Date): BackupAction[] {
+  const { due, assignment, key } = view;
+  if (due === null) return [];
+  const slot = slotOf(due.slot);
+  const waited = now.getTime() - due.start.getTime();
+  return [
+    {
+      id: `backup:${key}/${slot}`,
+      type: 'backup',
+      ...subject(assignment.seed.name, assignment.cluster.name, assignment.policy.name, slot, null),
+      reason: due.deadline === null ? 'it has no backup under this policy yet' : dueSince(waited),
+      destinations: view.places.map((place) => place.name),
+      deadline: due.deadline?.toISOString() ?? null,
+    },
+  ];
+}
+
+function dueSince(milliseconds: number): string {
+  return milliseconds < 1_000 ? 'due now' : `due ${formatDuration(milliseconds)} ago`;
+}
+
+/**
+ * Copies that one destination of the policy has and another lacks: only what is newer than the newest there, or younger
+ * than 24 hours, and only what the rules there keep. Whether the slot was ever meant for that destination stands in the
+ * manifest, which is read before copying.
+ */
+export function copiesToMake(view: View, now: Date): CopyAction[] {
+  const known = view.places.filter((place) => place.known);
+  if (known.length < 2) return [];
+  return known.flatMap((place) => copiesInto(place, known, view, now));
+}
+
+function copiesInto(target: Place, places: readonly Place[], view: View, now: Date): CopyAction[] {
+  const from = copyableFrom(target, now);
+  const present = new Set(target.copies.map((copy) => copy.slot));
+  const missing = new Map<string, { readonly source: string; readonly candidate: Candidate }>();
+  for (const source of places) {
+    if (source === target) continue;
+    for (const copy of source.copies) {
+      if (copy.slot < from || present.has(copy.slot) || missing.has(copy.slot)) continue;
+      if (isProvenBad(copy) || isBeingRemoved(copy)) continue;
+      const candidate = { slot: copy.slot, pinnedUntil: null, expires: null, proofs: [] };
+      missing.set(copy.slot, { source: source.name, candidate });
+    }
+  }
+  if (missing.size === 0) return [];
+  const wanted: Candidate[] = [...missing.values()].map((entry) => entry.candidate);
+  const { keep } = decideRetention([...target.copies.filter(staysForNow), ...wanted], target.keep, now);
+  const { seed, cluster, policy } = view.assignment;
+  return keep.flatMap(({ slot, reasons }): CopyAction[] => {
+    const source = missing.get(slot)?.source;
+    // A slot in the future is kept where it lies, and does not spread.
+    if (source === undefined || reasons.includes('future')) return [];
+    return [
+      {
+        id: `copy:${view.key}/${slot}@${target.name}`,
+        type: 'copy',
+        ...subject(seed.name, cluster.name, policy.name, slot, target.name),
+        reason: `missing there, and kept there as ${reasons[0]}`,
+        from: source,
+      },
+    ];
+  });
+}
+
+/** The first slot that may be copied into a destination. One without any copy gets no history, only the last day. */
+function copyableFrom(target: Place, now: Date): string {
+  const recent: string = slotOf(new Date(now.getTime() - copyWindowMs));
+  let newest: string | undefined;
+  for (const { slot } of target.copies) if (newest === undefined || slot > newest) newest = slot;
+  return newest === undefined || newest > recent ? recent : newest;
+}
+
+/** Removals of one cluster under one policy in all its destinations, and what else stays to be known about each. */
+export function removalsOf(view: View, repository: Repository, now: Date): Removal[] {
+  const { policy } = view.assignment;
+  return view.places.flatMap((place) => {
+    const decision = decideRetention(place.copies.filter(staysForNow), place.keep, now);
+    return removals(place.copies, decision, place.name, graceOf(policy, repository), now);
+  });
+}
+
+/** Removals of backups on demand, whose time is over. Clusters that Git does not name, or disables, are left alone. */
+export function removalsOnDemand(desired: Desired, holdings: Holdings, now: Date): Removal[] {
+  const { seeds, destinations, repository } = desired.configuration;
+  const open = destinations.filter((destination) => !destination.locked);
+  return seeds.flatMap((seed) => {
+    if (!seed.enabled) return [];
+    const places = open.filter((destination) => destination.seeds?.includes(seed.name) ?? true);
+    return seed.clusters
+      .filter((cluster) => cluster.enabled)
+      .flatMap((cluster) => {
+        const key = groupKey(seed.name, cluster.name, manualPolicy);
+        return places.flatMap(({ name }) => {
+          const copies = copiesIn(holdings, name, key);
+          if (copies.length === 0) return [];
+          const decision = decideOnDemand(copies.filter(staysForNow), now);
+          return removals(copies, decision, name, repository.removal.graceMs, now);
+        });
+      });
+  });
+}
+
+function removals(
+  copies: readonly Copy[],
+  decision: Retention<Copy>,
+  destination: string,
+  graceMs: number,
+  now: Date,
+): Removal[] {
+  const begun = copies
+    .filter(isBeingRemoved)
+    .flatMap((copy) => removalOf(copy, 'its removal has begun', destination, graceMs, now));
+  const unwanted = decision.remove.flatMap(({ candidate, reason }) =>
+    removalOf(candidate, reason, destination, graceMs, now),
+  );
+  return [...begun, ...unwanted];
+}
+
+function removalOf(copy: Copy, reason: string, destination: string, graceMs: number, now: Date): Removal[] {
+  const { seed, cluster, policy, slot } = copy;
+  const id = `${groupKey(seed, cluster, policy)}/${slot}@${destination}`;
+  const what = subject(seed, cluster, policy, slot, destination);
+  // `undelete` won over this tombstone: it is history, and a new one is needed.
+  const tombstone = copy.tombstone?.settled && copy.pinnedUntil !== null ? null : copy.tombstone;
+  if (tombstone === null) {
+    const due = new Date(now.getTime() + graceMs).toISOString();
+    return [{ id: `tombstone:${id}`, type: 'tombstone', ...what, reason, due }];
+  }
+  const isDue = tombstone.settled || Date.parse(tombstone.due) <= now.getTime();
+  return isDue ? [{ id: `delete:${id}`, type: 'delete', ...what, reason, tombstone: tombstone.id }] : [];
+}
+
+/** The remover has won the verdict: nothing can bring the copy back, so it counts for no rule and only has to go. */
+function isBeingRemoved(copy: Copy): boolean {
+  return copy.tombstone?.settled === true && copy.pinnedUntil === null;
+}
+
+function staysForNow(copy: Copy): boolean {
+  return !isBeingRemoved(copy);
+}
+
+export function graceOf(policy: Policy, repository: Repository): number {
+  return policy.graceMs ?? repository.removal.graceMs;
+}
+
+function subject<D extends string | null>(
+  seed: string,
+  cluster: string,
+  policy: string,
+  slot: string,
+  destination: D,
+) {
+  return { seed, cluster, destination, policy, slot };
+}

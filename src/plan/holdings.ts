@@ -1,0 +1,81 @@
+/** The inventory, grouped so that one cluster under one policy is found at once. */
+import type { Copy, Inventory, ReadDestination } from '../model/inventory.ts';
+
+/** `seed/cluster/policy`. */
+export type GroupKey = string;
+
+export interface Holdings {
+  /** Destinations that were read wholly, by name. */
+  readonly read: ReadonlyMap<string, ReadDestination>;
+  /** Why the others could not be read, by name. */
+  readonly unknown: ReadonlyMap<string, { readonly reason: string; readonly hint: string | null }>;
+  /** Copies by destination, then by group. */
+  readonly copies: ReadonlyMap<string, ReadonlyMap<GroupKey, readonly Copy[]>>;
+}
+
+export function groupKey(seed: string, cluster: string, policy: string): GroupKey {
+  return `${seed}/${cluster}/${policy}`;
+}
+
+export function holdingsOf(inventory: Inventory): Holdings {
+  const read = new Map<string, ReadDestination>();
+  const unknown = new Map<string, { reason: string; hint: string | null }>();
+  const copies = new Map<string, Map<GroupKey, Copy[]>>();
+  for (const destination of inventory.destinations) {
+    if (destination.status === 'unknown') {
+      unknown.set(destination.name, { reason: destination.reason, hint: destination.hint });
+    } else {
+      read.set(destination.name, destination);
+      copies.set(destination.name, groupsOf(destination.copies));
+    }
+  }
+  return { read, unknown, copies };
+}
+
+function groupsOf(copies: readonly Copy[]): Map<GroupKey, Copy[]> {
+  const groups = new Map<GroupKey, Copy[]>();
+  // Copies mostly come sorted, so that the group of one is the group of the one before.
+  let previous: Copy | undefined;
+  let group: Copy[] = [];
+  for (const copy of copies) {
+    if (
+      previous === undefined ||
+      copy.policy !== previous.policy ||
+      copy.cluster !== previous.cluster ||
+      copy.seed !== previous.seed
+    ) {
+      const key = groupKey(copy.seed, copy.cluster, copy.policy);
+      group = groups.get(key) ?? [];
+      if (group.length === 0) groups.set(key, group);
+      previous = copy;
+    }
+    group.push(copy);
+  }
+  return groups;
+}
+
+/** The copies of one group in one destination; empty where there are none, or the destination could not be read. */
+export function copiesIn(holdings: Holdings, destination: string, key: GroupKey): readonly Copy[] {
+  return holdings.copies.get(destination)?.get(key) ?? [];
+}
+
+/** Backups (copies of the same slot counted once) and their bytes (every copy counted). */
+export interface Tally {
+  readonly backups: number;
+  readonly bytes: number;
+}
+
+export function tally(copies: Iterable<Copy>): Tally {
+  const slots = new Set<string>();
+  let bytes = 0;
+  for (const copy of copies) {
+    slots.add(`${groupKey(copy.seed, copy.cluster, copy.policy)}/${copy.slot}`);
+    bytes += copy.storedBytes ?? 0;
+  }
+  return { backups: slots.size, bytes };
+}
+
+/** All copies that were read and for which `matches` says yes. */
+export function copiesWhere(holdings: Holdings, matches: (copy: Copy) => boolean): Copy[] {
+  return [...holdings.read.values()].flatMap((destination) => destination.copies.filter(matches));
+}

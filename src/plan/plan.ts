@@ -1,0 +1,114 @@
+/** The plan: what is wanted against what is. Synchronous and pure; whoever calls it has read everything before. */
+import type { Desired } from '../model/config.ts';
+import type { Action, Guard, Plan } from '../model/generated/plan.ts';
+import type { Inventory } from '../model/inventory.ts';
+import type { Actual } from '../model/state.ts';
+import { backupOf, copiesToMake, isRemoval, rankOf, removalsOf, removalsOnDemand } from './actions.ts';
+import { plainObjects } from './applied.ts';
+import { withConsequences } from './consequences.ts';
+import { diffObjects } from './diff.ts';
+import { digestInput } from './digest.ts';
+import { forecastOf, warningsOf } from './forecast.ts';
+import { guardsOf } from './guards.ts';
+import { type Holdings, holdingsOf } from './holdings.ts';
+import { type View, viewsOf } from './view.ts';
+
+export interface PlanOptions {
+  /** SHA-256 of a text, as lower-case hex. Passed in, because this folder imports nothing of Node. */
+  readonly hash: (text: string) => string;
+  /** A digest that somebody approved: where it is this plan's, the blast cap does not hold. */
+  readonly approve?: string | null | undefined;
+}
+
+/** An inventory of nothing, for a plan that looks at nothing. */
+const nothing: Inventory = { formatVersion: 1, takenAt: '1970-01-01T00:00:00Z', destinations: [] };
+
+/**
+ * Compares the configuration with what was last applied and with what lies in the destinations.
+ * @param desired without errors; narrowed to the seeds in question
+ * @param actual with `inventory: null` there are changes, and neither actions nor a forecast
+ */
+export function makePlan(desired: Desired, actual: Actual, now: Date, options: PlanOptions): Plan {
+  const { applied, inventory } = actual;
+  const holdings = inventory === null ? null : holdingsOf(inventory);
+  const views = holdings === null ? [] : viewsOf(desired.assignments, holdings, applied, now);
+  const wanted = plainObjects(desired.configuration);
+  const changes = withConsequences(diffObjects(applied?.objects ?? null, wanted), {
+    applied,
+    wanted,
+    holdings,
+    views,
+    now,
+  });
+  const actions = holdings === null ? [] : actionsOf(desired, holdings, views, now);
+  const digest = options.hash(digestInput({ changes, actions }));
+  const guards = guardsOf({
+    desired,
+    actual,
+    holdings: holdings ?? holdingsOf(nothing),
+    views,
+    actions,
+    approved: options.approve === digest,
+    now,
+  });
+  return {
+    formatVersion: 1,
+    commit: desired.commit,
+    base: applied?.commit ?? null,
+    digest,
+    generatedAt: now.toISOString(),
+    summary: summaryOf(changes, actions, guards),
+    changes,
+    actions,
+    guards,
+    warnings: warningsOf({ desired, applied, holdings, views, now }),
+    forecast: views.map(forecastOf),
+  };
+}
+
+function actionsOf(desired: Desired, holdings: Holdings, views: readonly View[], now: Date): Action[] {
+  const { repository } = desired.configuration;
+  const actions: Action[] = [
+    ...views.flatMap((view) => [
+      ...backupOf(view, now),
+      ...copiesToMake(view, now),
+      ...removalsOf(view, repository, now),
+    ]),
+    ...removalsOnDemand(desired, holdings, now),
+  ];
+  return actions.sort((a, b) => rankOf(a) - rankOf(b) || (a.id < b.id ? -1 : Number(a.id > b.id)));
+}
+
+function summaryOf(
+  changes: Plan['changes'],
+  actions: readonly Action[],
+  guards: readonly Guard[],
+): Plan['summary'] {
+  const blocked = blockedIds(guards);
+  const free = actions.filter(({ id }) => !blocked.has(id));
+  const count = (change: Plan['changes'][number]['change']): number =>
+    changes.filter((one) => one.change === change).length;
+  return {
+    add: count('add'),
+    change: count('change'),
+    remove: count('remove'),
+    backup: free.filter(({ type }) => type === 'backup').length,
+    delete: free.filter(isRemoval).length,
+    blocked: actions.length - free.length,
+  };
+}
+
+function blockedIds(guards: readonly Guard[]): Set<string> {
+  return new Set(guards.flatMap((guard) => guard.blocks));
+}
+
+/** The actions that may run, in their order. */
+export function runnableActions({ actions, guards }: Pick<Plan, 'actions' | 'guards'>): Action[] {
+  const blocked = blockedIds(guards);
+  return actions.filter(({ id }) => !blocked.has(id));
+}
+
+/** True where a guard stopped something, or refuses the configuration as a whole: exit code 3. */
+export function isBlocked({ guards }: Pick<Plan, 'guards'>): boolean {
+  return guards.some(({ code, blocks }) => blocks.length > 0 || code === 'empty-desired-state');
+}

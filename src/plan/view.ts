@@ -1,0 +1,110 @@
+/** One cluster under one policy, as everything else in the plan looks at it. */
+import type { Assignment, Keep } from '../model/config.ts';
+import type { Copy } from '../model/inventory.ts';
+import { slotOf } from '../model/names.ts';
+import type { AppliedState } from '../model/state.ts';
+import { copiesIn, type GroupKey, groupKey, type Holdings } from './holdings.ts';
+import { futureToleranceMs, slotMilliseconds } from './retention.ts';
+import { type DueSlot, dueSlot, isLate, type SlotsAround, slotsAround } from './schedule.ts';
+
+export interface View {
+  readonly assignment: Assignment;
+  readonly key: GroupKey;
+  /** In the policy's order; locked ones left out. */
+  readonly places: readonly Place[];
+  /** False where a destination could not be read. */
+  readonly complete: boolean;
+  /** Slot of the newest backup that is not in the future. */
+  readonly newest: Copy['slot'] | null;
+  readonly around: SlotsAround;
+  readonly due: DueSlot | null;
+  readonly late: boolean;
+}
+
+/** A destination of the policy, with what it holds of this cluster. */
+export interface Place {
+  readonly name: string;
+  readonly keep: Keep;
+  /** False: it could not be read, and `copies` says nothing. */
+  readonly known: boolean;
+  readonly copies: readonly Copy[];
+}
+
+/** Views of all assignments that run, in their order. */
+export function viewsOf(
+  assignments: readonly Assignment[],
+  holdings: Holdings,
+  applied: AppliedState | null,
+  now: Date,
+): View[] {
+  // Thousands of clusters share a handful of schedules, and calendars are the slow part.
+  const slots = new Map<string, SlotsAround>();
+  const around = (schedule: Assignment['policy']['schedule']): SlotsAround => {
+    const key = `${schedule.timeZone} ${schedule.cron}`;
+    const known = slots.get(key) ?? slotsAround(schedule, now);
+    slots.set(key, known);
+    return known;
+  };
+  const appliedGroups = groupsKnownTo(applied);
+  return assignments
+    .filter((assignment) => assignment.skipped === null)
+    .map((assignment) => {
+      const since = applied !== null && appliedGroups(assignment) ? new Date(applied.appliedAt) : now;
+      return viewOf(assignment, holdings, around(assignment.policy.schedule), since, now);
+    });
+}
+
+function viewOf(
+  assignment: Assignment,
+  holdings: Holdings,
+  around: SlotsAround,
+  since: Date,
+  now: Date,
+): View {
+  const { seed, cluster, policy } = assignment;
+  const key = groupKey(seed.name, cluster.name, policy.name);
+  const places = assignment.destinations
+    .filter(({ destination }) => !destination.locked)
+    .map(({ destination: { name }, keep }) => ({
+      name,
+      keep,
+      known: holdings.read.has(name),
+      copies: copiesIn(holdings, name, key),
+    }));
+  const complete = places.every((place) => place.known);
+  const newest = newestSlot(places, now);
+  const history = { key, newest: newest === null ? null : new Date(slotMilliseconds(newest)), complete };
+  const runs = !policy.suspend && places.length > 0;
+  return {
+    assignment,
+    key,
+    places,
+    complete,
+    newest,
+    around,
+    due: runs ? dueSlot(policy.schedule, history, now, around) : null,
+    // A cluster that never had a backup is late only if it was to have one: it was applied before those slots.
+    late: runs && isLate(policy.schedule, history, newest === null ? since : null, now, around),
+  };
+}
+
+function newestSlot(places: readonly Place[], now: Date): Copy['slot'] | null {
+  const limit = slotOf(new Date(now.getTime() + futureToleranceMs));
+  let newest: Copy['slot'] | null = null;
+  for (const { copies } of places) {
+    for (const { slot } of copies) {
+      if (slot <= limit && (newest === null || slot > newest)) newest = slot;
+    }
+  }
+  return newest;
+}
+
+/** Tells whether a cluster and a policy were both there when the seed was last applied. */
+function groupsKnownTo(applied: AppliedState | null): (assignment: Assignment) => boolean {
+  const policies = new Set(applied?.objects.policies.map((policy) => policy.name));
+  const clusters = new Set(
+    applied?.objects.seeds.flatMap((seed) => seed.clusters.map((cluster) => `${seed.name}/${cluster.name}`)),
+  );
+  return ({ seed, cluster, policy }) =>
+    policies.has(policy.name) && clusters.has(`${seed.name}/${cluster.name}`);
+}
