@@ -177,16 +177,12 @@ function versionArgs(version: EtcdVersion): string[] {
 function tlsArgs(options: EtcdOptions, certificates: Certificates | undefined): string[] {
   if (certificates === undefined) return [];
   const { certFile, keyFile } = certificates.server;
-  const clients = options.clientCertAuth ? ['--client-cert-auth'] : [];
-  return [
-    '--cert-file',
-    certFile,
-    '--key-file',
-    keyFile,
-    '--trusted-ca-file',
-    certificates.caFile,
-    ...clients,
-  ];
+  // With an authority to trust, etcd wants a client certificate even where --client-cert-auth is off.
+  // An authority given to the server makes it demand client certificates, with or without --client-cert-auth.
+  const clients = options.clientCertAuth
+    ? ['--client-cert-auth', '--trusted-ca-file', certificates.caFile]
+    : [];
+  return ['--cert-file', certFile, '--key-file', keyFile, ...clients];
 }
 
 function makeMember(options: EtcdOptions, plan: MemberPlan, args: string[], folder: TempFolder): EtcdMember {
@@ -265,7 +261,7 @@ function makeServer(
     if (options.clientCertAuth && certificates !== undefined) {
       all.push('--cert', certificates.client.certFile, '--key', certificates.client.keyFile);
     }
-    if (auth !== undefined && signIn) all.push('--user', `root:${auth.password}`);
+    if (auth !== undefined && signIn) all.push('--user', 'root', '--password', auth.password);
     // What the caller says itself must not be there twice: lists would be joined.
     return pairs(all)
       .filter(([flag]) => !args.some((arg) => arg === flag || arg.startsWith(`${flag}=`)))
@@ -297,7 +293,7 @@ function makeServer(
 }
 
 async function enableAuth(server: EtcdServer, password: string): Promise<void> {
-  await server.etcdctl('user', 'add', `root:${password}`);
+  await server.etcdctl('user', 'add', 'root', '--new-user-password', password);
   await server.etcdctl('user', 'grant-role', 'root', 'root').catch(async () => {
     await server.etcdctl('role', 'add', 'root');
     await server.etcdctl('user', 'grant-role', 'root', 'root');
@@ -327,11 +323,10 @@ export function toolOf(version: EtcdVersion): ToolName {
 
 async function run(command: string, args: readonly string[]): Promise<string> {
   const env = { PATH: process.env.PATH, HOME: process.env.HOME, ETCDCTL_API: '3' };
-  const { stdout } = await promisify(execFile)(command, args, {
-    env,
-    maxBuffer: 256 * 1024 * 1024,
-    encoding: 'utf8',
-  });
+  const running = promisify(execFile)(command, args, { env, maxBuffer: 256 * 1024 * 1024, timeout: 120_000 });
+  // etcdctl asks for a password where it misses one, and would wait for ever.
+  running.child.stdin?.end();
+  const { stdout } = await running;
   return stdout;
 }
 

@@ -4,6 +4,7 @@ import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { describe, expect, test } from 'vitest';
 import { describeWith } from './describe.ts';
 import { etcdVersions, startEtcd, startEtcdFrom, toolOf } from './etcd.ts';
+import { fillEtcd, kubernetesLikeKeys } from './keys.ts';
 import { startMinio } from './minio.ts';
 import { StartFailure, startProcess } from './process.ts';
 import { tempFolder } from './temp.ts';
@@ -35,7 +36,20 @@ for (const version of etcdVersions) {
       expect(await etcd.etcdctl('get', 'a', '--print-value-only')).toBe('one\n');
       const status = JSON.parse(await etcd.etcdctl('endpoint', 'status', '--write-out=json')) as unknown[];
       expect(status).toHaveLength(3);
-      await expect(etcd.etcdctl('get', 'a', '--user', 'root:wrong')).rejects.toThrow();
+      await expect(etcd.etcdctl('get', 'a', '--user', 'root', '--password', 'wrong')).rejects.toThrow();
+    });
+
+    test('is filled with keys, over TLS without client certificates, signed in', async () => {
+      await using etcd = await startEtcd({ version, tls: true, auth: { password: 'with:colon' } });
+      const { keys } = await fillEtcd(etcd, { keys: 250, valueBytes: 300 });
+      expect(keys).toBe(250);
+      const list = await etcd.etcdctl('get', '/registry/', '--prefix', '--keys-only');
+      expect(list.split('\n').filter((line) => line !== '')).toHaveLength(250);
+      const [first] = kubernetesLikeKeys({ keys: 1, valueBytes: 300 });
+      const key = Buffer.from(first?.key ?? '').toString();
+      expect(await etcd.etcdctl('get', key, '--print-value-only')).toBe(
+        `${Buffer.from(first?.value ?? '')}\n`,
+      );
     });
 
     test('a member comes back with its data after it was killed', async () => {
