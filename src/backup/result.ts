@@ -1,10 +1,10 @@
-import { asGranaryError } from '../model/errors.ts';
+import { asGranaryError, type ErrorCode } from '../model/errors.ts';
 import type { SlotRef } from '../model/inventory.ts';
 import { formatBackupRef } from '../model/names.ts';
 
 /** A failure as results carry it. */
 export interface ResultError {
-  readonly code: string;
+  readonly code: ErrorCode;
   readonly message: string;
   readonly hint: string | null;
 }

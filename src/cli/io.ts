@@ -5,6 +5,8 @@ export interface Io {
   out(text: string): void;
   /** Progress, warnings and errors, on stderr. */
   err(text: string): void;
+  /** A line that stays open, on stderr: for what moves. */
+  draw(text: string): void;
   readonly env: NodeJS.ProcessEnv;
   /** Columns of the terminal; 100 where there is none. */
   readonly width: number;
@@ -48,6 +50,7 @@ export function processIo(): Io {
   return {
     out: (text) => process.stdout.write(text.endsWith('\n') ? text : `${text}\n`),
     err: (text) => process.stderr.write(text.endsWith('\n') ? text : `${text}\n`),
+    draw: (text) => process.stderr.write(text),
     env: process.env,
     width: process.stdout.columns ?? 100,
     color: Boolean(process.stdout.isTTY) && !process.env.NO_COLOR && process.env.TERM !== 'dumb',

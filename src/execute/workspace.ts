@@ -1,11 +1,12 @@
 /** One commit of the configuration, valid and ready to act on: what is wanted, and the means to reach it. */
-import { closureOf, loadConfiguration, resolveAssignments } from '../config/index.ts';
+import { closureOf, resolveAssignments } from '../config/index.ts';
 import type { Source } from '../git/source.ts';
 import type { Assignment, Configuration, Desired, Diagnostic } from '../model/config.ts';
 import { GranaryError } from '../model/errors.ts';
 import type { Identities } from '../secrets/identities.ts';
 import { Credentials } from './credentials.ts';
 import { Destinations } from './destinations.ts';
+import { loadChecked } from './lint.ts';
 
 export interface Workspace extends AsyncDisposable {
   readonly desired: Desired;
@@ -46,7 +47,7 @@ export class InvalidConfiguration extends GranaryError {
  * @throws InvalidConfiguration; GranaryError `unknown-object` for a seed that is not there
  */
 export async function openWorkspace(source: Source, options: WorkspaceOptions): Promise<Workspace> {
-  const configuration = await loadConfiguration(source.root);
+  const configuration = await loadChecked(source.root);
   const { seed } = options;
   if (seed !== undefined) requireSeed(configuration, seed);
   const relevant = seed === undefined ? configuration.diagnostics : closureOf(configuration, seed);
@@ -66,7 +67,8 @@ export async function openWorkspace(source: Source, options: WorkspaceOptions): 
   };
 }
 
-function requireSeed(configuration: Configuration, name: string): void {
+/** @throws GranaryError `unknown-object` */
+export function requireSeed(configuration: Configuration, name: string): void {
   const names = configuration.seeds.map((seed) => seed.name);
   if (names.includes(name)) return;
   throw new GranaryError('unknown-object', `there is no seed ${name} in the configuration`, {

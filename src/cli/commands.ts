@@ -1,0 +1,26 @@
+/** Every command, in the order in which the help lists them. */
+import type { Command } from 'commander';
+import { addAgent } from './agent.ts';
+import { addApply } from './apply.ts';
+import { addBackup } from './backup.ts';
+import { addGet } from './get.ts';
+import { addInspect } from './inspect.ts';
+import { addInventory } from './inventory.ts';
+import type { Io } from './io.ts';
+import { addPlan } from './plan.ts';
+import { addRestore } from './restore.ts';
+import { addValidate } from './validate.ts';
+import { addVerify } from './verify.ts';
+
+export const commands: readonly ((program: Command, io: Io) => Command)[] = [
+  addValidate,
+  addPlan,
+  addApply,
+  addAgent,
+  addBackup,
+  addGet,
+  addInventory,
+  addVerify,
+  addRestore,
+  addInspect,
+];

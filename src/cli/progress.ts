@@ -1,0 +1,94 @@
+/** Shows a running backup, verification or restore: one moving line on a terminal, plain lines elsewhere. */
+import type { OnProgress, ProgressEvent } from '../backup/events.ts';
+import { formatBytes, formatCount } from '../model/units.ts';
+import type { Io } from './io.ts';
+import type { ProgressOptions } from './options.ts';
+
+export interface ProgressView {
+  readonly onProgress: OnProgress;
+  /** Takes a moving line away, before something else is written. */
+  clear(): void;
+}
+
+const barWidth = 20;
+/** A terminal line is drawn anew at most this often. */
+const redrawMs = 100;
+
+/** @param what named in front of lines where several things run at once; null for one alone */
+export function progressView(io: Io, how: ProgressOptions['progress'], what: string | null = null): ProgressView {
+  if (how === 'none') return { onProgress: warningsOnly(io), clear: () => {} };
+  const moving = how === 'auto' && io.interactive && what === null;
+  const label = what === null ? '' : `${what}  `;
+  let drawn = 0;
+  let shown = false;
+  const clear = () => {
+    if (shown) io.draw('\r\u001b[2K');
+    shown = false;
+  };
+  const began = Date.now();
+  const onProgress: OnProgress = (event) => {
+    const line = lineOf(event);
+    if (line !== null) {
+      clear();
+      io.err(label + line);
+    } else if (moving && Date.now() - drawn >= redrawMs) {
+      const text = movingLine(event, Date.now() - began);
+      if (text === null) return;
+      drawn = Date.now();
+      shown = true;
+      io.draw(`\r\u001b[2K${text}`);
+    }
+  };
+  return { onProgress, clear };
+}
+
+function warningsOnly(io: Io): OnProgress {
+  return (event) => {
+    if (event.type === 'warning') io.err(`warning: ${event.message}`);
+  };
+}
+
+/** Events that are worth a line of their own; null for those that only move a bar. */
+function lineOf(event: ProgressEvent): string | null {
+  switch (event.type) {
+    case 'member':
+      return `snapshot   from ${event.endpoint} (${event.why})`;
+    case 'proved': {
+      const verdict = {
+        equal: "HashKV equals the member's",
+        unverifiable: 'HashKV could not be compared',
+        off: 'HashKV was not compared',
+      }[event.verdict];
+      return `proof      sound, revision ${formatCount(event.revision)}, ${formatCount(event.keys)} keys, ${verdict}`;
+    }
+    case 'stored':
+      return `stored     ${event.destination} ${formatBytes(event.bytes)}`;
+    case 'published':
+      return `published  ${event.destination}`;
+    case 'warning':
+      return `warning: ${event.message}`;
+    case 'snapshot':
+    case 'uploaded':
+    case 'read':
+      return null;
+  }
+}
+
+function movingLine(event: ProgressEvent, elapsedMs: number): string | null {
+  if (event.type !== 'snapshot' && event.type !== 'read') return null;
+  const { bytes, total } = event;
+  const rate = elapsedMs === 0 ? 0 : bytes / (elapsedMs / 1_000);
+  const name = event.type === 'snapshot' ? 'snapshot  ' : 'read      ';
+  if (total === null || total === 0) return `${name} ${formatBytes(bytes)}  ${formatBytes(rate)}/s`;
+  const share = Math.min(1, bytes / total);
+  const filled = Math.round(share * barWidth);
+  const bar = '█'.repeat(filled) + '░'.repeat(barWidth - filled);
+  const left = rate === 0 ? '' : `  ${clock((total - bytes) / rate)} left`;
+  return `${name} ${bar}  ${formatBytes(bytes)} of ${formatBytes(total)}  ${formatBytes(rate)}/s${left}`;
+}
+
+function clock(seconds: number): string {
+  const whole = Math.max(0, Math.ceil(seconds));
+  const two = (count: number) => String(count).padStart(2, '0');
+  return `${Math.floor(whole / 3600)}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
+}

@@ -1,0 +1,52 @@
+/** From the options of a command to a workspace, with everything freed when the command ends. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openWorkspace, type Workspace } from '../execute/workspace.ts';
+import { openSource, type Source } from '../git/source.ts';
+import { type Identities, loadIdentities } from '../secrets/identities.ts';
+import type { Io } from './io.ts';
+import type { KeyOptions, SourceOptions } from './options.ts';
+
+export interface Session extends AsyncDisposable {
+  readonly source: Source;
+  readonly workspace: Workspace;
+  readonly identities: Identities;
+}
+
+/** The private keys that the command line or the environment names; says what is odd about them. */
+export async function readIdentities(io: Io, options: KeyOptions): Promise<Identities> {
+  const identities = await loadIdentities({ files: options.ageKeyFile, env: io.env });
+  for (const note of identities.notes) io.err(`warning: ${note}`);
+  return identities;
+}
+
+/** Opens the folder or repository that `--path` or `--repo` names. The folder of a clone goes with `dispose`. */
+export async function openSourceOf(io: Io, options: SourceOptions): Promise<Source & AsyncDisposable> {
+  if (options.repo === undefined) {
+    const source = await openSource({ path: options.path ?? '.' }, { signal: io.signal });
+    return Object.assign(source, { [Symbol.asyncDispose]: async () => {} });
+  }
+  const kept = options.state === undefined ? undefined : join(options.state, 'git');
+  const workDir = kept ?? (await mkdtemp(join(tmpdir(), 'granary-clone-')));
+  const forget = async () => {
+    if (kept === undefined) await rm(workDir, { recursive: true, force: true });
+  };
+  try {
+    const wanted = { repo: options.repo, ref: options.ref ?? null, workDir };
+    return Object.assign(await openSource(wanted, { signal: io.signal }), { [Symbol.asyncDispose]: forget });
+  } catch (error) {
+    await forget();
+    throw error;
+  }
+}
+
+/** Opens source, keys and configuration. Warnings of the configuration are `validate`'s business and not repeated. */
+export async function openSession(io: Io, options: SourceOptions & KeyOptions, seed = options.seed): Promise<Session> {
+  await using stack = new AsyncDisposableStack();
+  const identities = await readIdentities(io, options);
+  const source = stack.use(await openSourceOf(io, options));
+  const workspace = stack.use(await openWorkspace(source, { identities, seed }));
+  const opened = stack.move();
+  return { source, workspace, identities, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}

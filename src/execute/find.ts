@@ -1,0 +1,44 @@
+/** Which backup a person means, and where its copies are. */
+import { findBackup, type FoundBackup } from '../catalog/find.ts';
+import type { Source } from '../catalog/inventory.ts';
+import type { Destination } from '../model/config.ts';
+import { GranaryError } from '../model/errors.ts';
+import { parseBackupRef, parseClusterRef } from '../model/names.ts';
+import { openAll, type Unopened } from './destinations.ts';
+import type { Workspace } from './workspace.ts';
+
+/** Every destination of the configuration that may hold backups of a seed, open for reading. */
+export async function openSources(
+  workspace: Workspace,
+  seed: string | undefined,
+): Promise<{ readonly sources: readonly Source[]; readonly unopened: readonly Unopened[] }> {
+  const serves = ({ seeds }: Destination) => seed === undefined || seeds === null || seeds.includes(seed);
+  const destinations = workspace.desired.configuration.destinations.filter(serves);
+  const { opened, unopened } = await openAll(destinations, (one) => workspace.destinations.open(one));
+  return { sources: opened, unopened };
+}
+
+/**
+ * A backup by its name, or the newest of `seed/cluster` that can be trusted.
+ * @param at only what had ended by then
+ * @throws GranaryError `usage`, `backup-not-found`; that of a destination where none could be opened
+ */
+export async function findByName(
+  workspace: Workspace,
+  name: string,
+  { signal, at }: { readonly signal: AbortSignal; readonly at?: Date | undefined },
+): Promise<FoundBackup> {
+  const backup = parseBackupRef(name);
+  const [clusterName = '', destination] = name.split('@');
+  const cluster = parseClusterRef(clusterName);
+  const query = backup ?? (cluster && { ...cluster, destination: destination ?? null, ...(at && { at }) });
+  if (query === undefined) {
+    throw new GranaryError('usage', `\`${name}\` is no backup`, {
+      hint: 'write SEED/CLUSTER for its newest, or SEED/CLUSTER/POLICY/SLOT as `granary get backups` lists them',
+    });
+  }
+  const { sources, unopened } = await openSources(workspace, query.seed);
+  const [first] = unopened;
+  if (sources.length === 0 && first !== undefined) throw first.error;
+  return findBackup(sources, query, { signal });
+}

@@ -1,0 +1,43 @@
+import { readFile } from 'node:fs/promises';
+import { join, relative, resolve, sep } from 'node:path';
+import { loadConfiguration } from '../config/index.ts';
+import type { Configuration, Diagnostic } from '../model/config.ts';
+import { lintCredentialFile } from '../secrets/credential-file.ts';
+import { findSopsRules, lintSopsRules } from '../secrets/sops-rules.ts';
+
+/**
+ * The configuration below a folder, with everything about it checked that can be without a private key: its files,
+ * how they fit together, and how its credential files are encrypted.
+ * @throws GranaryError `config-not-found`; faults of the content are in `diagnostics`
+ */
+export async function loadChecked(root: string): Promise<Configuration> {
+  const configuration = await loadConfiguration(root);
+  const found = await lintCredentials(root, configuration);
+  if (found.length === 0) return configuration;
+  const diagnostics = [...configuration.diagnostics, ...found].toSorted(errorsFirst);
+  return { ...configuration, diagnostics };
+}
+
+async function lintCredentials(root: string, { credentials }: Configuration): Promise<Diagnostic[]> {
+  if (credentials.length === 0) return [];
+  const found = await findSopsRules(resolve(root));
+  const pathInRules = (file: string) =>
+    relative(found?.folder ?? root, resolve(root, file)).split(sep).join('/');
+  const diagnostics: Diagnostic[] = [];
+  const files = credentials.map(({ position }) => position.file);
+  if (found !== null) diagnostics.push(...lintSopsRules(found.rules, files.map(pathInRules)));
+  for (const file of files) {
+    const text = await readFile(join(root, file), 'utf8');
+    const recipients = found?.rules.ruleFor(pathInRules(file))?.recipients ?? null;
+    diagnostics.push(...lintCredentialFile({ file, text, recipients }));
+  }
+  return diagnostics;
+}
+
+/** Errors first, then by file and position: the order in which `Configuration` has them. */
+function errorsFirst(a: Diagnostic, b: Diagnostic): number {
+  const rank = ({ severity }: Diagnostic) => (severity === 'error' ? 0 : 1);
+  if (rank(a) !== rank(b)) return rank(a) - rank(b);
+  if (a.file !== b.file) return a.file < b.file ? -1 : 1;
+  return a.line - b.line || a.column - b.column;
+}

@@ -1,0 +1,51 @@
+import { generateX25519Identity, identityToRecipient } from 'age-encryption';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { restoreToFile } from '../../src/backup/restore.ts';
+import { runBackup } from '../../src/backup/run.ts';
+import { findBackup } from '../../src/catalog/find.ts';
+import { Secret } from '../../src/secrets/secret.ts';
+import { describeWith } from '../servers/describe.ts';
+import { type EtcdServer, etcdVersions, startEtcd, startEtcdFrom } from '../servers/etcd.ts';
+import { tempFolder } from '../servers/temp.ts';
+import { folderDestination, job, keysOf, signal } from './job.ts';
+
+for (const version of etcdVersions) {
+  describeWith([`etcd-${version}`], `etcd ${version}`, () => {
+    let etcd: EtcdServer;
+    beforeAll(async () => {
+      etcd = await startEtcd({ version });
+      for (const key of ['a', 'b', 'c']) await etcd.etcdctl('put', `/registry/${key}`, `value of ${key}`);
+      await etcd.etcdctl('del', '/registry/b');
+    });
+    afterAll(() => etcd.stop());
+
+    test('a backup is published in every destination, restores, boots, and is equal', async () => {
+      using folder = tempFolder('run');
+      const identity = await generateX25519Identity();
+      const a = await folderDestination('a', folder.join('a'));
+      const b = await folderDestination('b', folder.join('b'));
+      const recipients = [await identityToRecipient(identity)];
+      const wanted = job(etcd, { destinations: [a, b], recipients });
+      const result = await runBackup(wanted, { signal });
+      expect(result).toMatchObject({ outcome: 'published', error: null, hashKV: { verdict: 'equal' } });
+      expect(result.copies.map(({ destination, outcome }) => [destination, outcome])).toEqual([
+        ['a', 'published'],
+        ['b', 'published'],
+      ]);
+      expect(await keysOf(a)).toEqual(await keysOf(b));
+      expect((await keysOf(a)).map((key) => key.split('/').at(-1)?.replace(/-.*?(?=[.-]|$)/, ''))).toHaveLength(3);
+
+      const found = await findBackup([a, b], { seed: 'eu', cluster: 'prod' }, { signal });
+      const restored = await restoreToFile(found, folder.join('out.db'), {
+        signal,
+        identities: [new Secret(identity)],
+      });
+      expect(restored).toMatchObject({ destination: 'a', failed: [], report: { revision: result.revision } });
+      await etcd.etcdutl('snapshot', 'restore', folder.join('out.db'), '--data-dir', folder.join('data'));
+      await using booted = await startEtcdFrom(folder.join('data'), version, { name: 'default' });
+      const keys = async (server: EtcdServer) => server.etcdctl('get', '', '--prefix', '-w', 'fields');
+      const values = (text: string) => text.split('\n').filter((line) => /^"(Key|Value|ModRevision)"/.test(line));
+      expect(values(await keys(booted))).toEqual(values(await keys(etcd)));
+    });
+  });
+}
