@@ -5,7 +5,7 @@ import { manualPolicy } from '../model/names.ts';
 import type { AppliedState, PlainDestination, PlainObjects } from '../model/state.ts';
 import { formatBytes, formatCount } from '../model/units.ts';
 import type { BareChange } from './diff.ts';
-import { appliedKeepFor, locationOf, urlOf } from './former.ts';
+import { formerRules, locationOf, urlOf } from './former.ts';
 import { copiesWhere, type Holdings, tally } from './holdings.ts';
 import { decideRetention } from './retention.ts';
 import type { View } from './view.ts';
@@ -101,6 +101,7 @@ function isSameUrl(before: PlainDestination, after: PlainDestination | undefined
 function changedRules(change: BareChange, { applied, holdings, views, now }: ConsequenceInput): string[] {
   if (!change.fields.some(({ path }) => /(^|\.)keep(\.|$)/.test(path))) return [];
   if (holdings === null) return ['how many backups go or stay by this is not known'];
+  const rulesBefore = formerRules(applied);
   const going: Copy[] = [];
   const staying: Copy[] = [];
   for (const { assignment, places } of views) {
@@ -108,7 +109,7 @@ function changedRules(change: BareChange, { applied, holdings, views, now }: Con
     const { seed, cluster, policy } = assignment;
     const group = { seed: seed.name, cluster: cluster.name, policy: policy.name };
     for (const place of places) {
-      const former = appliedKeepFor(applied, group, place.name);
+      const former = rulesBefore(group, place.name);
       if (former === null) continue;
       const goneBefore = new Set(
         decideRetention(place.copies, former, now).remove.map(({ candidate }) => candidate),

@@ -2,21 +2,27 @@
 import type { Destination, Keep } from '../model/config.ts';
 import type { AppliedState, PlainCluster, PlainDestination, PlainPolicy } from '../model/state.ts';
 
+type Group = { readonly seed: string; readonly cluster: string; readonly policy: string };
+
 /** The rules that held for a cluster's backups in a destination; null where none did, or nothing was applied. */
-export function appliedKeepFor(
-  applied: AppliedState | null,
-  group: { readonly seed: string; readonly cluster: string; readonly policy: string },
-  destination: string,
-): Keep | null {
-  const policy = applied?.objects.policies.find(({ name }) => name === group.policy);
-  const cluster = applied?.objects.seeds
-    .find(({ name }) => name === group.seed)
-    ?.clusters.find(({ name }) => name === group.cluster);
-  if (policy === undefined || cluster === undefined || !selects(policy, group.seed, cluster)) return null;
-  // Without a list the seed's default counted; which one that was does not change the rules.
-  if (policy.destinations === null) return policy.keep;
-  const named = policy.destinations.find(({ name }) => name === destination);
-  return named === undefined ? null : (named.keep ?? policy.keep);
+export type FormerRules = (group: Group, destination: string) => Keep | null;
+
+export function formerRules(applied: AppliedState | null): FormerRules {
+  const policies = new Map(applied?.objects.policies.map((policy) => [policy.name, policy]));
+  const clusters = new Map(
+    applied?.objects.seeds.flatMap((seed) =>
+      seed.clusters.map((cluster): [string, PlainCluster] => [`${seed.name}/${cluster.name}`, cluster]),
+    ),
+  );
+  return (group, destination) => {
+    const policy = policies.get(group.policy);
+    const cluster = clusters.get(`${group.seed}/${group.cluster}`);
+    if (policy === undefined || cluster === undefined || !selects(policy, group.seed, cluster)) return null;
+    // Without a list the seed's default counted; which one that was does not change the rules.
+    if (policy.destinations === null) return policy.keep;
+    const named = policy.destinations.find(({ name }) => name === destination);
+    return named === undefined ? null : (named.keep ?? policy.keep);
+  };
 }
 
 /** Whether a policy chose a cluster: all given parts must match. */

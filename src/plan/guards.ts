@@ -5,7 +5,7 @@ import type { Copy } from '../model/inventory.ts';
 import { manualPolicy } from '../model/names.ts';
 import type { Actual } from '../model/state.ts';
 import { isRemoval, type Removal } from './actions.ts';
-import { appliedKeepFor, locationOf } from './former.ts';
+import { formerRules, locationOf } from './former.ts';
 import { copiesIn, groupKey, type Holdings } from './holdings.ts';
 import { decideRetention } from './retention.ts';
 import type { View } from './view.ts';
@@ -229,11 +229,12 @@ function unexpectedBy({ desired, actual, holdings, now }: GuardInput): (action: 
       ]),
     ),
   );
+  const rulesBefore = formerRules(actual.applied);
   const decided = new Map<string, ReadonlySet<string> | 'all' | 'none'>();
   const decide = (action: Removal, name: string): ReadonlySet<string> | 'all' | 'none' => {
     // Its end was set when it was made, and no rule counts it.
     if (action.policy === manualPolicy) return 'all';
-    const former = appliedKeepFor(actual.applied, action, action.destination);
+    const former = rulesBefore(action, action.destination);
     if (former === null) return 'none';
     if (JSON.stringify(former) === JSON.stringify(current.get(name))) return 'all';
     const copies: readonly Copy[] = copiesIn(

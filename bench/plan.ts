@@ -1,0 +1,186 @@
+/**
+ * Plan for 5,000 clusters with 100 backups each, from a listed inventory: 500,000 copies. Target: <= 2 s and <= 512 MiB.
+ * `node bench/plan.ts [clusters] [backups] [last]`: by default 4 of the 100 go; with `last` 1 nearly half of them do.
+ */
+import { createHash } from 'node:crypto';
+import type {
+  Cluster,
+  Desired,
+  FilesystemDestination,
+  Keep,
+  Policy,
+  Repository,
+  Seed,
+} from '../src/model/config.ts';
+import type { Copy } from '../src/model/inventory.ts';
+import { slotOf } from '../src/model/names.ts';
+import type { Actual } from '../src/model/state.ts';
+import { asApplied } from '../src/plan/applied.ts';
+import { makePlan } from '../src/plan/plan.ts';
+
+const clusterCount = Number(process.argv[2] ?? 5_000);
+const backupCount = Number(process.argv[3] ?? 100);
+const last = Number(process.argv[4] ?? 95);
+const now = new Date('2026-11-21T14:03:00Z');
+const hash = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+function makeDesired(): Desired {
+  const position = { file: 'bench.yaml', line: 1, column: 1 };
+  const keep: Keep = {
+    last,
+    hourly: 48,
+    daily: 7,
+    weekly: 5,
+    monthly: 12,
+    yearly: 3,
+    withinMs: 48 * 3_600_000,
+    timeZone: 'Europe/Prague',
+  };
+  const clusters = Array.from({ length: clusterCount }, (_, index): Cluster => {
+    const name = `cluster-${index}`;
+    return {
+      name,
+      labels: {},
+      enabled: true,
+      endpoints: ['http://10.0.0.1:2379'],
+      tls: null,
+      auth: null,
+      position,
+    };
+  });
+  const seed: Seed = {
+    kind: 'Seed',
+    name: 'bench',
+    labels: {},
+    displayName: null,
+    enabled: true,
+    defaultDestination: null,
+    clusters,
+    position,
+  };
+  const destination: FilesystemDestination = {
+    kind: 'Destination',
+    name: 'store',
+    labels: {},
+    displayName: null,
+    seeds: null,
+    credential: null,
+    locked: false,
+    provider: 'filesystem',
+    path: '/backups',
+    position,
+  };
+  const policy: Policy = {
+    kind: 'Policy',
+    name: 'hourly',
+    labels: {},
+    clusters: { seeds: null, names: null, matchLabels: null },
+    schedule: { cron: '0 * * * *', timeZone: 'Europe/Prague', jitterMs: 120_000, startingDeadlineMs: null },
+    suspend: false,
+    destinations: [{ name: 'store', keep: null }],
+    minimumCopies: 1,
+    keep,
+    graceMs: null,
+    recipients: [],
+    compression: { algorithm: 'zstd', level: 1 },
+    member: { prefer: 'follower', maxLag: 1_000 },
+    verify: { hashKV: 'try', readBack: 'manifest' },
+    stallTimeoutMs: 60_000,
+    maxDatabaseSize: 8 * 2 ** 30,
+    position,
+  };
+  const repository: Repository = {
+    kind: 'Repository',
+    name: 'bench',
+    labels: {},
+    id: null,
+    removal: { graceMs: 72 * 3_600_000, maxPerRun: 5, maxSharePercent: 20 },
+    position,
+  };
+  return {
+    commit: null,
+    configuration: {
+      seeds: [seed],
+      destinations: [destination],
+      credentials: [],
+      policies: [policy],
+      repository,
+      diagnostics: [],
+      files: 1,
+    },
+    assignments: clusters.map((cluster) => ({
+      seed,
+      cluster,
+      policy,
+      destinations: [{ destination, keep }],
+      leftOut: [],
+      skipped: null,
+    })),
+  };
+}
+
+function makeActual(desired: Desired): Actual {
+  const slots = Array.from({ length: backupCount }, (_, index) =>
+    slotOf(new Date(Date.UTC(2026, 10, 21, 13) - index * 3_600_000)),
+  ).reverse();
+  const copies = desired.assignments.flatMap(({ cluster }) =>
+    slots.map(
+      (slot): Copy => ({
+        seed: 'bench',
+        cluster: cluster.name,
+        policy: 'hourly',
+        slot,
+        attempt: null,
+        fallback: false,
+        otherAttempts: [],
+        storedBytes: 90_000_000,
+        published: '2026-11-21T13:00:05Z',
+        manifestEtag: 'etag',
+        pinnedUntil: null,
+        expires: null,
+        tombstone: null,
+        proofs: [{ kind: 'hashkv', ok: true, time: '2026-11-21T13:00:05Z' }],
+      }),
+    ),
+  );
+  return {
+    applied: asApplied(desired, now),
+    inventory: {
+      formatVersion: 1,
+      takenAt: now.toISOString(),
+      destinations: [
+        {
+          name: 'store',
+          url: 'file:///backups',
+          status: 'read',
+          markerId: null,
+          copies,
+          unfinished: [],
+          remnants: [],
+          leases: [],
+          foreign: 0,
+        },
+      ],
+    },
+  };
+}
+
+const mebibytes = (bytes: number): number => Math.round(bytes / 2 ** 20);
+const desired = makeDesired();
+const actual = makeActual(desired);
+const before = mebibytes(process.memoryUsage.rss());
+const started = performance.now();
+const plan = makePlan(desired, actual, now, { hash });
+const milliseconds = Math.round(performance.now() - started);
+console.log(
+  JSON.stringify({
+    clusters: clusterCount,
+    backups: backupCount,
+    last,
+    milliseconds,
+    rssBeforeMiB: before,
+    peakRssMiB: mebibytes(process.resourceUsage().maxRSS * 1_024),
+    actions: plan.actions.length,
+    summary: plan.summary,
+  }),
+);
