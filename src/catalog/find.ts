@@ -17,6 +17,8 @@ import {
 import type { Source } from './inventory.ts';
 import { nothingAtAll, nothingBefore, nothingTrusted, slotMissing } from './not-found.ts';
 
+export type { FoundCopy, NewestQuery, PassedOver, Unread } from './candidates.ts';
+
 export interface FoundBackup extends SlotRef {
   readonly attempt: Attempt;
   readonly manifest: Manifest;

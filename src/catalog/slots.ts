@@ -126,7 +126,7 @@ function newestProofs(objects: readonly SlotObject[]): readonly ProofSummary[] {
     const counts = known === undefined || time > known.time || (time === known.time && !parsed.ok);
     if (counts) newest.set(parsed.kind, { kind: parsed.kind, ok: parsed.ok, time });
   }
-  return newest.size === 0 ? none : [...newest.values()];
+  return newest.size === 0 ? none : [...newest.values()].sort((a, b) => compare(a.kind, b.kind));
 }
 
 function compare(a: string, b: string): number {

@@ -34,7 +34,7 @@ export interface ReadDestination {
   readonly status: 'read';
   /** The id in `granary.json`; null where there is no marker yet. */
   readonly markerId: string | null;
-  /** By seed, cluster, policy and slot, ascending. */
+  /** In the order of their keys: of one policy of one cluster by slot, ascending. */
   readonly copies: readonly Copy[];
   /** Data objects whose slot has no manifest: a run that is under way, or was cut off. */
   readonly unfinished: readonly UnfinishedData[];
@@ -74,7 +74,7 @@ export interface Copy extends SlotRef {
   /** RFC 3339: when a backup on demand goes. The latest, where there are several. */
   readonly expires: string | null;
   readonly tombstone: Tombstone | null;
-  /** The newest of each kind. Of two from the same second the bad one counts. */
+  /** The newest of each kind, by kind. Of two from the same second the bad one counts. */
   readonly proofs: readonly ProofSummary[];
 }
 
