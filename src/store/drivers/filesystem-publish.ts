@@ -1,0 +1,97 @@
+/** How a written file becomes the object of a key, in one step that readers see wholly or not at all. */
+import { randomInt } from 'node:crypto';
+import type { BigIntStats } from 'node:fs';
+import { type FileHandle, link, lstat, rename, utimes } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { GranaryError } from '../../model/errors.ts';
+import type { ObjectKey } from '../../model/names.ts';
+import type { ObjectInfo, PutOptions } from '../store.ts';
+import { hasErrno } from './filesystem-errors.ts';
+import { withKeyLock } from './filesystem-lock.ts';
+
+/** What is at a path: `etag` changes with every write, because the time of modification always goes up. */
+export function infoOf(key: string, stats: BigIntStats): ObjectInfo {
+  return {
+    key: key as ObjectKey,
+    size: Number(stats.size),
+    modified: stats.mtime,
+    etag: [stats.ino, stats.size, stats.mtimeNs].map((part) => part.toString(36)).join('-'),
+  };
+}
+
+/** The file at a path; null where there is none, or something that is no plain file. */
+export async function statFile(path: string): Promise<BigIntStats | null> {
+  try {
+    const stats = await lstat(path, { bigint: true });
+    return stats.isFile() ? stats : null;
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return null;
+    throw error;
+  }
+}
+
+/**
+ * Makes the time of modification differ between versions that were written within one tick of the kernel's clock (4 ms)
+ * and got the same inode: the microseconds are random.
+ */
+export async function setModified(file: FileHandle, storeTime: Date): Promise<void> {
+  const seconds = (storeTime.getTime() + randomInt(1_000) / 1_000) / 1_000;
+  await file.utimes(seconds, seconds);
+}
+
+/** Where nothing is: `precondition-failed` otherwise. The temporary file stays. */
+export async function publishNew(temp: string, path: string, key: ObjectKey): Promise<ObjectInfo> {
+  try {
+    await link(temp, path);
+  } catch (error) {
+    if (hasErrno(error, 'EEXIST')) {
+      if ((await statFile(path)) === null)
+        throw new GranaryError('invalid-key', `${path} is a folder`, { cause: error });
+      throw preconditionFailed(`${key} is there already`);
+    }
+    if (hasErrno(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS')) {
+      throw new GranaryError('store-misconfigured', `the filesystem of ${path} cannot make hard links`, {
+        hint: 'use a filesystem that can, as ext4, XFS, btrfs, ZFS or NFS: one backup a slot rests on them',
+        cause: error,
+      });
+    }
+    throw error;
+  }
+  return infoOf(key, await lstat(temp, { bigint: true }));
+}
+
+/** Over what is there, as far as `ifMatch` allows. The temporary file is moved. */
+export function replace(
+  temp: string,
+  path: string,
+  key: ObjectKey,
+  options: PutOptions,
+): Promise<ObjectInfo> {
+  const folder = dirname(path);
+  return withKeyLock(folder, path.slice(folder.length + 1), options.signal, async (held) => {
+    const current = await statFile(path);
+    if (
+      options.ifMatch !== undefined &&
+      (current === null || infoOf(key, current).etag !== options.ifMatch)
+    ) {
+      throw preconditionFailed(`${key} is not what it was`);
+    }
+    await rename(temp, held('new'));
+    const next = await lstat(held('new'), { bigint: true });
+    if (current !== null && next.mtimeNs <= current.mtimeNs) {
+      // A millisecond on: the same version must never come back, and doubles cannot tell much less.
+      const seconds = Number(current.mtimeNs / 1_000_000n + 1n) / 1_000;
+      await utimes(held('new'), seconds, seconds);
+    }
+    const info = infoOf(key, await lstat(held('new'), { bigint: true }));
+    options.signal.throwIfAborted();
+    await rename(held('new'), path);
+    return info;
+  });
+}
+
+function preconditionFailed(message: string): GranaryError {
+  return new GranaryError('precondition-failed', message, {
+    hint: 'somebody else wrote it first; read what is there',
+  });
+}

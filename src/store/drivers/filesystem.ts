@@ -1,0 +1,342 @@
+/**
+ * Objects as plain files below a root folder.
+ *
+ * A write goes to a temporary file beside the target, is flushed to the disk, and appears under its name by one atomic
+ * step: `link` where nothing may be there, which fails if something is, otherwise `rename` under the key's lock. Then
+ * the folder is flushed, so that a power cut does not undo it. Readers never see a partial object.
+ *
+ * What holds among processes, also over NFS: one winner of any number of concurrent creates; a replacement by `ifMatch`
+ * never overwrites a version that it was not told of, because everything that replaces or removes takes the lock.
+ */
+import { randomUUID } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, lstat, mkdir, open, rename, rmdir, unlink } from 'node:fs/promises';
+import { dirname, isAbsolute, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { GranaryError } from '../../model/errors.ts';
+import type { ObjectKey } from '../../model/names.ts';
+import { type RequestGuard, unguarded } from '../guard.ts';
+import { checkKey, checkPrefix } from '../key.ts';
+import type {
+  CallOptions,
+  GetOptions,
+  GetResult,
+  ObjectInfo,
+  PutOptions,
+  PutResult,
+  Store,
+  UploadSource,
+} from '../store.ts';
+import { hasErrno, isFolder, rootMissing, translateFsError } from './filesystem-errors.ts';
+import { walkFiles, walkLeftovers } from './filesystem-list.ts';
+import { removeLeftover, tempPrefix, withKeyLock } from './filesystem-lock.ts';
+import { infoOf, publishNew, replace, setModified, statFile } from './filesystem-publish.ts';
+
+export interface FilesystemOptions {
+  /** Absolute path of the root folder. */
+  readonly path: string;
+  /** Make the root folder where it is missing. Not the default: an unmounted disk must not be mistaken for an empty one. */
+  readonly create?: boolean | undefined;
+  readonly guard?: RequestGuard | undefined;
+}
+
+const chunkBytes = 2 ** 20;
+/** Neither through a symbolic link, nor waiting at a pipe that lies there. */
+const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+/** How often folders are made anew when another process, removing its last object, takes them away again. */
+const folderAttempts = 20;
+
+/** Opens a store in a folder. `bucket-missing` where the folder does not exist. */
+export async function openFilesystemStore(options: FilesystemOptions): Promise<Store> {
+  const { path } = options;
+  if (!isAbsolute(path)) {
+    throw new GranaryError(
+      'store-misconfigured',
+      `the path ${path} of a filesystem destination is not absolute`,
+      {
+        hint: 'write it from the root, as /var/backups/etcd',
+      },
+    );
+  }
+  if (options.create === true) {
+    await mkdir(path, { recursive: true, mode: 0o700 }).catch(async (error: unknown) => {
+      throw await translateFsError(error, dirname(path), `cannot make ${path}`);
+    });
+  }
+  if (!(await isFolder(path))) throw rootMissing(path);
+  return new FilesystemStore(path, options.guard ?? unguarded);
+}
+
+class FilesystemStore implements Store {
+  readonly url: string;
+  readonly capabilities = { conditionalWrites: true };
+  readonly #root: string;
+  readonly #guard: RequestGuard;
+
+  constructor(root: string, guard: RequestGuard) {
+    this.#root = root;
+    this.#guard = guard;
+    this.url = pathToFileURL(root).href;
+  }
+
+  put(key: ObjectKey, bytes: Uint8Array, options: PutOptions): Promise<PutResult> {
+    return this.#write(key, options, async (file) => {
+      await writeAll(file, bytes, 0);
+      options.onProgress?.(bytes.length);
+      return bytes.length;
+    });
+  }
+
+  upload(key: ObjectKey, source: UploadSource, options: PutOptions): Promise<PutResult> {
+    const { signal } = options;
+    return this.#write(key, options, async (file) => {
+      const buffer = Buffer.allocUnsafe(chunkBytes);
+      for (let offset = 0; ; ) {
+        const piece = await source.read(offset, chunkBytes, { signal, into: buffer });
+        // Written at its own offset, so that a repeated write does no harm.
+        await this.#guard(signal, () => this.#translating(`write ${key}`, writeAll(file, piece, offset)));
+        offset += piece.length;
+        options.onProgress?.(offset);
+        if (piece.length < chunkBytes) return offset;
+      }
+    });
+  }
+
+  async get(key: ObjectKey, options: GetOptions): Promise<GetResult> {
+    const path = this.#path(key);
+    options.signal.throwIfAborted();
+    const file = await open(path, readFlags).catch(async (error: unknown) => {
+      if (hasErrno(error, 'ENOENT', 'ENOTDIR')) throw await this.#missing(key, error);
+      throw await translateFsError(error, this.#root, `read ${key}`);
+    });
+    try {
+      const stats = await file.stat({ bigint: true });
+      if (!stats.isFile()) throw await this.#missing(key);
+      const info = infoOf(key, stats);
+      const start = Math.min(options.offset ?? 0, info.size);
+      const end = Math.min(info.size, start + (options.length ?? info.size));
+      return { info, body: this.#read(file, key, start, end, options.signal) };
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  async head(key: ObjectKey, options: CallOptions): Promise<ObjectInfo | null> {
+    const path = this.#path(key);
+    options.signal.throwIfAborted();
+    const stats = await this.#translating(`look at ${key}`, statFile(path));
+    if (stats === null && !(await isFolder(this.#root))) throw rootMissing(this.#root);
+    return stats === null ? null : infoOf(key, stats);
+  }
+
+  async *list(prefix: string, options: CallOptions): AsyncGenerator<ObjectInfo, void, undefined> {
+    checkPrefix(prefix);
+    try {
+      for await (const { key, stats } of walkFiles(this.#root, prefix, options.signal))
+        yield infoOf(key, stats);
+    } catch (error) {
+      throw await translateFsError(error, this.#root, `list ${prefix || 'everything'}`);
+    }
+  }
+
+  async delete(key: ObjectKey, options: CallOptions): Promise<void> {
+    const path = this.#path(key);
+    options.signal.throwIfAborted();
+    if ((await this.head(key, options)) === null) return;
+    const folder = dirname(path);
+    await this.#translating(
+      `delete ${key}`,
+      withKeyLock(folder, path.slice(folder.length + 1), options.signal, async (held) => {
+        if ((await statFile(path)) === null) return;
+        // Moved through the holder's folder first: one who lost the lock must not remove somebody else's object.
+        await rename(path, held('old'));
+        await unlink(held('old'));
+      }).catch(async (error: unknown) => {
+        // Whoever removed the last object beside it took the folder away: nothing is there.
+        if (!hasErrno(error, 'ENOENT') || (await statFile(path)) !== null) throw error;
+      }),
+    );
+    await this.#syncFolder(folder);
+    await this.#removeEmptyFolders(folder);
+  }
+
+  async abortStale(prefix: string, before: Date, options: CallOptions): Promise<number> {
+    checkPrefix(prefix);
+    let count = 0;
+    try {
+      for await (const leftover of walkLeftovers(this.#root, prefix, options.signal)) {
+        if (await removeLeftover(join(this.#root, leftover), before)) count += 1;
+      }
+    } catch (error) {
+      throw await translateFsError(error, this.#root, `look for leftovers below ${prefix || 'everything'}`);
+    }
+    return count;
+  }
+
+  async close(): Promise<void> {}
+
+  #path(key: ObjectKey): string {
+    checkKey(key);
+    return join(this.#root, key);
+  }
+
+  async #missing(key: ObjectKey, cause?: unknown): Promise<GranaryError> {
+    if (!(await isFolder(this.#root))) return rootMissing(this.#root, cause);
+    return new GranaryError('object-missing', `${key} is not in ${this.#root}`, {
+      hint: 'list what is there; it may have been removed meanwhile',
+      cause,
+    });
+  }
+
+  async #translating<T>(what: string, work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      throw await translateFsError(error, this.#root, `cannot ${what}`);
+    }
+  }
+
+  /** `fill` writes the bytes and gives their number. */
+  async #write(
+    key: ObjectKey,
+    options: PutOptions,
+    fill: (file: FileHandle) => Promise<number>,
+  ): Promise<PutResult> {
+    const path = this.#path(key);
+    options.signal.throwIfAborted();
+    return this.#translating(`write ${key}`, this.#writeFile(key, path, options, fill));
+  }
+
+  async #writeFile(
+    key: ObjectKey,
+    path: string,
+    options: PutOptions,
+    fill: (file: FileHandle) => Promise<number>,
+  ): Promise<PutResult> {
+    const { signal } = options;
+    const temp = join(dirname(path), tempPrefix + randomUUID());
+    const file = await this.#createTemp(temp);
+    try {
+      let storeTime: Date;
+      try {
+        const size = await fill(file);
+        const written = await file.stat();
+        if (written.size !== size) {
+          throw new GranaryError('store-failed', `${key}: ${written.size} of ${size} bytes are on the disk`, {
+            hint: 'look at the kernel log and at the health of the disk',
+          });
+        }
+        storeTime = written.mtime;
+        await setModified(file, written.mtime);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      signal.throwIfAborted();
+      const info = options.createOnly
+        ? await publishNew(temp, path, key)
+        : await replace(temp, path, key, options);
+      await this.#syncFolder(dirname(path));
+      return { etag: info.etag, size: info.size, checksums: {}, storeTime };
+    } finally {
+      await unlink(temp).catch(() => {});
+      if (!(await this.#exists(path))) await this.#removeEmptyFolders(dirname(path));
+    }
+  }
+
+  async #exists(path: string): Promise<boolean> {
+    return lstat(path).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  async #createTemp(temp: string): Promise<FileHandle> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await open(temp, 'wx', 0o600);
+      } catch (error) {
+        if (!hasErrno(error, 'ENOENT') || attempt === folderAttempts) throw error;
+        await this.#makeFolders(dirname(temp));
+      }
+    }
+  }
+
+  /** Makes what is missing between the root and `folder`, and flushes each step; never the root itself. */
+  async #makeFolders(folder: string): Promise<void> {
+    let path = this.#root;
+    for (const segment of folder.slice(this.#root.length).split('/').filter(Boolean)) {
+      const parent = path;
+      path = join(path, segment);
+      try {
+        await mkdir(path, 0o700);
+      } catch (error) {
+        // Gone again: the caller tries anew. The root gone: the translation of the error says so.
+        if (hasErrno(error, 'ENOENT') && parent !== this.#root) return;
+        if (!hasErrno(error, 'EEXIST')) throw error;
+      }
+      // Also where it was there already: whoever made it may not have come to that yet.
+      await this.#syncFolder(parent);
+    }
+  }
+
+  async #removeEmptyFolders(folder: string): Promise<void> {
+    for (let path = folder; path.length > this.#root.length; path = dirname(path)) {
+      try {
+        await rmdir(path);
+      } catch {
+        return;
+      }
+    }
+  }
+
+  async #syncFolder(path: string): Promise<void> {
+    try {
+      const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+      try {
+        await folder.sync();
+      } finally {
+        await folder.close();
+      }
+    } catch (error) {
+      // EINVAL: some network filesystems cannot. ENOENT: removed with all that was in it.
+      if (!hasErrno(error, 'EINVAL', 'ENOENT')) throw error;
+    }
+  }
+
+  async *#read(
+    file: FileHandle,
+    key: ObjectKey,
+    start: number,
+    end: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    try {
+      for (let offset = start; offset < end; ) {
+        signal.throwIfAborted();
+        const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, end - offset));
+        const { bytesRead } = await this.#translating(
+          `read ${key}`,
+          file.read(buffer, 0, buffer.length, offset),
+        );
+        if (bytesRead === 0) {
+          throw new GranaryError('store-failed', `${key} became shorter while it was being read`, {
+            hint: 'something other than Granary writes to this folder',
+          });
+        }
+        offset += bytesRead;
+        yield buffer.subarray(0, bytesRead);
+      }
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
+  }
+}

@@ -1,0 +1,90 @@
+/** Makes the SDK's client as Granary needs it. */
+import { X509Certificate } from 'node:crypto';
+import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import { GranaryError } from '../../model/errors.ts';
+import type { Secret } from '../../secrets/secret.ts';
+import { S3Transport } from './s3-transport.ts';
+
+export interface S3Connection {
+  readonly region: string;
+  /** null: AWS itself. */
+  readonly endpoint: string | null;
+  readonly forcePathStyle: boolean;
+  /** PEM; null: the authorities of the system. */
+  readonly caCertificate: string | null;
+  /** `accessKeyId`, `secretAccessKey`, optionally `sessionToken`; null: what the provider chain of the SDK finds. */
+  readonly credential: ReadonlyMap<string, Secret> | null;
+  /** Called once for each HTTP request, those of the credential chain left out. */
+  readonly onRequest: () => void;
+}
+
+/** From this size on a server may refuse a body before it is sent. A round trip costs more than smaller bodies do. */
+const expectContinueBytes = 2 ** 20;
+
+/** `store-misconfigured` or `invalid-credentials` where the settings cannot work whatever the store says. */
+export function makeS3Client(connection: S3Connection): S3Client {
+  const { endpoint, caCertificate, credential } = connection;
+  const transport = new S3Transport({ ca: checkedCa(caCertificate), onRequest: connection.onRequest });
+  const config: S3ClientConfig = {
+    region: connection.region,
+    forcePathStyle: connection.forcePathStyle,
+    // The SDK's type asks for classes of its own; it uses only what the transport has.
+    requestHandler: transport as unknown as NonNullable<S3ClientConfig['requestHandler']>,
+    expectContinueHeader: expectContinueBytes,
+    // One layer repeats requests, and it is `wrap/retry.ts`.
+    maxAttempts: 1,
+    // Checksums are sent and compared by this driver. The SDK's own broke many stores (aws-sdk-js-v3 #6810).
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+  };
+  if (endpoint !== null) config.endpoint = checkedEndpoint(endpoint);
+  if (credential !== null) config.credentials = credentialsOf(credential);
+  return new S3Client(config);
+}
+
+function checkedEndpoint(endpoint: string): string {
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : null;
+  if (url !== null && (url.protocol === 'https:' || url.protocol === 'http:')) return endpoint;
+  throw new GranaryError(
+    'store-misconfigured',
+    `the endpoint ${endpoint} is not an http:// or https:// URL`,
+    {
+      hint: 'write it as https://s3.example.com or http://minio.local:9000',
+    },
+  );
+}
+
+function checkedCa(pem: string | null): string | undefined {
+  if (pem === null) return undefined;
+  try {
+    new X509Certificate(pem);
+    return pem;
+  } catch (cause) {
+    throw new GranaryError(
+      'store-misconfigured',
+      '`caCertificate` of the destination is not a certificate in PEM',
+      {
+        hint: 'it starts with -----BEGIN CERTIFICATE-----; several may follow each other',
+        cause,
+      },
+    );
+  }
+}
+
+function credentialsOf(credential: ReadonlyMap<string, Secret>): NonNullable<S3ClientConfig['credentials']> {
+  const reveal = (name: string) => credential.get(name)?.reveal() ?? '';
+  const accessKeyId = reveal('accessKeyId');
+  const secretAccessKey = reveal('secretAccessKey');
+  const sessionToken = reveal('sessionToken');
+  const missing = accessKeyId === '' ? 'accessKeyId' : secretAccessKey === '' ? 'secretAccessKey' : null;
+  if (missing !== null) {
+    throw new GranaryError(
+      'invalid-credentials',
+      `Invalid S3 credentials: the credential has no ${missing}`,
+      {
+        hint: 'an s3 credential holds accessKeyId and secretAccessKey, and sessionToken where they are temporary',
+      },
+    );
+  }
+  return { accessKeyId, secretAccessKey, ...(sessionToken === '' ? {} : { sessionToken }) };
+}

@@ -1,0 +1,260 @@
+/**
+ * Carries the SDK's signed requests over Node's own HTTP, because the SDK's handler does not show what is needed here:
+ * bytes as they move (a limit on standstill must not be one on the whole), the answer's date, and an answer that comes
+ * before the body was sent. Nor does it keep connections alive across `Expect: 100-continue`.
+ */
+import { once } from 'node:events';
+import * as http from 'node:http';
+import * as https from 'node:https';
+import { pipeline, Transform } from 'node:stream';
+import { GranaryError } from '../../model/errors.ts';
+
+/** The parts of the SDK's request that its serializers fill. */
+interface SignedRequest {
+  readonly method: string;
+  readonly protocol: string;
+  readonly hostname: string;
+  readonly port?: number | undefined;
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | string[] | null>> | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+}
+
+interface SdkResponse {
+  readonly statusCode: number;
+  readonly headers: Record<string, string>;
+  readonly body: NodeJS.ReadableStream;
+}
+
+/** Given to `client.send` with a command, and by the SDK to the transport. */
+export interface SendOptions {
+  readonly abortSignal: AbortSignal;
+  /** Called with the bytes of the body that were handed to the network, as they go. */
+  readonly onSent: (bytes: number) => void;
+  /** Called when bytes of the answer's body come in, but for `GET`, whose reader sees them. */
+  readonly onReceived: () => void;
+  /** Called with status and header of the answer. */
+  readonly onAnswer: (answer: { status: number; date: Date | null; length: number | null }) => void;
+}
+
+/** Small enough to see progress on a slow line, large enough to cost nothing on a fast one. */
+const sliceBytes = 256 * 1024;
+/** How long a server may leave `Expect: 100-continue` unanswered: some ignore it. */
+const continueMs = 1_000;
+const connectMs = 15_000;
+
+export class S3Transport {
+  readonly metadata = { handlerProtocol: 'http/1.1' };
+  readonly #httpAgent: http.Agent;
+  readonly #httpsAgent: https.Agent;
+  readonly #onRequest: () => void;
+
+  /** `ca`: PEM of the only authorities to trust; undefined: those of the system. `onRequest` hears of each request. */
+  constructor(options: { ca: string | undefined; onRequest: () => void }) {
+    const agent = { keepAlive: true, maxSockets: 50 };
+    this.#httpAgent = new http.Agent(agent);
+    this.#httpsAgent = new https.Agent(options.ca === undefined ? agent : { ...agent, ca: options.ca });
+    this.#onRequest = options.onRequest;
+  }
+
+  async handle(signed: SignedRequest, options?: Partial<SendOptions>): Promise<{ response: SdkResponse }> {
+    const signal = options?.abortSignal;
+    signal?.throwIfAborted();
+    this.#onRequest();
+    const request = this.#open(signed);
+    const abort = () => request.destroy(new Error('aborted'));
+    signal?.addEventListener('abort', abort, { once: true });
+    request.once('close', () => signal?.removeEventListener('abort', abort));
+    limitConnecting(request);
+    const answered = answerOf(request);
+    let early = false;
+    const sending = sendBody(request, signed.body, options?.onSent).catch((error: unknown) => {
+      // An answer that came before all was sent says why: it wins over the broken pipe.
+      if (!early) request.destroy(error as Error);
+    });
+    const message = await answered;
+    early = true;
+    // A connection on which a refused body was cut off cannot carry another request.
+    if ((message.statusCode ?? 0) >= 300)
+      message.once('end', () => request.writableFinished || request.destroy());
+    else await sending;
+    return { response: await this.#respond(request, message, signed.method, options) };
+  }
+
+  destroy(): void {
+    this.#httpAgent.destroy();
+    this.#httpsAgent.destroy();
+  }
+
+  // The SDK sets nothing here that this transport knows.
+  updateHttpClientConfig(): void {}
+
+  httpHandlerConfigs(): Record<string, never> {
+    return {};
+  }
+
+  #open(signed: SignedRequest): http.ClientRequest {
+    const secure = signed.protocol === 'https:';
+    return (secure ? https : http).request({
+      agent: secure ? this.#httpsAgent : this.#httpAgent,
+      method: signed.method,
+      host: signed.hostname.replace(/^\[(.*)\]$/, '$1'),
+      port: signed.port,
+      path: signed.path + queryString(signed.query ?? {}),
+      headers: signed.headers,
+    });
+  }
+
+  async #respond(
+    request: http.ClientRequest,
+    message: http.IncomingMessage,
+    method: string,
+    options: Partial<SendOptions> | undefined,
+  ): Promise<SdkResponse> {
+    const status = message.statusCode ?? 0;
+    const type = message.headers['content-type'] ?? '';
+    if (/^text\/html\b/i.test(type)) {
+      request.destroy();
+      throw notAnApi(status, request.host);
+    }
+    const date = Date.parse(message.headers.date ?? '');
+    const length = message.headers['content-length'];
+    options?.onAnswer?.({
+      status,
+      date: Number.isNaN(date) ? null : new Date(date),
+      length: length === undefined ? null : Number(length),
+    });
+    const headers: Record<string, string> = {};
+    for (const [name, value] of Object.entries(message.headers)) {
+      if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(', ') : value;
+    }
+    return { statusCode: status, headers, body: method === 'GET' ? message : reporting(message, options) };
+  }
+}
+
+/** The connection, TLS included, must stand within `connectMs`. A connection that is reused stands already. */
+function limitConnecting(request: http.ClientRequest): void {
+  request.once('socket', (socket) => {
+    if (!socket.connecting) return;
+    const timer = setTimeout(() => {
+      request.destroy(Object.assign(new Error('connecting took too long'), { code: 'ETIMEDOUT' }));
+    }, connectMs);
+    const secure = 'encrypted' in socket;
+    const clear = () => clearTimeout(timer);
+    socket.once(secure ? 'secureConnect' : 'connect', clear);
+    socket.once('close', clear);
+  });
+}
+
+function answerOf(request: http.ClientRequest): Promise<http.IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    request.once('response', resolve);
+    request.on('error', reject);
+    request.once('close', () =>
+      reject(Object.assign(new Error('the connection was closed'), { code: 'ECONNRESET' })),
+    );
+  });
+}
+
+async function sendBody(
+  request: http.ClientRequest,
+  body: unknown,
+  onSent: ((bytes: number) => void) | undefined,
+): Promise<void> {
+  const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+  if (!(bytes instanceof Uint8Array) || bytes.length === 0) {
+    request.end();
+    return;
+  }
+  let refused = false;
+  request.once('response', (message) => {
+    refused = (message.statusCode ?? 0) >= 300;
+  });
+  if (request.getHeader('expect') !== undefined) {
+    request.flushHeaders();
+    await permission(request);
+  }
+  for (let offset = 0; offset < bytes.length && !refused; offset += sliceBytes) {
+    const slice = bytes.subarray(offset, offset + sliceBytes);
+    await new Promise<void>((resolve, reject) => {
+      request.write(slice, (error) => (error ? reject(error) : resolve()));
+    });
+    onSent?.(slice.length);
+  }
+  if (!refused) request.end();
+}
+
+/** Until the server wants the body, has answered without it, or has let the question pass. */
+async function permission(request: http.ClientRequest): Promise<void> {
+  const done = new AbortController();
+  const { signal } = done;
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    await Promise.race([
+      once(request, 'continue', { signal }),
+      once(request, 'response', { signal }),
+      once(request, 'close', { signal }),
+      new Promise((resolve) => {
+        timer = setTimeout(resolve, continueMs);
+      }),
+    ]);
+  } finally {
+    clearTimeout(timer);
+    done.abort();
+  }
+}
+
+function reporting(
+  message: http.IncomingMessage,
+  options: Partial<SendOptions> | undefined,
+): NodeJS.ReadableStream {
+  const passing = new Transform({
+    transform(chunk, _encoding, done) {
+      options?.onReceived?.();
+      done(null, chunk);
+    },
+  });
+  // A broken answer destroys `passing` with its error, which is what its reader sees.
+  pipeline(message, passing, () => {});
+  return passing;
+}
+
+/** An S3 server answers in XML. A page is from a console or a proxy; a proxy's 5xx only says that its server is away. */
+function notAnApi(status: number, host: string): GranaryError {
+  if (status === 429 || status >= 500) {
+    return new GranaryError('store-busy', `${host} answered ${status} with a web page`, {
+      hint: 'the proxy in front of the store does not reach it, or holds requests back; try again later',
+      context: { status },
+    });
+  }
+  if (status === 413) {
+    return new GranaryError('store-misconfigured', `a proxy at ${host} limits the size of requests (413)`, {
+      hint: 'let the proxy pass bodies of 64 MiB (nginx: client_max_body_size)',
+      context: { status },
+    });
+  }
+  return new GranaryError(
+    'store-misconfigured',
+    `${host} answered ${status} with a web page, not as an S3 API`,
+    {
+      hint: 'the endpoint is probably a web console or a proxy: give the address of the S3 API (for MinIO port 9000, not 9001)',
+      context: { status },
+    },
+  );
+}
+
+function queryString(query: Readonly<Record<string, string | string[] | null>>): string {
+  const parts = Object.entries(query).flatMap(([name, value]) =>
+    (Array.isArray(value) ? value : [value]).map((one) => `${uriEscape(name)}=${uriEscape(one ?? '')}`),
+  );
+  return parts.length === 0 ? '' : `?${parts.join('&')}`;
+}
+
+/** As the signature escapes it: RFC 3986, which also escapes what `encodeURIComponent` leaves. */
+function uriEscape(text: string): string {
+  return encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+}

@@ -1,0 +1,73 @@
+/** The one place that joins a driver and what is wrapped around it. */
+import type { Destination } from '../model/config.ts';
+import type { Secret } from '../secrets/secret.ts';
+import { openFilesystemStore } from './drivers/filesystem.ts';
+import type { RequestGuard } from './guard.ts';
+import type { Store } from './store.ts';
+import { withLimit } from './wrap/limit.ts';
+import { type OperationRecord, withObserver } from './wrap/observe.ts';
+import { defaultRetryPolicy, type RetryPolicy, retrying, withRetry } from './wrap/retry.ts';
+import { stalling, withStallLimit } from './wrap/stall.ts';
+
+export interface OpenOptions {
+  /** How long no byte may move before a request is given up. Default: 60 s. */
+  readonly stallMs?: number | undefined;
+  readonly retry?: Partial<RetryPolicy> | undefined;
+  /** Calls at a time. Default: 16. */
+  readonly maxOperations?: number | undefined;
+  /** Uploads at a time, each of which takes up to 64 MiB of memory. Default: 2. */
+  readonly maxUploads?: number | undefined;
+  /** What `probeStore` found earlier. Default: conditions are kept. */
+  readonly conditionalWrites?: boolean | undefined;
+  /** Hears of each call that has ended. */
+  readonly onOperation?: ((record: OperationRecord) => void) | undefined;
+  /** Hears of each HTTP request, repeated ones too. */
+  readonly onRequest?: (() => void) | undefined;
+  /** Make a filesystem's root folder where it is missing. Default: that is an error. */
+  readonly create?: boolean | undefined;
+}
+
+/**
+ * Opens the store of a destination. `credential` holds its decrypted data; null: an S3 store finds credentials in the
+ * usual places of its SDK (environment, profile, instance role). Nothing is contacted yet, but a filesystem's root
+ * folder must exist. Throws `store-misconfigured`, `invalid-credentials` or `bucket-missing`.
+ */
+export async function openStore(
+  destination: Destination,
+  credential: ReadonlyMap<string, Secret> | null,
+  options: OpenOptions = {},
+): Promise<Store> {
+  const stallMs = options.stallMs ?? 60_000;
+  const policy = { ...defaultRetryPolicy, ...options.retry };
+  const guard: RequestGuard = (signal, request) =>
+    retrying(policy, signal, () => stalling(stallMs, signal, request));
+  const limits = { operations: options.maxOperations ?? 16, uploads: options.maxUploads ?? 2 };
+
+  const driver = await openDriver(destination, credential, guard, options);
+  const store = withLimit(withRetry(withStallLimit(driver, stallMs), policy), limits);
+  return options.onOperation === undefined ? store : withObserver(store, options.onOperation);
+}
+
+async function openDriver(
+  destination: Destination,
+  credential: ReadonlyMap<string, Secret> | null,
+  guard: RequestGuard,
+  options: OpenOptions,
+): Promise<Store> {
+  switch (destination.provider) {
+    case 'filesystem':
+      return openFilesystemStore({ path: destination.path, create: options.create, guard });
+    case 's3': {
+      // The SDK takes a while to load: only those wait for it who need it.
+      const { openS3Store } = await import('./drivers/s3.ts');
+      const { bucket, prefix, region, endpoint, forcePathStyle, caCertificate } = destination;
+      return openS3Store({
+        ...{ bucket, prefix, region, endpoint, forcePathStyle, caCertificate, credential, guard },
+        conditionalWrites: options.conditionalWrites,
+        onRequest: options.onRequest ?? (() => {}),
+      });
+    }
+    default:
+      return destination satisfies never as Promise<Store>;
+  }
+}
