@@ -1,0 +1,23 @@
+/** A commit, as plans and pages name it. */
+import type { CommitId } from '../model/names.ts';
+import { type GitContext, runGit } from './command.ts';
+
+export interface Commit {
+  readonly id: CommitId;
+  /** First line of its message. */
+  readonly subject: string;
+  /** `Name <address>`. Whatever the author claims: only a signature proves it. */
+  readonly author: string;
+  /** When it was committed, RFC 3339, in the committer's zone. */
+  readonly date: string;
+  /** A folder only: files below it differ from the commit, or are not in it. */
+  readonly dirty: boolean;
+}
+
+/** Reads a commit of the repository in `context.folder`. `revision` must be a checked id or `HEAD`. */
+export async function readCommit(revision: string, context: GitContext): Promise<Commit> {
+  const format = '--format=%H%x00%s%x00%an <%ae>%x00%cI';
+  const args = ['log', '-1', '--encoding=UTF-8', '--no-color', '--no-show-signature', format, revision, '--'];
+  const [id = '', subject = '', author = '', date = ''] = (await runGit(args, context)).trimEnd().split('\0');
+  return { id: id as CommitId, subject, author, date, dirty: false };
+}

@@ -1,0 +1,23 @@
+/** What every source of a configuration offers, wherever it comes from. */
+import type { Commit } from './commit.ts';
+
+export interface Source {
+  readonly kind: 'folder' | 'repository';
+  /**
+   * The folder with the files. Of a repository it is a new folder for each commit, complete before it is named here;
+   * that of the commit before stays until the next move, so that whoever is reading it can finish.
+   */
+  readonly root: string;
+  /** null for a folder that is in no Git work tree, or in one without commits. */
+  readonly commit: Commit | null;
+  /** What is unusual, in words: history was rewritten, Git could not be asked about a folder. null: nothing. */
+  readonly note: string | null;
+  /**
+   * Looks whether the commit moved, and goes there. Of a repository nothing is fetched unless it did, and on an
+   * error everything stays as it was. Of a folder only Git's HEAD and cleanness are looked at: whoever must see edits
+   * watches the files.
+   */
+  refresh(options: { signal: AbortSignal }): Promise<boolean>;
+  /** Removes what was fetched. A folder is left alone. */
+  close(): Promise<void>;
+}

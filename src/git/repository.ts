@@ -1,0 +1,228 @@
+/**
+ * A remote repository as source: one ref of it is fetched into a private repository, and each commit is written out
+ * into a folder of its own, which gets its name only when it is complete.
+ *
+ * workDir/granary-source/repository   what was fetched: the history of the one ref, without tags
+ * workDir/granary-source/<commit>     the files of a commit, without a `.git`
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { GranaryError, isGranaryError } from '../model/errors.ts';
+import { parseAddress, type RepositoryAddress } from './address.ts';
+import { type GitContext, runGit } from './command.ts';
+import { type Commit, readCommit } from './commit.ts';
+import type { Source } from './contract.ts';
+import { parseRef, resolveRemoteRef, type WantedRef } from './refs.ts';
+
+export interface RepositoryOptions {
+  readonly repo: string;
+  readonly ref: string | null;
+  readonly workDir: string;
+}
+
+/** Where the fetched ref is kept in the private repository. */
+const fetchedRef = 'refs/granary/fetched';
+
+export async function openRepository(
+  options: RepositoryOptions,
+  open: { signal: AbortSignal; stallMs: number },
+): Promise<Source> {
+  const address = parseAddress(options.repo);
+  const wanted = parseRef(options.ref);
+  const clone = new Clone(address, wanted, join(resolve(options.workDir), 'granary-source'), open.stallMs);
+  try {
+    await clone.start();
+    await clone.refresh(open.signal);
+  } catch (error) {
+    await clone.remove();
+    throw error;
+  }
+  return {
+    kind: 'repository',
+    get root() {
+      return clone.root;
+    },
+    get commit() {
+      return clone.commit;
+    },
+    get note() {
+      return clone.note;
+    },
+    refresh: ({ signal }) => clone.refresh(signal),
+    close: () => clone.remove(),
+  };
+}
+
+class Clone {
+  readonly #address: RepositoryAddress;
+  readonly #wanted: WantedRef;
+  readonly #folder: string;
+  readonly #repository: string;
+  readonly #stallMs: number;
+  /** False at first, and after a failure, which may leave lock files: the private repository is then made anew. */
+  #sound = false;
+  #previousRoot: string | null = null;
+  #busy: Promise<unknown> = Promise.resolve();
+  root = '';
+  commit: Commit | null = null;
+  note: string | null = null;
+
+  constructor(address: RepositoryAddress, wanted: WantedRef, folder: string, stallMs: number) {
+    this.#address = address;
+    this.#wanted = wanted;
+    this.#folder = folder;
+    this.#repository = join(folder, 'repository');
+    this.#stallMs = stallMs;
+  }
+
+  /** Begins with an empty folder: what a killed process left there may be incomplete. */
+  async start(): Promise<void> {
+    await this.remove();
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.#folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+
+  /** One at a time: a second call waits for the first and then looks for itself. */
+  refresh(signal: AbortSignal): Promise<boolean> {
+    const run = this.#busy.then(() => this.#refresh(signal));
+    this.#busy = run.catch(() => {});
+    return run;
+  }
+
+  async #refresh(signal: AbortSignal): Promise<boolean> {
+    signal.throwIfAborted();
+    // A commit id never moves: once it is here, the network is not needed.
+    if (this.#wanted.commit !== null && this.commit !== null) return false;
+    const ref = await this.#resolve(signal);
+    if (ref.commit === this.commit?.id) return false;
+    try {
+      return await this.#moveTo(ref.ref, signal);
+    } catch (error) {
+      this.#sound = false;
+      throw error;
+    }
+  }
+
+  async #resolve(signal: AbortSignal): Promise<{ ref: string; commit: string }> {
+    const { commit } = this.#wanted;
+    if (commit !== null) return { ref: commit, commit };
+    return resolveRemoteRef(this.#wanted, { ...this.#context(signal, this.#folder), address: this.#address });
+  }
+
+  async #moveTo(ref: string, signal: AbortSignal): Promise<boolean> {
+    if (!this.#sound) await this.#makeRepository(signal);
+    await this.#fetch(ref, signal);
+    const local = this.#context(signal, this.#repository, null);
+    // The ref may have moved on since it was resolved: what was fetched is what counts.
+    const commit = await readCommit(fetchedRef, local);
+    if (commit.id === this.commit?.id) return false;
+    const note = await this.#describeMove(commit, local);
+    const root = join(this.#folder, commit.id);
+    if (root !== this.#previousRoot) await this.#writeOut(commit, root, local);
+
+    const outdated = this.#previousRoot;
+    this.#previousRoot = this.root === '' ? null : this.root;
+    this.root = root;
+    this.commit = commit;
+    this.note = note;
+    if (outdated !== null && outdated !== root) await rm(outdated, { recursive: true, force: true });
+    return true;
+  }
+
+  async #makeRepository(signal: AbortSignal): Promise<void> {
+    await rm(this.#repository, { recursive: true, force: true, maxRetries: 3 });
+    await mkdir(this.#repository, { recursive: true });
+    const context = this.#context(signal, this.#repository, null);
+    await runGit(['init', '--quiet'], context);
+    this.#sound = true;
+  }
+
+  /**
+   * Fetches with the whole history of the ref, for signatures and rewritten history are told from it. A commit id
+   * that a server does not hand out by itself is looked for in all branches and tags.
+   */
+  async #fetch(ref: string, signal: AbortSignal): Promise<void> {
+    const context = this.#context(signal, this.#repository);
+    const fetch = (...what: string[]) =>
+      runGit(
+        [
+          'fetch',
+          '--progress',
+          '--no-tags',
+          '--no-recurse-submodules',
+          '--no-write-fetch-head',
+          '--force',
+          '--',
+          this.#address.url,
+          ...what,
+        ],
+        context,
+      );
+    try {
+      await fetch(`+${ref}:${fetchedRef}`);
+    } catch (error) {
+      const byId = this.#wanted.commit !== null;
+      if (!byId || !isGranaryError(error, 'git-ref-not-found', 'git-failed')) throw error;
+      await fetch('+refs/heads/*:refs/granary/heads/*', '+refs/tags/*:refs/granary/tags/*');
+      await this.#pointAt(ref, this.#context(signal, this.#repository, null));
+    }
+  }
+
+  async #pointAt(commit: string, context: GitContext): Promise<void> {
+    try {
+      await runGit(['update-ref', fetchedRef, `${commit}^{commit}`], context);
+    } catch (error) {
+      if (!isGranaryError(error)) throw error;
+      throw new GranaryError('git-ref-not-found', `${this.#address.shown}: there is no commit ${commit}`, {
+        hint: 'is it pushed? Only commits of branches and tags can be had',
+        context: { repository: this.#address.shown, ref: commit },
+      });
+    }
+  }
+
+  /** A sentence where the new commit does not follow from the one before. */
+  async #describeMove(commit: Commit, context: GitContext): Promise<string | null> {
+    const before = this.commit;
+    if (before === null) return null;
+    // Lists the old commit unless it is part of the new one's history. After a fresh clone it may be gone altogether.
+    const left = await runGit(['rev-list', '-n', '1', before.id, `^${commit.id}`, '--'], context).catch(
+      (error: unknown) => {
+        if (isGranaryError(error)) return before.id;
+        throw error;
+      },
+    );
+    if (left.trim() === '') return null;
+    return `history was rewritten: ${commit.id.slice(0, 7)} does not follow from ${before.id.slice(0, 7)}`;
+  }
+
+  /** Writes the files into a folder beside and gives it its name at the end: nobody ever sees half of them. */
+  async #writeOut(commit: Commit, root: string, context: GitContext): Promise<void> {
+    const id = randomUUID();
+    const unfinished = join(this.#folder, `unfinished-${id}`);
+    const index = join(this.#folder, `index-${id}`);
+    const withIndex = { ...context, env: { GIT_INDEX_FILE: index } };
+    try {
+      await mkdir(unfinished);
+      await runGit(['read-tree', commit.id], withIndex);
+      await runGit(['checkout-index', '--all', '--force', `--prefix=${unfinished}/`], withIndex);
+      await rm(root, { recursive: true, force: true });
+      await rename(unfinished, root);
+    } finally {
+      await rm(unfinished, { recursive: true, force: true });
+      await rm(index, { force: true });
+      await rm(`${index}.lock`, { force: true });
+    }
+  }
+
+  #context(
+    signal: AbortSignal,
+    folder: string,
+    address: RepositoryAddress | null = this.#address,
+  ): GitContext {
+    return { folder, signal, address, stallMs: this.#stallMs };
+  }
+}

@@ -1,0 +1,34 @@
+/** Where the configuration comes from: a folder, or a Git repository at a branch, a tag or a commit. */
+import type { Source } from './contract.ts';
+import { openFolder } from './folder.ts';
+import { openRepository } from './repository.ts';
+
+export type { Commit } from './commit.ts';
+export type { Source } from './contract.ts';
+
+export type SourceOptions =
+  | { readonly path: string }
+  | {
+      /** URL, `user@host:path` or local path. A password in it is never shown. */
+      readonly repo: string;
+      /** A branch, a tag or a full commit id; null: the remote's default branch. */
+      readonly ref: string | null;
+      /** Folder to work in. Of one source at a time: what another left there is removed. */
+      readonly workDir: string;
+    };
+
+export interface OpenSourceOptions {
+  readonly signal: AbortSignal;
+  /** Time without a byte from git after which it is given up. Default: 60 seconds. */
+  readonly stallMs?: number | undefined;
+}
+
+/**
+ * Opens a source, ready to be read. Errors: `config-not-found`, `usage` (address or ref), `git-ref-not-found`,
+ * `git-auth`, `tls-untrusted`, `git-failed`.
+ */
+export async function openSource(options: SourceOptions, open: OpenSourceOptions): Promise<Source> {
+  const { signal, stallMs = 60_000 } = open;
+  if ('path' in options) return openFolder(options.path, { signal, stallMs });
+  return openRepository(options, { signal, stallMs });
+}
