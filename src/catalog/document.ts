@@ -73,7 +73,9 @@ export function requireValid(value: unknown, kind: DocumentKind, where: string):
 
 /** The error for a document that is nothing of ours. */
 export function unreadable(kind: DocumentKind, where: string, problem: string): GranaryError {
-  return new GranaryError(kind.code, `the ${kind.schema} ${where} is invalid: ${problem}`, {
+  // It may repeat the name of a field, which is as long as whoever wrote it liked.
+  const short = problem.length <= 200 ? problem : `${problem.slice(0, 200)}…`;
+  return new GranaryError(kind.code, `the ${kind.schema} ${where} is invalid: ${short}`, {
     hint: kind.hint,
     context: { where },
   });

@@ -14,7 +14,7 @@ import type { ClusterRef } from '../model/names.ts';
 import type { CallOptions, Store } from '../store/store.ts';
 import { clusterPrefix, clustersPrefix, parseKey } from './keys.ts';
 import { readMarker } from './marker.ts';
-import { type SlotObject, summarizeSlot } from './slots.ts';
+import { ownText, type SlotObject, summarizeSlot } from './slots.ts';
 
 /** A destination that is open. */
 export interface Source {
@@ -121,11 +121,13 @@ async function readPrefix(store: Store, prefix: string, signal: AbortSignal): Pr
 function addSlot(content: PrefixContent, objects: readonly SlotObject[]): void {
   const first = objects[0];
   if (first === undefined) return;
-  const { slot } = first.parsed;
-  // Thousands of slots share a cluster and policy: they share the text too, not each a piece of a key of its own.
+  const { seed, cluster, policy, slot } = first.parsed;
+  // Thousands of slots share a cluster and policy: they share the text too.
   const before = content.copies.at(-1);
-  const shared = before !== undefined && isSamePolicy(before, first.parsed) ? before : first.parsed;
-  const ref = { seed: shared.seed, cluster: shared.cluster, policy: shared.policy, slot };
+  const ref =
+    before !== undefined && isSamePolicy(before, first.parsed)
+      ? { seed: before.seed, cluster: before.cluster, policy: before.policy, slot: ownText(slot) }
+      : { seed: ownText(seed), cluster: ownText(cluster), policy: ownText(policy), slot: ownText(slot) };
   const { copy, unfinished, remnant } = summarizeSlot(ref, objects);
   if (copy !== null) content.copies.push(copy);
   for (const data of unfinished) content.unfinished.push(data);

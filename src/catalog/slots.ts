@@ -48,12 +48,12 @@ export function summarizeSlot(ref: SlotRef, objects: readonly SlotObject[]): Slo
   return {
     copy: {
       ...ref,
-      attempt,
+      attempt: attempt === null ? null : ownText(attempt),
       fallback: manifest.parsed.attempt !== null,
       otherAttempts: others.length === 0 ? none : others,
       storedBytes: own.length === 1 ? (own[0]?.info.size ?? null) : null,
       published: manifest.info.modified.toISOString(),
-      manifestEtag: manifest.info.etag,
+      manifestEtag: ownText(manifest.info.etag),
       pinnedUntil: latestPin(objects),
       expires: latest(ofType(objects, 'expire').map(({ parsed }) => parsed.time)),
       tombstone: tombstoneThatCounts(objects),
@@ -62,6 +62,14 @@ export function summarizeSlot(ref: SlotRef, objects: readonly SlotObject[]): Slo
     unfinished: none,
     remnant: null,
   };
+}
+
+/**
+ * A copy of a text in memory of its own. V8 keeps a piece of a text as a view of the whole, so a slot or an etag would
+ * hold on to its key, and even to the page of the listing that it was cut out of.
+ */
+export function ownText<T extends string>(text: T): T {
+  return Buffer.from(text).toString() as T;
 }
 
 /** Without conditional writes each attempt has a manifest of its own name, and the lowest attempt counts. */

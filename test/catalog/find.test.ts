@@ -16,6 +16,7 @@ import {
   listing,
   openStore,
   publish,
+  readAll,
   signal,
   slotAt,
   write,
@@ -265,9 +266,7 @@ describe('a backup by its name', () => {
     const other = { ...slotAt(14), cluster: 'prod-b' };
     await publish(store, other);
     const from = buildKey({ type: 'manifest', ...other, attempt: null });
-    const { body } = await store.get(from, { signal });
-    const bytes = Buffer.concat(await Array.fromAsync(body));
-    await write(store, { type: 'manifest', ...slotAt(14), attempt: null }, bytes);
+    await write(store, { type: 'manifest', ...slotAt(14), attempt: null }, await readAll(store, from));
     await expect(findBackup([minio(store)], named(hour14), { signal })).rejects.toMatchObject({
       code: 'manifest-invalid',
       message: expect.stringContaining('it says cluster prod-b'),

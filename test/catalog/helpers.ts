@@ -1,5 +1,4 @@
 /** Backups to look at, in real folders. */
-import { randomUUID } from 'node:crypto';
 import { buildKey, dataName, type LayoutKey } from '../../src/catalog/keys.ts';
 import { encodeManifest } from '../../src/catalog/manifest.ts';
 import type { Manifest } from '../../src/model/generated/manifest.ts';
@@ -117,6 +116,13 @@ export async function keysOf(store: Store, prefix = ''): Promise<string[]> {
   return keys;
 }
 
+/** All bytes of an object. */
+export async function readAll(store: Store, key: ObjectKey): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of (await store.get(key, { signal })).body) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
+
 /** A store that does some things its own way. */
 export function altered(store: Store, methods: Partial<Store>): Store {
   return new Proxy(store, {
@@ -138,8 +144,4 @@ export function listing(store: Store, keys: Iterable<string>): Store {
       for (const key of keys) if (key.startsWith(prefix)) yield info(key);
     },
   });
-}
-
-export function newMarkerId(): string {
-  return randomUUID();
 }

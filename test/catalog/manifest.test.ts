@@ -176,6 +176,12 @@ describe('a manifest', () => {
     expect(codeOf(() => encodeManifest({ ...manifest, attempt: attempt(2) }))).toBe('manifest-invalid');
   });
 
+  it('of a store that never was compacted has etcd’s own number for that', () => {
+    const others = [{ memberId: '1', hash: 7, revision: 5, compactRevision: -1 }];
+    const manifest = manifestOf(ref, { hashKV: { compactRevision: -1, others } });
+    expect(decodeManifest(encodeManifest(manifest), key)).toEqual(manifest);
+  });
+
   it('that is no JSON is refused, and its content is not repeated', () => {
     const secret = Buffer.from('hunter2 is not JSON');
     expect(() => decodeManifest(secret, key)).toThrow(`the manifest ${key} is invalid: it is not JSON`);

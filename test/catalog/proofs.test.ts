@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { writeProof } from '../../src/catalog/proofs.ts';
-import { attempt, keysOf, openStore, publish, signal, slotAt, writeText } from './helpers.ts';
+import { attempt, keysOf, openStore, publish, readAll, signal, slotAt, writeText } from './helpers.ts';
 
 const ref = slotAt(14);
 const folder = 'clusters/eu-west/prod-a/hourly/20261121T140000Z/';
@@ -22,8 +22,7 @@ describe('proofs', () => {
     const store = await openStore();
     const key = await writeProof(store, ref, proof('15:00:00.750', false), { signal });
     expect(key).toBe(`${folder}proof-20261121T150000Z-read-bad.json`);
-    const { body } = await store.get(key, { signal });
-    expect(JSON.parse(Buffer.concat(await Array.fromAsync(body)).toString())).toEqual({
+    expect(JSON.parse((await readAll(store, key)).toString())).toEqual({
       format: 1,
       kind: 'read',
       ok: false,

@@ -178,7 +178,7 @@ export interface MemberHash {
    */
   revision: number;
   /**
-   * The compact revision that it was computed at.
+   * The compact revision that it was computed at; -1 where the store never was compacted, as etcd says it.
    */
   compactRevision: number;
 }
