@@ -21,6 +21,9 @@ export interface S3Connection {
 /** From this size on a server may refuse a body before it is sent. A round trip costs more than smaller bodies do. */
 const expectContinueBytes = 2 ** 20;
 
+/** Smaller bodies are manifests and the like. */
+const unsignedFromBytes = 2 ** 20;
+
 /** `store-misconfigured` or `invalid-credentials` where the settings cannot work whatever the store says. */
 export function makeS3Client(connection: S3Connection): S3Client {
   const { endpoint, caCertificate, credential } = connection;
@@ -39,7 +42,26 @@ export function makeS3Client(connection: S3Connection): S3Client {
   };
   if (endpoint !== null) config.endpoint = checkedEndpoint(endpoint);
   if (credential !== null) config.credentials = credentialsOf(credential);
-  return new S3Client(config);
+  const client = new S3Client(config);
+  leaveLargeBodiesUnsigned(client);
+  return client;
+}
+
+/**
+ * The SHA-256 that a signature holds costs as much as all else of an upload, on both sides. A large body goes with a
+ * signed CRC32C against accidents; against intent there is TLS, and the SHA-256 in the manifest, which is small and signed.
+ */
+function leaveLargeBodiesUnsigned(client: S3Client): void {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const request = args.request as { headers: Record<string, string>; body?: unknown };
+      if (request.body instanceof Uint8Array && request.body.length >= unsignedFromBytes) {
+        request.headers['x-amz-content-sha256'] = 'UNSIGNED-PAYLOAD';
+      }
+      return next(args);
+    },
+    { step: 'build', name: 'leaveLargeBodiesUnsigned' },
+  );
 }
 
 function checkedEndpoint(endpoint: string): string {

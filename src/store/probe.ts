@@ -1,0 +1,175 @@
+/** Tries out everything that Granary needs from a store, with one small object, and says what does not work. */
+import { randomUUID } from 'node:crypto';
+import { asGranaryError, GranaryError } from '../model/errors.ts';
+import type { ObjectKey } from '../model/names.ts';
+import type { CallOptions, PutOptions, Store } from './store.ts';
+
+export type ProbeStepName =
+  | 'write'
+  | 'read'
+  | 'range'
+  | 'list'
+  | 'create-only'
+  | 'if-match'
+  | 'delete'
+  | 'missing';
+
+export interface ProbeStep {
+  readonly name: ProbeStepName;
+  readonly ok: boolean;
+  /** What went wrong, or what there is to know. */
+  readonly detail: string | null;
+  /** What to do about it; null where nothing is wrong. */
+  readonly hint: string | null;
+}
+
+export interface ProbeResult {
+  /** In the order in which they were tried. After a failed `write` there are no others. */
+  readonly steps: readonly ProbeStep[];
+  /** Creates and replacements by condition are refused when they should be. False also where that is not known. */
+  readonly conditionalWrites: boolean;
+  /** How far this machine's clock is ahead of the store's, give or take the second that stores round to; null: not said. */
+  readonly clockSkewMs: number | null;
+}
+
+const content = Buffer.from('granary was here: this object is made and removed by a check\n');
+
+/**
+ * Probes below `prefixKey` (a key without a slash at its end), with names of its own, and removes what it wrote. Rejects
+ * only with the reason of the signal: everything else that goes wrong is a step that is not ok.
+ */
+export async function probeStore(
+  store: Store,
+  prefixKey: string,
+  options: CallOptions,
+): Promise<ProbeResult> {
+  const probe = new Probe(store, `${prefixKey}-${randomUUID()}` as ObjectKey, options.signal);
+  try {
+    return await probe.run();
+  } finally {
+    // After an abort the object must go too.
+    await probe.removeLeftover();
+  }
+}
+
+class Probe {
+  readonly #store: Store;
+  readonly #key: ObjectKey;
+  readonly #signal: AbortSignal;
+  readonly #steps: ProbeStep[] = [];
+  #clockSkewMs: number | null = null;
+  #left = false;
+
+  constructor(store: Store, key: ObjectKey, signal: AbortSignal) {
+    this.#store = store;
+    this.#key = key;
+    this.#signal = signal;
+  }
+
+  async run(): Promise<ProbeResult> {
+    const first = await this.#write();
+    let refuses = false;
+    if (first !== null) {
+      await this.#step('read', () => this.#read(0, content.length));
+      await this.#step('range', () => this.#read(8, 3));
+      await this.#step('list', () => this.#list());
+      // Both are told, so that a person sees all that is missing.
+      const creates = await this.#step('create-only', () => this.#refused({ createOnly: true }));
+      const replaces = await this.#step('if-match', () => this.#staleIsRefused(first));
+      refuses = creates && replaces;
+      await this.#step('delete', () => this.#delete());
+      await this.#step('missing', () => this.#isGone());
+    }
+    return { steps: this.#steps, conditionalWrites: refuses, clockSkewMs: this.#clockSkewMs };
+  }
+
+  async removeLeftover(): Promise<void> {
+    if (!this.#left) return;
+    await this.#store.delete(this.#key, { signal: AbortSignal.timeout(15_000) }).catch(() => {});
+  }
+
+  /** Runs a step and notes how it went. `work` may give a detail that is worth telling. */
+  async #step(name: ProbeStepName, work: () => Promise<string | null>): Promise<boolean> {
+    this.#signal.throwIfAborted();
+    try {
+      this.#steps.push({ name, ok: true, detail: await work(), hint: null });
+      return true;
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      const { message, hint } = asGranaryError(error, 'store-failed');
+      this.#steps.push({ name, ok: false, detail: message, hint: hint ?? null });
+      return false;
+    }
+  }
+
+  /** The etag of what was written. */
+  async #write(): Promise<string | null> {
+    let etag: string | null = null;
+    await this.#step('write', async () => {
+      const begun = Date.now();
+      // Even a write that fails may have left something.
+      this.#left = true;
+      const result = await this.#put({ createOnly: true });
+      etag = result.etag;
+      const middle = (begun + Date.now()) / 2;
+      this.#clockSkewMs = result.storeTime === null ? null : Math.round(middle - result.storeTime.getTime());
+      return null;
+    });
+    return etag;
+  }
+
+  #put(condition: Omit<PutOptions, 'signal'>) {
+    return this.#store.put(this.#key, content, { ...condition, signal: this.#signal });
+  }
+
+  async #read(offset: number, length: number): Promise<null> {
+    const { body } = await this.#store.get(this.#key, { signal: this.#signal, offset, length });
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of body) chunks.push(chunk);
+    if (Buffer.concat(chunks).equals(content.subarray(offset, offset + length))) return null;
+    throw new GranaryError('checksum-mismatch', 'the store gave back other bytes than were written', {
+      hint: 'something between here and the store changes or caches objects',
+    });
+  }
+
+  async #list(): Promise<null> {
+    for await (const { key } of this.#store.list(this.#key, { signal: this.#signal })) {
+      if (key === this.#key) return null;
+    }
+    throw new GranaryError('store-failed', 'an object that was just written is missing in the listing', {
+      hint: 'retention needs listings that are complete at once: use a store that gives them',
+    });
+  }
+
+  /** A write that must not come to pass. */
+  async #refused(condition: Omit<PutOptions, 'signal'>): Promise<string | null> {
+    try {
+      await this.#put(condition);
+    } catch (error) {
+      if (asGranaryError(error).code === 'precondition-failed') return 'a second write is refused';
+      throw error;
+    }
+    throw new GranaryError('store-misconfigured', 'the store ignores the condition of a write', {
+      hint: 'backups work; where two agents race, a slot may get two attempts, and the lowest counts',
+    });
+  }
+
+  async #staleIsRefused(etag: string): Promise<string | null> {
+    const changed = Buffer.concat([content, content]);
+    await this.#store.put(this.#key, changed, { ifMatch: etag, signal: this.#signal });
+    return this.#refused({ ifMatch: etag });
+  }
+
+  async #delete(): Promise<null> {
+    await this.#store.delete(this.#key, { signal: this.#signal });
+    this.#left = false;
+    return null;
+  }
+
+  async #isGone(): Promise<null> {
+    if ((await this.#store.head(this.#key, { signal: this.#signal })) === null) return null;
+    throw new GranaryError('store-failed', 'an object that was just deleted is still there', {
+      hint: 'object lock keeps it: exempt `seeds/` and `leases/` from it, or let it be',
+    });
+  }
+}
