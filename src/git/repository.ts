@@ -31,8 +31,8 @@ export async function openRepository(
   const address = parseAddress(options.repo);
   const wanted = parseRef(options.ref);
   const clone = new Clone(address, wanted, join(resolve(options.workDir), 'granary-source'), open.stallMs);
+  await clone.start();
   try {
-    await clone.start();
     await clone.refresh(open.signal);
   } catch (error) {
     await clone.remove();
@@ -78,8 +78,17 @@ class Clone {
 
   /** Begins with an empty folder: what a killed process left there may be incomplete. */
   async start(): Promise<void> {
-    await this.remove();
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    try {
+      await this.remove();
+      await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+      throw new GranaryError('file-unreadable', `the work folder ${this.#folder} cannot be made (${code})`, {
+        hint: 'name a folder that this user may write to',
+        cause: error,
+        context: { path: this.#folder },
+      });
+    }
   }
 
   async remove(): Promise<void> {

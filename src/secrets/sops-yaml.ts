@@ -46,9 +46,13 @@ export function textOf(node: unknown): string | undefined {
 const maximumLength = 1024 * 1024;
 
 /** Characters on which YAML 1.1 and 1.2 differ, or that no text file should have. The first match is reported. */
-const oddCharacters: readonly (readonly [RegExp, string])[] = [
+const oddCharacters: readonly (readonly [pattern: RegExp, name: string, hint?: string])[] = [
   [/\uFEFF/, 'a byte order mark'],
-  [/\r/, 'a carriage return (Windows line ends)'],
+  [
+    /\r/,
+    'a carriage return (Windows line ends)',
+    'write `*.yaml text eol=lf` into .gitattributes and check the file out again',
+  ],
   [/\uFFFD/, 'bytes that are not UTF-8'],
   [/[\u0085\u2028\u2029]/, 'a line break that only some YAML readers see'],
   // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the purpose
@@ -76,9 +80,9 @@ export function readStrictYaml(
   if (text.length > maximumLength)
     return fail(0, 'the file is larger than 1 MiB', 'a credential holds a few keys');
   for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines.addNewLine(at + 1);
-  for (const [pattern, name] of oddCharacters) {
+  for (const [pattern, name, hint] of oddCharacters) {
     const found = pattern.exec(text);
-    if (found) return fail(found.index, `the file holds ${name}`, rewriteHint);
+    if (found) return fail(found.index, `the file holds ${name}`, hint ?? rewriteHint);
   }
   const directive = /^%/m.exec(text);
   if (directive)

@@ -256,6 +256,13 @@ describeWith(['git'], 'sources', () => {
     expect(existsSync(folder.join('hooked'))).toBe(false);
   });
 
+  test('a work folder that cannot be made', async () => {
+    writeFileSync(workDir, 'a file');
+    const error = await refusal(openRef(null));
+    expect(error.code).toBe('file-unreadable');
+    expect(error.message).toContain(workDir);
+  });
+
   test('options in disguise are refused before git runs', async () => {
     origin.commit('First');
     for (const [repo, ref] of [
