@@ -1,0 +1,180 @@
+/** A plan for people at a terminal. */
+import type { Action, Change, Plan } from '../model/generated/plan.ts';
+import { rankOf } from '../plan/actions.ts';
+import {
+  blockedGroups,
+  commitText,
+  counted,
+  lossText,
+  outlooks,
+  placeText,
+  plain,
+  provenText,
+  reasonText,
+  signOf,
+  slotText,
+  summaryText,
+  valueText,
+} from './plan-words.ts';
+
+export interface PlanTextOptions {
+  /** Columns of the terminal. What does not fit goes to a line of its own below, and is never cut. */
+  readonly width?: number;
+  readonly colour?: boolean;
+  /** How many lines each kind of action gets; the rest is counted. */
+  readonly limit?: number;
+}
+
+type Mark = '+' | '~' | '-' | 'x' | '!';
+
+const colours: Readonly<Record<Mark, number>> = { '+': 32, '~': 33, '-': 31, x: 35, '!': 33 };
+const clustersShown = 5;
+
+/** The whole text, ending with a line feed. */
+export function planText(plan: Plan, options: PlanTextOptions = {}): string {
+  const { width = 120, colour = false, limit = 20 } = options;
+  const mark = (sign: Mark): string => (colour ? `\u001b[${colours[sign]}m${sign}\u001b[0m` : sign);
+  const blocked = new Set(plan.guards.flatMap((guard) => guard.blocks));
+  const free = plan.actions.filter(({ id }) => !blocked.has(id));
+  const nameOf = clusterNames(plan);
+  const rows = [
+    ...limited(free, limit).map((item) =>
+      'left' in item ? item.left : actionRow(item, mark(signOf(item)), nameOf),
+    ),
+    ...blockedRows(plan, mark('x'), nameOf),
+  ];
+  const sections = [
+    [heading(plan)],
+    plan.changes.flatMap((change) => changeLines(change, mark)),
+    alignRows(rows, width),
+    plan.warnings.map(({ message, hint }) => `  ${mark('!')} ${plain(message)}${hintText(hint)}`),
+    [`Plan: ${summaryText(plan)}.`, ...outlookLine(plan, nameOf)],
+  ];
+  return `${sections
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n')}\n`;
+}
+
+function hintText(hint: string | null): string {
+  return hint === null ? '' : `\n      hint: ${plain(hint)}`;
+}
+
+/** The seeds that a plan speaks of. */
+function seedsOf(plan: Plan): string[] {
+  return [...new Set([...plan.forecast, ...plan.actions].map(({ seed }) => seed))];
+}
+
+/** With one seed its name stands in the heading, and clusters go without it. */
+function clusterNames(plan: Plan): (seed: string, cluster: string) => string {
+  return seedsOf(plan).length > 1 ? (seed, cluster) => `${seed}/${cluster}` : (_, cluster) => cluster;
+}
+
+function heading(plan: Plan): string {
+  const seeds = seedsOf(plan);
+  const subject =
+    seeds.length === 1
+      ? `Seed ${seeds[0]}`
+      : seeds.length === 0
+        ? 'Configuration'
+        : counted(seeds.length, 'seed');
+  const base = plan.base === null ? '' : `, last applied ${commitText(plan.base)}`;
+  return `${subject} at ${commitText(plan.commit)}${base}`;
+}
+
+function changeLines(
+  { kind, name, change, fields, consequences }: Change,
+  mark: (sign: Mark) => string,
+): string[] {
+  const signs = { add: '+', change: '~', remove: '-' } as const;
+  const pathWidth = Math.max(18, ...fields.map(({ path }) => path.length));
+  return [
+    `  ${mark(signs[change])} ${kind} ${plain(name)}`,
+    ...fields.map(
+      ({ path, before, after }) =>
+        `      ${plain(path).padEnd(pathWidth)} ${valueText(before)} -> ${valueText(after)}`,
+    ),
+    ...consequences.map((text) => `      ${mark('!')} ${plain(text)}`),
+  ];
+}
+
+/** Cells of a line; the first is the mark, of one column whatever its colour, and the last is the reason. */
+interface Row {
+  readonly mark: string;
+  readonly cells: readonly string[];
+  readonly reason: string;
+}
+
+function actionRow(action: Action, mark: string, nameOf: (seed: string, cluster: string) => string): Row {
+  return {
+    mark,
+    cells: [
+      action.type,
+      nameOf(action.seed, action.cluster),
+      `${action.policy} ${slotText(action.slot)}`,
+      placeText(action),
+    ],
+    reason: reasonText(action),
+  };
+}
+
+function blockedRows(plan: Plan, mark: string, nameOf: (seed: string, cluster: string) => string): Row[] {
+  const groups = blockedGroups(plan).map(({ guard, seed, cluster, what }): Row => {
+    // The cluster stands in its own column already.
+    const reason = guard.message.replace(`${seed}/${cluster} is `, '');
+    return {
+      mark,
+      cells: ['blocked', nameOf(seed, cluster), what, ''],
+      reason: `${plain(reason)}${hintText(guard.hint)}`,
+    };
+  });
+  const others = plan.guards
+    .filter(({ blocks }) => blocks.length === 0)
+    .map((guard): Row => ({ mark, cells: [], reason: `${plain(guard.message)}${hintText(guard.hint)}` }));
+  return [...groups, ...others];
+}
+
+/** Actions in their order, each type cut at the limit, with a line that counts what was left out. */
+function limited(actions: readonly Action[], limit: number): (Action | { readonly left: Row })[] {
+  const types = [...new Set(actions.map((action) => action.type))];
+  return types.flatMap((type) => {
+    const all = actions.filter((action) => action.type === type).sort((a, b) => rankOf(a) - rankOf(b));
+    const shown = all.slice(0, limit);
+    const left = all.length - shown.length;
+    if (left === 0) return shown;
+    return [
+      ...shown,
+      { left: { mark: ' ', cells: [], reason: `${left} more to ${verbs[type]}; -o json has them all` } },
+    ];
+  });
+}
+
+const verbs = { backup: 'back up', copy: 'copy', tombstone: 'tombstone', delete: 'delete' } as const;
+
+function alignRows(rows: readonly Row[], width: number): string[] {
+  const columns = [0, 1, 2, 3].map((column) =>
+    Math.max(0, ...rows.map(({ cells }) => cells[column]?.length ?? 0)),
+  );
+  return rows.flatMap(({ mark, cells, reason }) => {
+    const text = cells.map((cell, column) => cell.padEnd(columns[column] ?? 0)).join('   ');
+    const line = `  ${mark} ${text}${text === '' ? '' : '   '}`;
+    // The mark may carry a colour, so lengths are counted from the text.
+    const fits = 4 + text.length + 3 + (reason.split('\n')[0]?.length ?? 0) <= width;
+    return text === '' || fits ? [`${line}${reason}`] : [line.trimEnd(), `      ${reason}`];
+  });
+}
+
+function outlookLine(plan: Plan, nameOf: (seed: string, cluster: string) => string): string[] {
+  const all = outlooks(plan.forecast);
+  if (all.length === 0) return [];
+  const now = new Date(plan.generatedAt);
+  const shown = all.slice(0, clustersShown);
+  const more = all.length > shown.length ? `, ${counted(all.length - shown.length, 'cluster')} less` : '';
+  const short = (name: string): string => {
+    const [seed = '', cluster = ''] = name.split('/');
+    return nameOf(seed, cluster);
+  };
+  const losses = shown.map((one) => `${short(one.name)} ${lossText(one)}`).join(', ');
+  const proofs = shown.map((one) => `${short(one.name)} ${provenText(one, now)}`).join(', ');
+  return [`Worst loss today: ${losses}${more}. Last proof: ${proofs}.`];
+}

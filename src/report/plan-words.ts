@@ -1,0 +1,168 @@
+/** What the text and the markdown of a plan have in common: the same facts in the same words. */
+import type { Action, FieldChange, Forecast, Guard, Plan } from '../model/generated/plan.ts';
+import { slotTime } from '../model/names.ts';
+import { formatBytes, formatCount, formatDuration, formatTime } from '../model/units.ts';
+import { isRemoval, unknownAction } from '../plan/actions.ts';
+
+/** `3 backups`, `1 backup`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
+}
+
+/** Text from outside on one line: control characters, which terminals obey, become spaces. */
+export function plain(text: string): string {
+  // Also the separators and direction marks of Unicode, which can make a line look like another one.
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim();
+}
+
+/** A value of a field; a long one (a certificate) is cut. */
+export function valueText(value: FieldChange['after']): string {
+  const text = value === null ? 'none' : Array.isArray(value) ? value.join(', ') || 'empty' : String(value);
+  const line = plain(text);
+  return line.length > 60 ? `${line.slice(0, 57)}...` : line;
+}
+
+export function slotText(slot: string): string {
+  const time = slotTime(slot);
+  return time === undefined ? plain(slot) : formatTime(time);
+}
+
+/** Where an action acts: `to eu-minio, eu-s3`, `on eu-minio`. */
+export function placeText(action: Action): string {
+  switch (action.type) {
+    case 'backup':
+      return `to ${action.destinations.join(', ')}`;
+    case 'copy':
+      return `to ${action.destination} from ${action.from}`;
+    case 'tombstone':
+    case 'delete':
+      return `on ${action.destination}`;
+    default:
+      return unknownAction(action);
+  }
+}
+
+export function reasonText(action: Action): string {
+  const reason = plain(action.reason);
+  return action.type === 'tombstone' ? `${reason}; goes after ${formatTime(new Date(action.due))}` : reason;
+}
+
+export function signOf(action: Action): '+' | '-' {
+  return isRemoval(action) ? '-' : '+';
+}
+
+/** What a guard holds back in one cluster and destination. */
+export interface BlockedGroup {
+  readonly guard: Guard;
+  readonly seed: string;
+  readonly cluster: string;
+  /** `3 removals on eu-minio`. */
+  readonly what: string;
+}
+
+export function blockedGroups({ guards, actions }: Plan): BlockedGroup[] {
+  const byId = new Map(actions.map((action) => [action.id, action]));
+  return guards.flatMap((guard) => {
+    const groups = new Map<string, Action[]>();
+    for (const id of guard.blocks) {
+      const action = byId.get(id);
+      if (action === undefined) continue;
+      const key = [action.seed, action.cluster, action.destination ?? '', isRemoval(action)].join(' ');
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, [action]);
+      else group.push(action);
+    }
+    return [...groups.values()].flatMap((group): BlockedGroup[] => {
+      const [first] = group;
+      if (first === undefined) return [];
+      const noun = isRemoval(first) ? 'removal' : first.type;
+      const many = noun === 'copy' ? 'copies' : `${noun}s`;
+      const place = first.destination === null ? '' : ` on ${first.destination}`;
+      const what = `${counted(group.length, noun, many)}${place}`;
+      return [{ guard, seed: first.seed, cluster: first.cluster, what }];
+    });
+  });
+}
+
+/** `1 to back up, 1 to tombstone, 3 blocked; 2 objects change, 1 goes`. */
+export function summaryText(plan: Plan): string {
+  const blocked = new Set(plan.guards.flatMap((guard) => guard.blocks));
+  const free = plan.actions.filter(({ id }) => !blocked.has(id));
+  const toDo = (type: Action['type'], words: string): string[] => {
+    const count = free.filter((action) => action.type === type).length;
+    return count === 0 ? [] : [`${formatCount(count)} ${words}`];
+  };
+  const actions = [
+    ...toDo('backup', 'to back up'),
+    ...toDo('copy', 'to copy'),
+    ...toDo('tombstone', 'to tombstone'),
+    ...toDo('delete', 'to delete'),
+    ...(plan.summary.blocked > 0 ? [`${formatCount(plan.summary.blocked)} blocked`] : []),
+  ];
+  const { add, change, remove } = plan.summary;
+  const objects = [
+    ...(add > 0 ? [`${counted(add, 'object')} ${add === 1 ? 'is' : 'are'} new`] : []),
+    ...(change > 0 ? [`${counted(change, 'object')} change${change === 1 ? 's' : ''}`] : []),
+    ...(remove > 0 ? [`${counted(remove, 'object')} go${remove === 1 ? 'es' : ''}`] : []),
+  ];
+  const parts = [actions.join(', '), objects.join(', ')].filter(Boolean);
+  return parts.length === 0 ? 'nothing to do' : parts.join('; ');
+}
+
+/** A cluster's outlook over all its policies: the one that loses least counts. */
+export interface Outlook {
+  /** `seed/cluster`. */
+  readonly name: string;
+  readonly lossMs: number | null;
+  readonly late: boolean;
+  /** RFC 3339; null: never. */
+  readonly proven: string | null;
+  readonly backups: number;
+  readonly bytes: number;
+}
+
+/** Worst first: without a backup, then late, then by what would be lost. */
+export function outlooks(forecast: readonly Forecast[]): Outlook[] {
+  const found = new Map<string, Outlook>();
+  for (const one of forecast) {
+    const name = `${one.seed}/${one.cluster}`;
+    const { lossMs, late, proven, backups, bytes } = found.get(name) ?? {
+      lossMs: null,
+      late: false,
+      proven: null,
+      backups: 0,
+      bytes: 0,
+    };
+    const losses = [lossMs, one.worstLossMs].filter((loss) => loss !== null);
+    const proofTime = one.lastProof?.ok === true ? one.lastProof.time : null;
+    found.set(name, {
+      name,
+      lossMs: losses.length === 0 ? null : Math.min(...losses),
+      late: late || one.late,
+      proven: proofTime !== null && (proven === null || proofTime > proven) ? proofTime : proven,
+      backups: backups + one.backups,
+      bytes: bytes + one.bytes,
+    });
+  }
+  const badness = ({ lossMs }: Outlook): number => lossMs ?? Number.MAX_SAFE_INTEGER;
+  return [...found.values()].sort(
+    (a, b) => badness(b) - badness(a) || Number(b.late) - Number(a.late) || (a.name < b.name ? -1 : 1),
+  );
+}
+
+export function lossText({ lossMs, late, backups }: Outlook): string {
+  const loss = lossMs !== null ? formatDuration(lossMs) : backups === 0 ? 'everything' : 'not known';
+  return `${loss}${late ? ' (late)' : ''}`;
+}
+
+export function provenText({ proven }: Outlook, now: Date): string {
+  return proven === null ? 'never' : `${formatDuration(now.getTime() - Date.parse(proven))} ago`;
+}
+
+export function holdingsText({ backups, bytes }: Outlook): string {
+  return `${counted(backups, 'backup')}, ${formatBytes(bytes)}`;
+}
+
+export function commitText(commit: string | null): string {
+  return commit === null ? 'no commit' : commit.slice(0, 7);
+}
