@@ -1,6 +1,6 @@
 /** `.sops.yaml`: which recipients a new file would be encrypted for (reference "SOPS files", Linting without a key). */
 import { access, readFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import vm from 'node:vm';
 import { isMap, isSeq, LineCounter, parseDocument, type YAMLMap } from 'yaml';
 import type { Diagnostic } from '../model/config.ts';
@@ -33,15 +33,26 @@ export interface SopsRules {
 }
 
 /**
- * Finds `.sops.yaml` in `folder` or above it, as sops does from its working directory, but not above the top of a Git
- * work tree. null where there is none; `file-unreadable` where it cannot be read.
+ * Finds `.sops.yaml` in `folder` or above it, as sops does from its working directory, but only up to the top of the
+ * Git work tree; outside of one only in `folder` itself, so that a stray file of somebody else is never taken.
+ * null where there is none; `file-unreadable` where it cannot be read. Its path in messages is relative to `folder`.
  */
 export async function findSopsRules(folder: string): Promise<{ rules: SopsRules; folder: string } | null> {
-  for (let at = resolve(folder); ; at = dirname(at)) {
+  const start = resolve(folder);
+  const top = await topOfWorkTree(start);
+  for (let at = start; ; at = dirname(at)) {
     const path = join(at, '.sops.yaml');
     const text = await readIfThere(path);
-    if (text !== null) return { rules: parseSopsRules(text, path), folder: at };
-    if (dirname(at) === at || (await isThere(join(at, '.git')))) return null;
+    if (text !== null) return { rules: parseSopsRules(text, relative(start, path)), folder: at };
+    if (at === top) return null;
+  }
+}
+
+/** The nearest folder with a `.git`, from `folder` upward; `folder` itself where there is none. */
+async function topOfWorkTree(folder: string): Promise<string> {
+  for (let at = folder; ; at = dirname(at)) {
+    if (await isThere(join(at, '.git'))) return at;
+    if (dirname(at) === at) return folder;
   }
 }
 

@@ -99,6 +99,13 @@ test('an expression that never ends is given up', () => {
   expect(rules.ruleFor('aaa')?.recipients).toEqual([alice.recipient]);
 });
 
+test('outside of a work tree only the folder itself is looked at', async () => {
+  mkdirSync(folder.join('plain/fleet'), { recursive: true });
+  writeFileSync(folder.join('plain/.sops.yaml'), 'creation_rules: []');
+  expect(await findSopsRules(folder.join('plain/fleet'))).toBeNull();
+  expect((await findSopsRules(folder.join('plain')))?.rules.file).toBe('.sops.yaml');
+});
+
 test('is found in the folder or above, up to the top of the work tree', async () => {
   mkdirSync(folder.join('repo/.git'), { recursive: true });
   mkdirSync(folder.join('repo/fleet/deep'), { recursive: true });
@@ -110,6 +117,7 @@ test('is found in the folder or above, up to the top of the work tree', async ()
   );
   const found = await findSopsRules(folder.join('repo/fleet/deep'));
   expect(found?.folder).toBe(folder.join('repo'));
+  expect(found?.rules.file).toBe('../../.sops.yaml');
   expect(found?.rules.ruleFor('fleet/x')?.recipients).toEqual([alice.recipient]);
 });
 
