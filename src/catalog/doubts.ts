@@ -24,6 +24,9 @@ export function doubtsAboutCopy(copy: Copy, manifest: Manifest): string[] {
   return doubts;
 }
 
+/** The clocks of an agent and a store may differ by this much before one of them must be wrong. */
+const clockTolerance = 3_600_000;
+
 /** Against a backup as such, wherever its copies lie: a newest one with any of these is passed over. */
 export function doubtsAboutBackup(manifest: Manifest, copies: readonly Copy[]): string[] {
   const doubts: string[] = [];
@@ -34,6 +37,12 @@ export function doubtsAboutBackup(manifest: Manifest, copies: readonly Copy[]): 
   }
   for (const { kind, before, after } of manifest.regression) {
     doubts.push(`it is marked as a step back: ${kind} ${before} before, ${after} in it`);
+  }
+  // One dated 2099 by a clock gone wrong would else be the newest for ever.
+  const stored = Math.min(...copies.map(({ published }) => Date.parse(published)));
+  if (Date.parse(manifest.finishedAt) > stored + clockTolerance) {
+    const [end, then] = [new Date(manifest.finishedAt), new Date(stored)].map(formatTime);
+    doubts.push(`a clock was wrong: it ended on ${end} by its agent and was stored on ${then} already`);
   }
   for (const copy of copies) {
     for (const proof of badProofs(copy, ['hashkv', 'drill'])) {

@@ -25,7 +25,7 @@ function stateOf(serial: number, commit: string | null = null): AppliedState {
     formatVersion: 1,
     serial,
     commit,
-    appliedAt: '2026-11-21T12:00:00.000Z',
+    appliedAt: '2020-11-21T12:00:00.000Z',
     repositoryId: null,
     objects: {
       seeds: [

@@ -32,14 +32,14 @@ function named(text: string): BackupRef {
   return ref;
 }
 
-const hour14 = 'eu-west/prod-a/hourly/20261121T140000Z';
+const hour14 = 'eu-west/prod-a/hourly/20201121T140000Z';
 
 describe('the newest backup', () => {
   it('is that of the latest end, among all policies', async () => {
     const store = await openStore();
     await publish(store, slotAt(13));
     // Made up late: its slot is older, what it holds is newer.
-    await publish(store, slotAt(12, 'daily'), { manifest: { finishedAt: '2026-11-21T13:30:00.000Z' } });
+    await publish(store, slotAt(12, 'daily'), { manifest: { finishedAt: '2020-11-21T13:30:00.000Z' } });
     const found = await findBackup([minio(store)], cluster, { signal });
     expect(found).toMatchObject({ ...slotAt(12, 'daily'), attempt: attempt(), doubts: [], passedOver: [] });
     expect(found.copies).toMatchObject([{ destination: 'eu-minio', doubts: [] }]);
@@ -50,7 +50,7 @@ describe('the newest backup', () => {
 
   it('passes over those that cannot be trusted, and says which and why', async () => {
     const store = await openStore();
-    const time = new Date('2026-11-21T20:00:00Z');
+    const time = new Date('2020-11-21T20:00:00Z');
     await publish(store, slotAt(10), { manifest: { hashKV: { verdict: 'off' } } });
     await publish(store, slotAt(11));
     await publish(store, slotAt(12), { manifest: { hashKV: { verdict: 'unverifiable' } } });
@@ -71,8 +71,8 @@ describe('the newest backup', () => {
       expect.stringMatching(/^180000 destination eu-minio: the manifest .* is invalid: it is not JSON$/),
       '170000 on eu-minio its data have 4 bytes instead of 5',
       '160000 on eu-minio its data are missing',
-      '150000 on eu-minio its data were damaged on 2026-11-21 20:00 UTC',
-      '140000 a drill failed on 2026-11-21 20:00 UTC',
+      '150000 on eu-minio its data were damaged on 2020-11-21 20:00 UTC',
+      '140000 a drill failed on 2020-11-21 20:00 UTC',
       '130000 it is marked as a step back: revision 88 before, 12 in it',
       '120000 its hash could not be compared with that of a live member',
     ]);
@@ -81,22 +81,22 @@ describe('the newest backup', () => {
   it('at a time is the last that had ended by then, not the last slot', async () => {
     const store = await openStore();
     await publish(store, slotAt(13));
-    await publish(store, slotAt(14), { manifest: { finishedAt: '2026-11-21T14:20:00.000Z' } });
+    await publish(store, slotAt(14), { manifest: { finishedAt: '2020-11-21T14:20:00.000Z' } });
     const at = (text: string) =>
-      findBackup([minio(store)], { ...cluster, at: new Date(`2026-11-21T${text}Z`) }, { signal });
+      findBackup([minio(store)], { ...cluster, at: new Date(`2020-11-21T${text}Z`) }, { signal });
     expect((await at('14:19:59')).slot).toBe(slotAt(13).slot);
     expect((await at('14:20:00')).slot).toBe(slotAt(14).slot);
     expect((await at('14:19:59')).passedOver).toEqual([]);
     await expect(at('13:00:59')).rejects.toMatchObject({
       code: 'backup-not-found',
-      message: 'no backup of eu-west/prod-a had ended by 2026-11-21 13:00:59 UTC',
-      hint: 'the oldest is eu-west/prod-a/hourly/20261121T130000Z',
+      message: 'no backup of eu-west/prod-a had ended by 2020-11-21 13:00:59 UTC',
+      hint: 'the oldest is eu-west/prod-a/hourly/20201121T130000Z',
     });
   });
 
   it('comes with all its copies, sound ones first, and never with those of another attempt', async () => {
     const [a, b, c] = [await openStore(), await openStore(), await openStore()];
-    const time = new Date('2026-11-21T20:00:00Z');
+    const time = new Date('2020-11-21T20:00:00Z');
     await publish(a, slotAt(14));
     await write(a, { type: 'proof', ...slotAt(14), time, kind: 'read', ok: false });
     await publish(b, slotAt(14));
@@ -106,7 +106,7 @@ describe('the newest backup', () => {
     expect(found.attempt).toBe(attempt());
     expect(found.copies.map(({ destination, doubts }) => [destination, doubts])).toEqual([
       ['eu-s3', []],
-      ['eu-minio', ['its data were damaged on 2026-11-21 20:00 UTC']],
+      ['eu-minio', ['its data were damaged on 2020-11-21 20:00 UTC']],
     ]);
     const narrowed = await findBackup(sources, { ...cluster, destination: 'us-s3' }, { signal });
     expect(narrowed).toMatchObject({ attempt: attempt(2), copies: [{ destination: 'us-s3' }] });
@@ -156,6 +156,18 @@ describe('the newest backup', () => {
         /^there is no backup of eu-west\/prod-b; not read was destination eu-s3: /,
       ),
     });
+  });
+
+  it('is not one that a clock gone wrong dated far ahead', async () => {
+    const store = await openStore();
+    await publish(store, slotAt(14));
+    const ahead = named('eu-west/prod-a/hourly/20990101T000000Z');
+    await publish(store, { ...cluster, policy: ahead.policy, slot: ahead.slot });
+    const found = await findBackup([minio(store)], cluster, { signal });
+    expect(found.slot).toBe(slotAt(14).slot);
+    expect(found.passedOver).toMatchObject([
+      { reason: expect.stringMatching(/^a clock was wrong: it ended on 2099-01-01 00:01 UTC by its agent/) },
+    ]);
   });
 
   it('that nothing speaks for is an error which names the newest and its reason', async () => {
@@ -240,9 +252,9 @@ describe('a backup by its name', () => {
     await expect(find(hour14)).rejects.toMatchObject({
       code: 'backup-not-found',
       message: `there is no backup ${hour14}`,
-      hint: 'the nearest is eu-west/prod-a/hourly/20261121T150000Z',
+      hint: 'the nearest is eu-west/prod-a/hourly/20201121T150000Z',
     });
-    await expect(find('eu-west/prod-a/daily/20261121T140000Z')).rejects.toMatchObject({
+    await expect(find('eu-west/prod-a/daily/20201121T140000Z')).rejects.toMatchObject({
       hint: 'there are backups under hourly',
     });
     await expect(find(`${hour14}@eu-s4`)).rejects.toMatchObject({

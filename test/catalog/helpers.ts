@@ -10,7 +10,7 @@ import type { ObjectInfo, Store } from '../../src/store/store.ts';
 import { tempFolder } from '../servers/temp.ts';
 
 export const signal = new AbortController().signal;
-export const now = new Date('2026-11-21T12:00:00Z');
+export const now = new Date('2020-11-21T12:00:00Z');
 export const cluster = { seed: 'eu-west', cluster: 'prod-a' };
 
 /** A store in a folder of its own, which goes when the test process ends. */
@@ -23,9 +23,9 @@ export function attempt(number = 1): Attempt {
   return `01KAF3V7S8ZQ6X2M4N5P6Q${String(number).padStart(4, '0')}` as Attempt;
 }
 
-/** A slot of the day `now` lies in: `14` or `1430`. */
-export function slotAt(hour: string | number, policy = 'hourly'): SlotRef {
-  return { ...cluster, policy, slot: `20261121T${String(hour).padStart(2, '0').padEnd(6, '0')}Z` as Slot };
+/** A slot of the day `now` lies in, by its hour. It is long past: nothing is stored before it ended. */
+export function slotAt(hour: number, policy = 'hourly'): SlotRef {
+  return { ...cluster, policy, slot: `20201121T${String(hour).padStart(2, '0')}0000Z` as Slot };
 }
 
 type Overrides = Partial<Omit<Manifest, 'hashKV'>> & { hashKV?: Partial<Manifest['hashKV']> };

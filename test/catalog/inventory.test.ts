@@ -44,22 +44,22 @@ describe('the inventory of a destination', () => {
     await write(store, {
       type: 'proof',
       ...ref,
-      time: time('2026-11-21T15:00:00Z'),
+      time: time('2020-11-21T15:00:00Z'),
       kind: 'read',
       ok: false,
     });
-    await write(store, { type: 'proof', ...ref, time: time('2026-11-21T16:00:00Z'), kind: 'read', ok: true });
+    await write(store, { type: 'proof', ...ref, time: time('2020-11-21T16:00:00Z'), kind: 'read', ok: true });
     await write(store, {
       type: 'proof',
       ...ref,
-      time: time('2026-11-21T15:30:00Z'),
+      time: time('2020-11-21T15:30:00Z'),
       kind: 'drill',
       ok: true,
     });
     await write(store, {
       type: 'proof',
       ...ref,
-      time: time('2026-11-21T15:30:00Z'),
+      time: time('2020-11-21T15:30:00Z'),
       kind: 'drill',
       ok: false,
     });
@@ -78,8 +78,8 @@ describe('the inventory of a destination', () => {
         expires: '2026-12-21T14:00:00.000Z',
         tombstone: null,
         proofs: [
-          { kind: 'drill', ok: false, time: '2026-11-21T15:30:00.000Z' },
-          { kind: 'read', ok: true, time: '2026-11-21T16:00:00.000Z' },
+          { kind: 'drill', ok: false, time: '2020-11-21T15:30:00.000Z' },
+          { kind: 'read', ok: true, time: '2020-11-21T16:00:00.000Z' },
         ],
       },
     ]);
@@ -266,7 +266,7 @@ describe('an inventory', () => {
 
   it('trusts no listing that is out of order, repeats itself or strays', async () => {
     const store = await openStore();
-    const key = (slot: string) => `clusters/eu-west/prod-a/hourly/20261121T${slot}0000Z/manifest.json`;
+    const key = (slot: string) => `clusters/eu-west/prod-a/hourly/20201121T${slot}0000Z/manifest.json`;
     for (const keys of [
       [key('14'), key('13')],
       [key('14'), key('14')],
@@ -321,7 +321,7 @@ describe('an inventory', () => {
           const folder = `clusters/eu-west/${name}/hourly/${slot}/`;
           yield `${folder}data-${attempt(index % 10_000)}.db.zst`;
           yield `${folder}manifest.json`;
-          if (index % 2 === 0) yield `${folder}proof-20261121T030000Z-hashkv-ok.json`;
+          if (index % 2 === 0) yield `${folder}proof-20201121T030000Z-hashkv-ok.json`;
         }
       }
     }

@@ -13,7 +13,7 @@ import {
 import { isGranaryError } from '../../src/model/errors.ts';
 import { anyAttempt, anyCluster, anyLayoutKey, anySlotRef } from './arbitraries.ts';
 
-const slotFolder = 'clusters/eu-west/prod-a/hourly/20261121T030000Z/';
+const slotFolder = 'clusters/eu-west/prod-a/hourly/20201121T030000Z/';
 const id = '01KAF3V7S8ZQ6X2M4N5P6Q7R8S';
 
 describe('keys', () => {
@@ -61,7 +61,7 @@ describe('keys', () => {
         'seeds/',
         'leases',
         id,
-        '20261121T030000Z',
+        '20201121T030000Z',
         '\n',
       ),
       fc.string({ unit: 'binary', maxLength: 4 }),
@@ -97,10 +97,10 @@ describe('keys', () => {
     'seeds/eu-west/probe-1',
     'clusters/eu-west/prod-a',
     'clusters/eu-west/prod-a/hourly/20260230T030000Z/manifest.json',
-    'clusters/eu-west/prod-a/hourly/20261121T030060Z/manifest.json',
-    'clusters/eu-west/prod-a/hourly/2026-11-21T03:00:00Z/manifest.json',
-    'clusters/eu-west/../hourly/20261121T030000Z/manifest.json',
-    'clusters/eu-west/prod-a/leases/20261121T030000Z/manifest.json',
+    'clusters/eu-west/prod-a/hourly/20201121T030060Z/manifest.json',
+    'clusters/eu-west/prod-a/hourly/2020-11-21T03:00:00Z/manifest.json',
+    'clusters/eu-west/../hourly/20201121T030000Z/manifest.json',
+    'clusters/eu-west/prod-a/leases/20201121T030000Z/manifest.json',
     `clusters/eu-west/prod-a/leases/Restore-${id}.json`,
     `clusters/eu-west/prod-a/leases/restore-${id.toLowerCase()}.json`,
     `${slotFolder}`,
@@ -114,10 +114,10 @@ describe('keys', () => {
     `${slotFolder}pin-.json`,
     `${slotFolder}pin-forever-.json`,
     `${slotFolder}pin-never.json`,
-    `${slotFolder}proof-20261121T030000Z-read-maybe.json`,
-    `${slotFolder}proof-20261121T030000Z-ok.json`,
-    `${slotFolder}proof-20261121T030000Z-read-ok-ok.json`,
-    `${slotFolder}tombstone-20261121T030000Z-.json`,
+    `${slotFolder}proof-20201121T030000Z-read-maybe.json`,
+    `${slotFolder}proof-20201121T030000Z-ok.json`,
+    `${slotFolder}proof-20201121T030000Z-read-ok-ok.json`,
+    `${slotFolder}tombstone-20201121T030000Z-.json`,
   ])('%j is foreign', (key) => {
     expect(parseKey(key)).toEqual({ type: 'foreign' });
   });
@@ -137,7 +137,7 @@ describe('keys', () => {
   });
 
   it('are never built from parts that do not fit', () => {
-    const ref = { seed: 'eu-west', cluster: 'prod-a', policy: 'hourly', slot: '20261121T030000Z' };
+    const ref = { seed: 'eu-west', cluster: 'prod-a', policy: 'hourly', slot: '20201121T030000Z' };
     const bad = [
       { type: 'claim', ...ref, seed: '../x' },
       { type: 'claim', ...ref, cluster: 'A' },

@@ -11,7 +11,7 @@ describe('the marker', () => {
     const store = await openStore();
     expect(await readMarker(store, { signal })).toBeNull();
     const made = await ensureMarker(store, now, { signal });
-    expect(made).toMatchObject({ format: 1, created: '2026-11-21T12:00:00.000Z' });
+    expect(made).toMatchObject({ format: 1, created: '2020-11-21T12:00:00.000Z' });
     expect(await ensureMarker(store, new Date(0), { signal })).toEqual(made);
     expect(await keysOf(store)).toEqual([markerKey]);
   });

@@ -3,10 +3,10 @@ import { writeProof } from '../../src/catalog/proofs.ts';
 import { attempt, keysOf, openStore, publish, readAll, signal, slotAt, writeText } from './helpers.ts';
 
 const ref = slotAt(14);
-const folder = 'clusters/eu-west/prod-a/hourly/20261121T140000Z/';
+const folder = 'clusters/eu-west/prod-a/hourly/20201121T140000Z/';
 
 function proof(time: string, ok = true, kind: 'hashkv' | 'read' | 'drill' = 'read') {
-  const moment = new Date(`2026-11-21T${time}Z`);
+  const moment = new Date(`2020-11-21T${time}Z`);
   return {
     kind,
     ok,
@@ -21,12 +21,12 @@ describe('proofs', () => {
   it('say it all in their names, and more inside', async () => {
     const store = await openStore();
     const key = await writeProof(store, ref, proof('15:00:00.750', false), { signal });
-    expect(key).toBe(`${folder}proof-20261121T150000Z-read-bad.json`);
+    expect(key).toBe(`${folder}proof-20201121T150000Z-read-bad.json`);
     expect(JSON.parse((await readAll(store, key)).toString())).toEqual({
       format: 1,
       kind: 'read',
       ok: false,
-      time: '2026-11-21T15:00:00.000Z',
+      time: '2020-11-21T15:00:00.000Z',
       attempt: attempt(),
       detail: 'all bytes as written',
       agentVersion: '0.1.0',
@@ -43,8 +43,8 @@ describe('proofs', () => {
     // Somebody slower, who began earlier.
     await writeProof(store, ref, proof('15:59:00', false), { signal });
     expect((await keysOf(store)).filter((key) => key.includes('proof-'))).toEqual([
-      `${folder}proof-20261121T153000Z-drill-ok.json`,
-      `${folder}proof-20261121T160000Z-read-ok.json`,
+      `${folder}proof-20201121T153000Z-drill-ok.json`,
+      `${folder}proof-20201121T160000Z-read-ok.json`,
       `${folder}proof-old-notes.json`,
     ]);
     expect(await keysOf(store)).toHaveLength(5);
@@ -55,8 +55,8 @@ describe('proofs', () => {
     await writeProof(store, ref, proof('15:00:00', false), { signal });
     await writeProof(store, ref, proof('15:00:00', true), { signal });
     expect(await keysOf(store)).toEqual([
-      `${folder}proof-20261121T150000Z-read-bad.json`,
-      `${folder}proof-20261121T150000Z-read-ok.json`,
+      `${folder}proof-20201121T150000Z-read-bad.json`,
+      `${folder}proof-20201121T150000Z-read-ok.json`,
     ]);
   });
 
@@ -64,6 +64,6 @@ describe('proofs', () => {
     const store = await openStore();
     const times = Array.from({ length: 12 }, (_, index) => proof(`15:00:${String(index).padStart(2, '0')}`));
     await Promise.all(times.map((one) => writeProof(store, ref, one, { signal })));
-    expect(await keysOf(store)).toEqual([`${folder}proof-20261121T150011Z-read-ok.json`]);
+    expect(await keysOf(store)).toEqual([`${folder}proof-20201121T150011Z-read-ok.json`]);
   });
 });
