@@ -1,0 +1,185 @@
+/** Finds and reads the configuration files of a folder. */
+import type { Stats } from 'node:fs';
+import { constants } from 'node:fs';
+import { open, readdir, realpath, stat } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import type { Diagnostic } from '../model/config.ts';
+import { GranaryError } from '../model/errors.ts';
+import { formatBytes } from '../model/units.ts';
+
+/** Configuration is small; what is larger is something else, and parsing it would cost much memory. */
+export const maxFileBytes = 2 ** 20;
+/** Files open at once. */
+const readAtOnce = 16;
+
+export interface ConfigurationFile {
+  /** Relative to the root, with `/` between folders. */
+  readonly file: string;
+  readonly text: string;
+}
+
+export interface FoundFiles {
+  /** In ascending order of their paths. */
+  readonly files: readonly ConfigurationFile[];
+  readonly diagnostics: readonly Diagnostic[];
+  /** How many `*.yaml` and `*.yml` there are, the unreadable ones with them. */
+  readonly count: number;
+}
+
+/**
+ * Reads every `*.yaml` and `*.yml` below `root`. Hidden files and folders are passed over. A symbolic link is followed
+ * as long as it stays within the root, and nothing is read twice. Faults of single files become diagnostics.
+ * Throws `config-not-found` where `root` is no folder.
+ */
+export async function readConfigurationFiles(root: string): Promise<FoundFiles> {
+  const found = await findFiles(await rootFolder(root));
+  const files: ConfigurationFile[] = [];
+  const diagnostics = [...found.diagnostics];
+  for (let start = 0; start < found.paths.length; start += readAtOnce) {
+    const batch = found.paths.slice(start, start + readAtOnce);
+    for (const read of await Promise.all(batch.map(readOne))) {
+      if ('text' in read) files.push(read);
+      else diagnostics.push(read);
+    }
+  }
+  return { files, diagnostics, count: found.paths.length };
+}
+
+interface FoundPath {
+  readonly file: string;
+  readonly realPath: string;
+}
+
+async function rootFolder(root: string): Promise<string> {
+  const hint = 'give the folder of the configuration repository with --path';
+  let real: string;
+  let info: Stats;
+  try {
+    real = await realpath(root);
+    info = await stat(real);
+  } catch (cause) {
+    throw new GranaryError('config-not-found', `cannot open the folder ${root}: ${reason(cause)}`, {
+      hint,
+      cause,
+    });
+  }
+  if (!info.isDirectory()) throw new GranaryError('config-not-found', `${root} is not a folder`, { hint });
+  return real;
+}
+
+/**
+ * Real files first and links after them, so that a file that is also reached through a link is named by its own path.
+ */
+async function findFiles(root: string): Promise<{ paths: FoundPath[]; diagnostics: Diagnostic[] }> {
+  const paths: FoundPath[] = [];
+  const diagnostics: Diagnostic[] = [];
+  const seen = new Set<string>([root]);
+  const folders: FoundPath[] = [{ file: '', realPath: root }];
+  const links: FoundPath[] = [];
+
+  const listFolder = async (folder: FoundPath): Promise<void> => {
+    const entries = await readdir(folder.realPath, { withFileTypes: true }).catch((cause: unknown) => {
+      diagnostics.push(fileFault(folder.file || '.', 'file-unreadable', `cannot list it: ${reason(cause)}`));
+      return [];
+    });
+    for (const entry of entries) {
+      if (entry.name.startsWith('.')) continue;
+      const file = folder.file === '' ? entry.name : `${folder.file}/${entry.name}`;
+      const path = { file, realPath: join(folder.realPath, entry.name) };
+      if (entry.isSymbolicLink()) links.push(path);
+      else addIfNew(path, entry.isDirectory(), entry.isFile());
+    }
+  };
+
+  const addIfNew = (path: FoundPath, isFolder: boolean, isFile: boolean): void => {
+    if (!isFolder && !(isFile && isYaml(path.file))) return;
+    if (seen.has(path.realPath)) return;
+    seen.add(path.realPath);
+    if (isFolder) folders.push(path);
+    else paths.push(path);
+  };
+
+  const followLink = async (link: FoundPath): Promise<void> => {
+    let target: string;
+    let info: Stats;
+    try {
+      target = await realpath(link.realPath);
+      info = await stat(target);
+    } catch (cause) {
+      // A link that leads nowhere matters only where its name says that it is configuration.
+      if (isYaml(link.file)) {
+        diagnostics.push(fileFault(link.file, 'file-unreadable', `cannot follow the link: ${reason(cause)}`));
+      }
+      return;
+    }
+    const isInside = target === root || target.startsWith(root + sep);
+    if (isInside) addIfNew({ file: link.file, realPath: target }, info.isDirectory(), info.isFile());
+    else if (info.isDirectory() || isYaml(link.file)) diagnostics.push(outsideFault(link.file, info));
+  };
+
+  while (folders.length > 0 || links.length > 0) {
+    const folder = folders.shift();
+    if (folder !== undefined) {
+      await listFolder(folder);
+      continue;
+    }
+    links.sort((a, b) => compareText(a.file, b.file));
+    const link = links.shift();
+    if (link !== undefined) await followLink(link);
+  }
+  paths.sort((a, b) => compareText(a.file, b.file));
+  return { paths, diagnostics };
+}
+
+async function readOne(path: FoundPath): Promise<ConfigurationFile | Diagnostic> {
+  const { file, realPath } = path;
+  try {
+    await using handle = await open(realPath, constants.O_RDONLY | constants.O_NOFOLLOW);
+    const { size } = await handle.stat();
+    if (size > maxFileBytes) {
+      return fileFault(
+        file,
+        'file-too-large',
+        `the file has ${formatBytes(size)}; configuration files have at most ${formatBytes(maxFileBytes)}`,
+      );
+    }
+    const bytes = await handle.readFile();
+    return { file, text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes) };
+  } catch (cause) {
+    if (cause instanceof TypeError) {
+      return fileFault(file, 'file-not-utf8', 'the file is not UTF-8', 'save it as UTF-8');
+    }
+    return fileFault(file, 'file-unreadable', `cannot read it: ${reason(cause)}`);
+  }
+}
+
+function outsideFault(file: string, info: Stats): Diagnostic {
+  const fault = fileFault(
+    file,
+    'symlink-outside',
+    'the link leads out of the repository and is not followed',
+    'put the configuration itself into the repository',
+  );
+  // A folder is often no configuration at all (a build result); a link that is named as configuration is meant.
+  return info.isDirectory() ? { ...fault, severity: 'warning' } : fault;
+}
+
+function fileFault(file: string, code: string, message: string, hint: string | null = null): Diagnostic {
+  return { file, line: 1, column: 1, severity: 'error', code, pointer: '', message, hint, subject: null };
+}
+
+function reason(cause: unknown): string {
+  const code = (cause as NodeJS.ErrnoException | undefined)?.code;
+  if (code === 'ENOENT') return 'there is nothing';
+  if (code === 'EACCES' || code === 'EPERM') return 'permission denied';
+  if (code === 'ELOOP') return 'its symbolic links go in a circle';
+  return code ?? 'unknown reason';
+}
+
+function isYaml(file: string): boolean {
+  return /\.ya?ml$/.test(file);
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

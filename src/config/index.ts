@@ -1,0 +1,3 @@
+/** What the rest of Granary needs of the configuration. JSON of other sources is checked by `schemas.ts`. */
+export { type LoadOptions, loadConfiguration } from './load.ts';
+export { closureOf, namedDestinations, policyMatches, resolveAssignments } from './resolve.ts';

@@ -1,0 +1,123 @@
+/** A folder of YAML to a configuration with every fault that can be known offline. */
+import type { Configuration, Diagnostic, Kind } from '../model/config.ts';
+import {
+  completeCredential,
+  completeDestination,
+  completePolicy,
+  completeRepository,
+  completeSeed,
+  defaultRepository,
+} from './complete.ts';
+import { readConfigurationFiles } from './files.ts';
+import { parseFile } from './parse.ts';
+import { resolveAssignments } from './resolve.ts';
+import type { RuleContext, Sourced } from './rules/context.ts';
+import { rules } from './rules/index.ts';
+import { readSource, type Source } from './source.ts';
+
+export interface LoadOptions {
+  /** What the ends of certificates are compared with; default: this moment. */
+  readonly now?: Date;
+}
+
+/**
+ * Reads the configuration below `root`. All faults are in `diagnostics`, those of every file at once, errors first and
+ * then by file and position; objects with a fault are there as far as they could be understood, so only a configuration
+ * without errors may be acted on.
+ * @throws GranaryError `config-not-found` where `root` is no folder; nothing for bad content
+ */
+export async function loadConfiguration(root: string, options: LoadOptions = {}): Promise<Configuration> {
+  const found = await readConfigurationFiles(root);
+  const diagnostics: Diagnostic[] = [...found.diagnostics];
+  const sources: Source[] = [];
+  for (const { file, text } of found.files) {
+    const { documents, faults } = parseFile(file, text);
+    documents.forEach((document, index) => {
+      const read = readSource(document, faults[index] ?? []);
+      diagnostics.push(...read.diagnostics);
+      if (read.source !== null) sources.push(read.source);
+    });
+  }
+  if (found.count === 0) diagnostics.push(nothingFound());
+  const objects = completeAll(sources);
+  const configuration = {
+    seeds: objects.seeds.map(({ object }) => object),
+    destinations: objects.destinations.map(({ object }) => object),
+    credentials: objects.credentials.map(({ object }) => object),
+    policies: objects.policies.map(({ object }) => object),
+    repository: objects.repositories[0]?.object ?? defaultRepository(),
+  };
+  const context: RuleContext = {
+    ...objects,
+    sources,
+    assignments: resolveAssignments(configuration),
+    defined: definedNames(sources),
+    now: options.now ?? new Date(),
+    report: (source, pointer, finding) => {
+      const diagnostic = source.diagnose(pointer, finding);
+      if (diagnostic !== null) diagnostics.push(diagnostic);
+    },
+  };
+  for (const rule of rules) rule(context);
+  return { ...configuration, diagnostics: diagnostics.sort(inOrder), files: found.count };
+}
+
+type SourcedObjects = Pick<
+  RuleContext,
+  'seeds' | 'destinations' | 'credentials' | 'policies' | 'repositories'
+>;
+
+/** Every document that could be understood, completed. The schema has vouched for the types of what was written. */
+function completeAll(sources: readonly Source[]): SourcedObjects {
+  function all<Complete, Written>(
+    kind: Kind,
+    complete: (written: Written, locate: (pointer: string) => ReturnType<Source['locate']>) => Complete,
+  ): Sourced<Complete, Written>[] {
+    return sources
+      .filter((source) => source.kind === kind && source.value !== undefined)
+      .map((source) => {
+        const written = source.value as Written;
+        return { object: complete(written, (pointer) => source.locate(pointer, 'value')), written, source };
+      });
+  }
+  return {
+    seeds: all('Seed', completeSeed),
+    destinations: all('Destination', completeDestination),
+    credentials: all('Credential', completeCredential),
+    policies: all('Policy', completePolicy),
+    repositories: all('Repository', completeRepository),
+  };
+}
+
+function definedNames(sources: readonly Source[]): Record<Kind, ReadonlySet<string>> {
+  const names: Record<Kind, Set<string>> = {
+    Seed: new Set(),
+    Destination: new Set(),
+    Credential: new Set(),
+    Policy: new Set(),
+    Repository: new Set(),
+  };
+  for (const { kind, name } of sources) if (name !== null) names[kind].add(name);
+  return names;
+}
+
+function nothingFound(): Diagnostic {
+  return {
+    file: '.',
+    line: 1,
+    column: 1,
+    severity: 'warning',
+    code: 'nothing-found',
+    pointer: '',
+    message: 'there is no *.yaml or *.yml file in this folder',
+    hint: 'give the folder of the configuration repository with --path',
+    subject: null,
+  };
+}
+
+/** Errors first, then by file and position. */
+function inOrder(a: Diagnostic, b: Diagnostic): number {
+  if (a.severity !== b.severity) return a.severity === 'error' ? -1 : 1;
+  if (a.file !== b.file) return a.file < b.file ? -1 : 1;
+  return a.line - b.line || a.column - b.column || (a.code < b.code ? -1 : a.code > b.code ? 1 : 0);
+}

@@ -1,0 +1,283 @@
+/**
+ * YAML to plain data with positions. Whatever is wrong becomes a diagnostic; nothing here throws for bad content.
+ */
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseAllDocuments,
+  visit,
+  type YAMLMap,
+} from 'yaml';
+import type { Diagnostic, Position } from '../model/config.ts';
+import { maxDepth, tooDeepAt } from './nesting.ts';
+import { childPointer, pointerTokens } from './pointer.ts';
+
+/** More references to anchors than a person writes: a document that unfolds to gigabytes. */
+const maxAliases = 100;
+
+/** Where in a field to point: at its name, or at its value. */
+export type Place = 'key' | 'value';
+
+export interface ParsedDocument {
+  readonly file: string;
+  /** How many documents the file has; empty ones do not count. */
+  readonly siblings: number;
+  /** Plain data. Where `broken`: `kind` and `metadata.name`, if they could be made out. */
+  readonly value: unknown;
+  /** It is no sound YAML, or must not be unfolded. */
+  readonly broken: boolean;
+  /** The position of what a pointer names, or of the nearest thing above it that is there. */
+  locate(pointer: string, place: Place): Position;
+}
+
+/** A fault before anything is known about the document's subject. */
+type YamlFault = Omit<Diagnostic, 'subject'>;
+
+export interface ParsedFile {
+  readonly documents: readonly ParsedDocument[];
+  /** Per document of `documents`. */
+  readonly faults: readonly (readonly YamlFault[])[];
+}
+
+/** Reads a file's text. Documents without content are left out. */
+export function parseFile(file: string, text: string): ParsedFile {
+  const lines = new LineCounter();
+  const position = (offset: number): Position => {
+    const { line, col } = lines.linePos(offset);
+    return { file, line: Math.max(1, line), column: Math.max(1, col) };
+  };
+  const deepAt = tooDeepAt(text);
+  if (deepAt !== undefined) {
+    const before = text.slice(0, deepAt).split('\n');
+    const at = { file, line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+    return { documents: [unreadDocument(file)], faults: [[tooDeep(at)]] };
+  }
+  const parsed: Document.Parsed[] = [
+    ...parseAllDocuments(text, {
+      lineCounter: lines,
+      prettyErrors: false,
+      // The library compares every key with every other one; `duplicateKeys` takes linear time.
+      uniqueKeys: false,
+      stringKeys: true,
+      schema: 'core',
+      merge: false,
+    }),
+  ];
+  const filled = parsed.filter((document) => !isEmpty(document));
+  const read = filled.map((document) => readDocument(file, document, filled.length, position));
+  return { documents: read.map((entry) => entry.document), faults: read.map((entry) => entry.faults) };
+}
+
+type ToPosition = (offset: number) => Position;
+
+function readDocument(
+  file: string,
+  document: Document.Parsed,
+  siblings: number,
+  position: ToPosition,
+): { document: ParsedDocument; faults: YamlFault[] } {
+  const syntax = syntaxFaults(document, position);
+  const structure = syntax.length > 0 ? [] : structureFaults(document, position);
+  const duplicates = syntax.length + structure.length > 0 ? [] : duplicateKeys(document, position);
+  const broken = syntax.length + structure.length > 0;
+  return {
+    document: {
+      file,
+      siblings,
+      value: broken ? identityOnly(document.contents) : document.toJS({ maxAliasCount: maxAliases }),
+      broken,
+      locate: (pointer, place) => position(offsetOf(document, pointer, place)),
+    },
+    faults: [...syntax, ...structure, ...duplicates],
+  };
+}
+
+/** A document of which not even a part is known. */
+function unreadDocument(file: string): ParsedDocument {
+  return {
+    file,
+    siblings: 1,
+    value: undefined,
+    broken: true,
+    locate: () => ({ file, line: 1, column: 1 }),
+  };
+}
+
+function isEmpty(document: Document.Parsed): boolean {
+  if (document.errors.length > 0) return false;
+  const contents: unknown = document.contents;
+  return (
+    contents === null || (isScalar(contents) && contents.value === null && (contents.source ?? '') === '')
+  );
+}
+
+/** Errors of the YAML library, and its warnings too: a tag that nobody knows changes what a value means. */
+function syntaxFaults(document: Document.Parsed, position: ToPosition): YamlFault[] {
+  return [...document.errors, ...document.warnings].map((error) => ({
+    ...position(error.pos[0]),
+    severity: 'error',
+    code: 'yaml-syntax',
+    pointer: '',
+    message: `the YAML cannot be read: ${lowerFirst(error.message)}`,
+    hint:
+      error.code === 'TAB_AS_INDENT'
+        ? 'indent with spaces'
+        : /nested mappings|implicit keys|at the same column/i.test(error.message)
+          ? 'check the indentation, and put a text with `: ` in quotes'
+          : null,
+  }));
+}
+
+/** What is sound YAML and still must not be unfolded. */
+function structureFaults(document: Document.Parsed, position: ToPosition): YamlFault[] {
+  const aliases: Alias[] = [];
+  const faults: YamlFault[] = [];
+  visit(document, {
+    Alias: (_key, alias) => {
+      aliases.push(alias);
+    },
+  });
+  if (aliases.length > maxAliases) {
+    const at = aliases[maxAliases]?.range?.[0] ?? 0;
+    return [aliasFault(position(at), `more than ${maxAliases} references to anchors`)];
+  }
+  for (const alias of aliases) {
+    const target = alias.resolve(document);
+    const at = position(alias.range?.[0] ?? 0);
+    if (target === undefined) faults.push(aliasFault(at, `nothing is anchored as \`${alias.source}\``));
+    else if (contains(target, alias))
+      faults.push(aliasFault(at, `\`*${alias.source}\` refers to what it is part of`));
+  }
+  if (faults.length > 0) return faults;
+  try {
+    document.toJS({ maxAliasCount: maxAliases });
+    return [];
+  } catch (cause) {
+    if (!(cause instanceof ReferenceError) && !(cause instanceof RangeError)) throw cause;
+    return [
+      aliasFault(position(aliases[0]?.range?.[0] ?? 0), 'the anchors of this document unfold to too much'),
+    ];
+  }
+}
+
+function contains(target: Node, alias: Alias): boolean {
+  let found = false;
+  visit(target, {
+    Alias: (_key, node) => {
+      if (node !== alias) return undefined;
+      found = true;
+      return visit.BREAK;
+    },
+  });
+  return found;
+}
+
+function duplicateKeys(document: Document.Parsed, position: ToPosition): YamlFault[] {
+  const faults: YamlFault[] = [];
+  const walk = (node: unknown, pointer: string): void => {
+    if (isMap(node)) {
+      const seen = new Set<string>();
+      for (const pair of node.items) {
+        const key = keyText(pair.key);
+        const inner = childPointer(pointer, key);
+        if (seen.has(key)) {
+          faults.push({
+            ...position(isNode(pair.key) ? (pair.key.range?.[0] ?? 0) : 0),
+            severity: 'error',
+            code: 'yaml-duplicate-key',
+            pointer: inner,
+            message: `\`${key}\` stands twice in the same mapping`,
+            hint: 'remove one of both',
+          });
+        }
+        seen.add(key);
+        walk(pair.value, inner);
+      }
+    } else if (isSeq(node)) {
+      node.items.forEach((item, index) => {
+        walk(item, childPointer(pointer, index));
+      });
+    }
+  };
+  walk(document.contents, '');
+  return faults;
+}
+
+/** `kind` and `metadata.name`, as far as they can be made out: what else a broken document says is not known. */
+function identityOnly(contents: unknown): unknown {
+  const kind = scalarText(pairOf(contents, 'kind')?.value);
+  const name = scalarText(pairOf(pairOf(contents, 'metadata')?.value, 'name')?.value);
+  return { kind, metadata: { name } };
+}
+
+function scalarText(node: unknown): string | undefined {
+  return isScalar(node) && typeof node.value === 'string' ? node.value : undefined;
+}
+
+function offsetOf(document: Document.Parsed, pointer: string, place: Place): number {
+  let node: unknown = document.contents;
+  let offset = isNode(node) ? (node.range?.[0] ?? 0) : 0;
+  for (const token of pointerTokens(pointer)) {
+    if (isAlias(node)) node = node.resolve(document);
+    if (isSeq(node)) {
+      node = node.items[Number(token)];
+      if (!isNode(node)) return offset;
+      offset = node.range?.[0] ?? offset;
+    } else {
+      const pair = pairOf(node, token);
+      if (pair === undefined) return offset;
+      const keyOffset = isNode(pair.key) ? (pair.key.range?.[0] ?? offset) : offset;
+      node = pair.value;
+      // An empty value has no place of its own that anybody would look at.
+      const isEmptyValue = !isNode(node) || (isScalar(node) && node.value === null);
+      offset = place === 'key' || isEmptyValue ? keyOffset : (valueOffset(node) ?? keyOffset);
+    }
+  }
+  return offset;
+}
+
+function valueOffset(node: unknown): number | undefined {
+  return isNode(node) ? node.range?.[0] : undefined;
+}
+
+/** The last of equal keys: the one whose value counts. */
+function pairOf(node: unknown, key: string): YAMLMap['items'][number] | undefined {
+  return isMap(node) ? node.items.findLast((pair) => keyText(pair.key) === key) : undefined;
+}
+
+function keyText(key: unknown): string {
+  return isScalar(key) ? String(key.value) : String(key);
+}
+
+function aliasFault(position: Position, message: string): YamlFault {
+  return {
+    ...position,
+    severity: 'error',
+    code: 'yaml-alias',
+    pointer: '',
+    message,
+    hint: 'write the values out instead of using anchors',
+  };
+}
+
+function tooDeep(position: Position): YamlFault {
+  return {
+    ...position,
+    severity: 'error',
+    code: 'yaml-too-deep',
+    pointer: '',
+    message: `more than ${maxDepth} levels inside one another`,
+    hint: null,
+  };
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1).replace(/\.$/, '');
+}

@@ -1,0 +1,52 @@
+/** How the clusters of a seed are reached. */
+import type { ClusterTls } from '../../model/config.ts';
+import { childPointer } from '../pointer.ts';
+import type { Rule } from './context.ts';
+import { endpointProblem } from './urls.ts';
+
+export const etcdEndpointsAreUrls: Rule = ({ seeds, report }) => {
+  for (const { object, source } of seeds) {
+    object.clusters.forEach(({ endpoints }, index) => {
+      endpoints.forEach((endpoint, at) => {
+        const problem = endpointProblem(endpoint);
+        if (problem === null) return;
+        report(source, childPointer('/spec/clusters', index, 'endpoints', at), {
+          code: 'bad-endpoint',
+          message: `the endpoint ${problem}`,
+          hint: 'for example `https://10.0.0.1:2379`',
+        });
+      });
+    });
+  }
+};
+
+export const tlsIsConsistent: Rule = ({ seeds, report }) => {
+  for (const { object, source } of seeds) {
+    object.clusters.forEach(({ tls, endpoints }, index) => {
+      if (tls === null) return;
+      const pointer = childPointer('/spec/clusters', index, 'tls');
+      if (endpoints.some((endpoint) => endpoint.startsWith('http://'))) {
+        report(source, pointer, {
+          code: 'tls-without-https',
+          place: 'key',
+          message: '`tls` is given, and an endpoint is `http://`: that connection would not be protected',
+          hint: 'write `https://`, or leave `tls` out',
+        });
+      }
+      const problem = sourceProblem(tls);
+      if (problem !== null) report(source, pointer, { code: 'tls-source', place: 'key', ...problem });
+    });
+  }
+};
+
+function sourceProblem({ credential, caFile, certFile, keyFile }: ClusterTls) {
+  if (credential !== null && (caFile ?? certFile ?? keyFile) !== null) {
+    return {
+      message: '`tls` has both a credential and files',
+      hint: 'use the credential, or caFile, certFile and keyFile',
+    };
+  }
+  if ((certFile === null) === (keyFile === null)) return null;
+  const [there, gone] = certFile === null ? ['keyFile', 'certFile'] : ['certFile', 'keyFile'];
+  return { message: `\`tls.${there}\` is there without \`tls.${gone}\``, hint: 'give both or none' };
+}

@@ -1,0 +1,62 @@
+/** What cross rules see, and how they report. */
+import type {
+  Assignment,
+  Credential,
+  Destination,
+  Kind,
+  Policy,
+  Repository,
+  Seed,
+  Severity,
+} from '../../model/config.ts';
+import type { CredentialDocument } from '../../model/generated/credential.ts';
+import type { DestinationDocument } from '../../model/generated/destination.ts';
+import type { PolicyDocument } from '../../model/generated/policy.ts';
+import type { RepositoryDocument } from '../../model/generated/repository.ts';
+import type { SeedDocument } from '../../model/generated/seed.ts';
+import type { Place } from '../parse.ts';
+import type { Source } from '../source.ts';
+
+/** An object with what was written for it and where. */
+export interface Sourced<Complete, Written> {
+  readonly object: Complete;
+  readonly written: Written;
+  readonly source: Source;
+}
+
+export type SourcedSeed = Sourced<Seed, SeedDocument>;
+export type SourcedDestination = Sourced<Destination, DestinationDocument>;
+export type SourcedCredential = Sourced<Credential, CredentialDocument>;
+export type SourcedPolicy = Sourced<Policy, PolicyDocument>;
+export type SourcedRepository = Sourced<Repository, RepositoryDocument>;
+
+export interface Finding {
+  readonly code: string;
+  /** Default `error`. */
+  readonly severity?: Severity;
+  readonly message: string;
+  readonly hint?: string | null;
+  /** Default `value`. */
+  readonly place?: Place;
+}
+
+export interface RuleContext {
+  readonly seeds: readonly SourcedSeed[];
+  readonly destinations: readonly SourcedDestination[];
+  readonly credentials: readonly SourcedCredential[];
+  readonly policies: readonly SourcedPolicy[];
+  readonly repositories: readonly SourcedRepository[];
+  /** Every document whose kind is known, also those too faulty to be among the above. */
+  readonly sources: readonly Source[];
+  readonly assignments: readonly Assignment[];
+  /** Names that are there, also of documents too faulty to be completed. */
+  readonly defined: Readonly<Record<Kind, ReadonlySet<string>>>;
+  readonly now: Date;
+  /**
+   * Reports something about what a pointer names. It is dropped where the schema has already found a fault at, above
+   * or below that place: it would be a consequence of it.
+   */
+  report(source: Source, pointer: string, finding: Finding): void;
+}
+
+export type Rule = (context: RuleContext) => void;

@@ -1,0 +1,102 @@
+/** Diagnostics as text for people, JSON for programs and annotations for GitHub. */
+import type { Diagnostic } from '../model/config.ts';
+import { counted, padEnd, paint, printable, type TextOptions, textWidth, wrap } from './text.ts';
+
+export interface DiagnosticsReport {
+  readonly diagnostics: readonly Diagnostic[];
+  /** How many files were looked at. */
+  readonly files: number;
+}
+
+/** Below this there is no room beside the location, and messages stand below it. */
+const leastMessageWidth = 40;
+const severityWidth = 'warning'.length + 2;
+
+/** One entry each, with its hint and code, and a summary line. */
+export function diagnosticsText(report: DiagnosticsReport, options: TextOptions): string {
+  const summary = summaryLine(report);
+  if (report.diagnostics.length === 0) return `${summary}\n`;
+  const entries = report.diagnostics.map((diagnostic) => ({
+    diagnostic,
+    place: printable(`${diagnostic.file}:${diagnostic.line}:${diagnostic.column}`),
+  }));
+  const placeWidth = Math.max(...entries.map(({ place }) => textWidth(place))) + 2;
+  const codeWidth = Math.max(...report.diagnostics.map(({ code }) => code.length)) + 3;
+  const beside = options.width - placeWidth - severityWidth - codeWidth;
+  const isBeside = beside >= leastMessageWidth;
+  const indent = isBeside ? placeWidth + severityWidth : 4;
+  const room = isBeside ? beside : Math.max(leastMessageWidth, options.width - indent - codeWidth);
+  const wrapped = entries.map((entry) => ({ ...entry, lines: messageLines(entry.diagnostic, room) }));
+  // Codes stand below one another, as near to the texts as these allow.
+  const textColumns = Math.min(room, Math.max(...wrapped.flatMap(({ lines }) => lines.map(textWidth))));
+  const blocks = wrapped.map(({ diagnostic, place, lines }) => {
+    const { severity, code } = diagnostic;
+    const head =
+      padEnd(place, isBeside ? placeWidth : textWidth(place) + 2) +
+      paintSeverity(padEnd(severity, isBeside ? severityWidth : severity.length), severity, options.color);
+    const last = lines.length - 1;
+    const texts = lines.map((line, index) =>
+      index === last ? `${padEnd(line, textColumns)} ${paint('dim', `[${code}]`, options.color)}` : line,
+    );
+    const body = texts.map((line) => ' '.repeat(indent) + line);
+    return isBeside ? [head + (texts[0] ?? ''), ...body.slice(1)].join('\n') : [head, ...body].join('\n');
+  });
+  return `${blocks.join('\n')}\n\n${summary}\n`;
+}
+
+function messageLines({ message, hint }: Diagnostic, width: number): string[] {
+  const lines = wrap(printable(message), width);
+  return hint === null ? lines : [...lines, ...wrap(`hint: ${printable(hint)}`, width)];
+}
+
+function paintSeverity(text: string, severity: Diagnostic['severity'], color: boolean | undefined): string {
+  return paint(severity === 'error' ? 'red' : 'yellow', text, color);
+}
+
+/** `2 errors, 1 warning in 41 files. Nothing was contacted.` */
+function summaryLine({ diagnostics, files }: DiagnosticsReport): string {
+  const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
+  const warnings = diagnostics.length - errors;
+  const found = [
+    ...(errors > 0 ? [counted(errors, 'error')] : []),
+    ...(warnings > 0 ? [counted(warnings, 'warning')] : []),
+  ];
+  const what = found.length === 0 ? 'No errors, no warnings' : found.join(', ');
+  return `${what} in ${counted(files, 'file')}. Nothing was contacted.`;
+}
+
+/** `{valid, diagnostics[{severity, code, file, line, column, pointer, message, hint}]}`; warnings leave it valid. */
+export function diagnosticsJson({ diagnostics }: DiagnosticsReport): string {
+  const valid = diagnostics.every(({ severity }) => severity !== 'error');
+  const items = diagnostics.map(({ severity, code, file, line, column, pointer, message, hint }) => ({
+    severity,
+    code,
+    file,
+    line,
+    column,
+    pointer,
+    message,
+    hint,
+  }));
+  return `${JSON.stringify({ valid, diagnostics: items }, null, 2)}\n`;
+}
+
+/**
+ * Workflow commands of GitHub Actions, one line each, and the summary. What stands in files cannot begin a command of
+ * its own: https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts has the escapes.
+ */
+export function diagnosticsGithub(report: DiagnosticsReport): string {
+  const lines = report.diagnostics.map(({ severity, code, file, line, column, message, hint }) => {
+    const properties = `file=${escapeProperty(file)},line=${line},col=${column},title=${escapeProperty(code)}`;
+    return `::${severity} ${properties}::${escapeData(hint === null ? message : `${message}\nhint: ${hint}`)}`;
+  });
+  return `${[...lines, summaryLine(report)].join('\n')}\n`;
+}
+
+function escapeData(text: string): string {
+  return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
+}
+
+function escapeProperty(text: string): string {
+  return escapeData(text).replaceAll(':', '%3A').replaceAll(',', '%2C');
+}
