@@ -11,9 +11,10 @@ import {
   membersOf,
   statusOf,
 } from './answers.ts';
-import { brokenOff, type CallContext, etcdError, isAuthDisabled, isStaleToken } from './errors.ts';
+import { brokenOff, etcdError, isAuthDisabled, isStaleToken, mayBeOtherScheme } from './errors.ts';
 import { openSession, receiveWindow, streamCall } from './http2-call.ts';
 import * as protocol from './protocol.ts';
+import { speaksOtherScheme } from './scheme.ts';
 import { SnapshotFrames } from './snapshot-frames.ts';
 import { type Endpoint, type EtcdAuth, type EtcdTarget, parseEndpoint } from './target.ts';
 import { type MemberTls, memberTls } from './tls.ts';
@@ -135,21 +136,19 @@ export class MemberConnection implements Disposable {
       const session = await openSession(this.#endpoint, this.#tls, options);
       try {
         await this.#requireSameMember(session, options);
-        for (let attempt = 1; ; attempt++) {
-          const token = await this.#signedIn(signal);
-          try {
-            const stream = streamCall(session, protocol.snapshotPath, new Uint8Array(), token, options);
-            for await (const chunk of stream) {
-              const announced = frames.databaseBytes === null;
-              const blobs = frames.push(chunk);
-              if (announced && frames.databaseBytes !== null) options.onSize?.(frames.databaseBytes);
-              yield* blobs;
-            }
-            break;
-          } catch (error) {
-            if (attempt > 1 || frames.received > 0 || !this.#mayRenew(error)) throw error;
-            this.#forget(token);
+        const { stream, first } = await this.#withToken(signal, async (token) => {
+          const begun = streamCall(session, protocol.snapshotPath, new Uint8Array(), token, options);
+          return { stream: begun, first: await begun.next() };
+        });
+        try {
+          for (let piece = first; !piece.done; piece = await stream.next()) {
+            const announced = frames.databaseBytes !== null;
+            const blobs = frames.push(piece.value);
+            if (!announced && frames.databaseBytes !== null) options.onSize?.(frames.databaseBytes);
+            yield* blobs;
           }
+        } finally {
+          await stream.return();
         }
         frames.end();
       } finally {
@@ -157,7 +156,7 @@ export class MemberConnection implements Disposable {
       }
     } catch (error) {
       signal.throwIfAborted();
-      const failure = etcdError(error, this.#context('read a snapshot'));
+      const failure = await this.#failure(error, 'read a snapshot', signal);
       throw frames.received > 0 ? brokenOff(failure, this.endpoint, frames.received) : failure;
     }
   }
@@ -172,21 +171,16 @@ export class MemberConnection implements Disposable {
     action: string,
     options: EtcdCallOptions,
   ): Promise<Response> {
+    const { signal } = options;
     try {
-      for (let attempt = 1; ; attempt++) {
-        const token = await this.#signedIn(options.signal);
-        try {
-          const answer = await this.#send(method, request, token, options);
-          this.#requireMember(answer.header);
-          return answer;
-        } catch (error) {
-          if (attempt > 1 || !this.#mayRenew(error)) throw error;
-          this.#forget(token);
-        }
-      }
+      return await this.#withToken(signal, async (token) => {
+        const answer = await this.#send(method, request, token, options);
+        this.#requireMember(answer.header);
+        return answer;
+      });
     } catch (error) {
-      options.signal.throwIfAborted();
-      throw etcdError(error, this.#context(action));
+      signal.throwIfAborted();
+      throw await this.#failure(error, action, signal);
     }
   }
 
@@ -198,8 +192,22 @@ export class MemberConnection implements Disposable {
     this.close();
   }
 
-  #context(action: string): CallContext {
-    return { target: this.target, endpoint: this.endpoint, action };
+  async #failure(error: unknown, action: string, signal: AbortSignal): Promise<GranaryError> {
+    const otherScheme = mayBeOtherScheme(error) && (await speaksOtherScheme(this.#endpoint, signal));
+    return etcdError(error, { target: this.target, endpoint: this.endpoint, action, otherScheme });
+  }
+
+  /** Runs an attempt with the token, and once more with a new one where etcd does not take that. */
+  async #withToken<T>(signal: AbortSignal, attempt: (token: string | null) => Promise<T>): Promise<T> {
+    const token = await this.#signedIn(signal);
+    try {
+      return await attempt(token);
+    } catch (error) {
+      if (this.target.auth === null || !isStaleToken(error)) throw error;
+      // Unless another call has signed in anew since.
+      if (this.#token === token) this.#signIn = undefined;
+      return await attempt(await this.#signedIn(signal));
+    }
   }
 
   /** The token to send, once signed in; null: none. Calls that come together sign in once. */
@@ -225,17 +233,8 @@ export class MemberConnection implements Disposable {
       return (await this.#send(protocol.authenticate, request, null, { signal })).token;
     } catch (error) {
       if (isAuthDisabled(error)) return null;
-      throw etcdError(error, this.#context('sign in'));
+      throw await this.#failure(error, 'sign in', new AbortController().signal);
     }
-  }
-
-  #mayRenew(error: unknown): boolean {
-    return this.target.auth !== null && isStaleToken(error);
-  }
-
-  /** The next call signs in anew, unless another one has done so since. */
-  #forget(stale: string | null): void {
-    if (this.#token === stale) this.#signIn = undefined;
   }
 
   #send<Request, Response>(
@@ -276,12 +275,14 @@ export class MemberConnection implements Disposable {
     options: SnapshotOptions,
   ): Promise<void> {
     const request = protocol.status.encode({});
-    const parts: Uint8Array[] = [];
-    const token = await this.#signedIn(options.signal);
-    for await (const part of streamCall(session, protocol.status.path, request, token, options))
-      parts.push(part);
     const framingBytes = 5;
-    this.#requireMember(protocol.status.decode(Buffer.concat(parts).subarray(framingBytes)).header);
+    const answer = await this.#withToken(options.signal, async (token) => {
+      const parts: Uint8Array[] = [];
+      for await (const part of streamCall(session, protocol.status.path, request, token, options))
+        parts.push(part);
+      return protocol.status.decode(Buffer.concat(parts).subarray(framingBytes));
+    });
+    this.#requireMember(answer.header);
   }
 
   #requireMember(header: protocol.Header | null): void {

@@ -12,6 +12,8 @@ export interface CallContext {
   readonly endpoint: string;
   /** `read the status`: follows "could not". */
   readonly action: string;
+  /** The endpoint serves with TLS although it says http, or without although it says https. */
+  readonly otherScheme: boolean;
 }
 
 interface Rule {
@@ -19,10 +21,15 @@ interface Rule {
   readonly text?: RegExp;
   /** gRPC status. */
   readonly status?: number;
+  readonly otherScheme?: true;
   readonly code: ErrorCode;
   readonly message: (context: CallContext, reason: string) => string;
   readonly hint: (context: CallContext) => string;
 }
+
+/** What grpc-js, Node and `http2-call.ts` say where the other side hangs up before anything was agreed on. */
+const connectionEnded =
+  /Failed to connect \(|Protocol error|before HTTP\/2 was agreed on|before secure TLS connection was established|wrong version number|packet length too long/;
 
 /** The first that fits counts. */
 const rules: readonly Rule[] = [
@@ -102,11 +109,14 @@ const rules: readonly Rule[] = [
     hint: () => 'give the CA certificate that signed it (`caCertificate` in the credential, or `caFile`)',
   },
   {
-    text: /before secure TLS connection was established|wrong version number|packet length too long/,
+    otherScheme: true,
     code: 'etcd-tls',
-    message: ({ endpoint }) => `${endpoint} ended the connection where TLS should begin`,
+    message: ({ endpoint }) =>
+      endpoint.startsWith('https:')
+        ? `${endpoint} serves without TLS, and the endpoint says https`
+        : `${endpoint} serves with TLS, and the endpoint says http`,
     hint: ({ endpoint }) =>
-      `does it serve without TLS? Then write http://${endpoint.replace(/^https:\/\//, '')}`,
+      `write ${endpoint.replace(/^https?/, (scheme) => (scheme === 'https' ? 'http' : 'https'))}`,
   },
   {
     text: /alert handshake failure|alert protocol version|no suitable|unsupported protocol/,
@@ -114,15 +124,6 @@ const rules: readonly Rule[] = [
     message: ({ endpoint }, reason) => `no TLS could be agreed on with ${endpoint} (${alertIn(reason)})`,
     hint: () =>
       'look at that member’s --cipher-suites and --tls-min-version; TLS 1.2 and 1.3 are spoken here',
-  },
-  {
-    text: /Failed to connect \(|closed before HTTP\/2 was agreed on|Protocol error/,
-    code: 'etcd-tls',
-    message: ({ endpoint }) => `${endpoint} ended the connection at once: it does not speak plain HTTP/2`,
-    hint: ({ endpoint }) =>
-      endpoint.startsWith('http://')
-        ? `does it serve with TLS? Then write https://${endpoint.replace(/^http:\/\//, '')}`
-        : 'is it the client port of an etcd? The peer port is another one',
   },
   // what was asked
   {
@@ -189,6 +190,12 @@ const rules: readonly Rule[] = [
     hint: () => 'is that member frozen or overloaded, or a firewall between?',
   },
   {
+    text: connectionEnded,
+    code: 'etcd-unreachable',
+    message: ({ endpoint }) => `${endpoint} took the connection and ended it at once`,
+    hint: () => 'is etcd starting or stopping there, a load balancer without members, or its peer port?',
+  },
+  {
     text: /ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ECONNRESET|EPIPE|Connection dropped|connection broke|No connection established/,
     code: 'etcd-unreachable',
     message: ({ endpoint }, reason) => `cannot reach etcd at ${endpoint}: ${reason}`,
@@ -204,6 +211,7 @@ export function etcdError(error: unknown, context: CallContext): GranaryError {
   const rule = rules.find(
     (each) =>
       (each.status === undefined || each.status === status) &&
+      (each.otherScheme === undefined || context.otherScheme) &&
       (each.text === undefined || each.text.test(reason)),
   );
   if (rule === undefined) {
@@ -229,6 +237,11 @@ export function brokenOff(error: GranaryError, endpoint: string, received: numbe
     cause: error,
     context: { ...error.context, received },
   });
+}
+
+/** True where it is worth a look whether the endpoint's scheme is wrong. */
+export function mayBeOtherScheme(error: unknown): boolean {
+  return connectionEnded.test(describe(error).reason);
 }
 
 /** True where signing in anew may help: the token is too old, or authentication was turned on meanwhile. */

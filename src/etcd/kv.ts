@@ -155,7 +155,8 @@ export async function leaseGrant(
 export function prefixEnd(prefix: Uint8Array): Uint8Array {
   const last = prefix.findLastIndex((byte) => byte < 0xff);
   if (last === -1) return Uint8Array.of(0);
-  const end = prefix.slice(0, last + 1);
+  // A copy: `slice` of a Buffer would be a view, and the caller's prefix would change.
+  const end = Uint8Array.from(prefix.subarray(0, last + 1));
   end[last] = (end[last] ?? 0) + 1;
   return end;
 }

@@ -83,7 +83,7 @@ export function chooseMember(
         : twin !== undefined
           ? `is the same member as ${twin.endpoint}`
           : unfit(status, { lag, maxLag, corrupt });
-    if (reason === null) candidates.push(candidate(endpoint, status, { lag, leaderId, leader }));
+    if (reason === null) candidates.push(candidate(endpoint, status, { lag, leaderId, leader, corrupt }));
     else passedOver.push({ endpoint, memberId: status.memberId, reason });
   }
   return { candidates: candidates.toSorted(inOrder(prefer)), passedOver };
@@ -117,7 +117,12 @@ function unfit(
 function candidate(
   endpoint: string,
   status: MemberStatus,
-  { lag, leaderId, leader }: { lag: number; leaderId: string | null; leader: MemberStatus | undefined },
+  {
+    lag,
+    leaderId,
+    leader,
+    corrupt,
+  }: { lag: number; leaderId: string | null; leader: MemberStatus | undefined; corrupt: ReadonlySet<string> },
 ): Candidate {
   const role = status.memberId === leaderId ? 'leader' : 'follower';
   const warnings: string[] = [];
@@ -128,9 +133,7 @@ function candidate(
   if (status.leaderId === null) warnings.push('it knows no leader: what it holds may be old');
   else if (leader === undefined)
     warnings.push('the leader did not answer: how far this member is behind is a guess');
-  if (status.errors.some((text) => text.includes('alarm:CORRUPT'))) {
-    warnings.push('a member of this cluster has the alarm CORRUPT');
-  }
+  if (corrupt.size > 0) warnings.push('a member of this cluster has the alarm CORRUPT');
   const why =
     role === 'leader' ? 'leader' : `follower, ${lag === 0 ? 'up to date' : `${formatCount(lag)} behind`}`;
   return { endpoint, status, role, lag, why, warnings };
