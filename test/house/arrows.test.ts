@@ -10,6 +10,7 @@ import { tempFolder } from '../servers/temp.ts';
 import { root } from './repository.ts';
 
 interface Cruise {
+  /** Exit code of the command that CI runs. */
   readonly status: number | null;
   readonly modules: number;
   /** `rule: file`. */
@@ -26,16 +27,23 @@ function cruise(files: Record<string, string>): Cruise {
     mkdirSync(dirname(tree.join(path)), { recursive: true });
     writeFileSync(tree.join(path), text);
   }
-  const program = join(root, 'node_modules/.bin/depcruise');
-  const args = ['--config', '.dependency-cruiser.cjs', '--output-type', 'json', 'src'];
-  const { status, stdout, stderr } = spawnSync(program, args, { cwd: tree.path, encoding: 'utf8' });
+  const run = (...more: string[]) => {
+    const args = ['--config', '.dependency-cruiser.cjs', 'src', ...more];
+    return spawnSync(join(root, 'node_modules/.bin/depcruise'), args, { cwd: tree.path, encoding: 'utf8' });
+  };
+  // The JSON names each violation, but its exit code is 0 all the same.
+  const { stdout, stderr } = run('--output-type', 'json');
   if (stdout === '') throw new Error(`dependency-cruiser said nothing: ${stderr}`);
   const result = JSON.parse(stdout) as {
     modules: unknown[];
     summary: { violations: { rule: { name: string }; from: string }[] };
   };
   const violations = result.summary.violations.map(({ rule, from }) => `${rule.name}: ${from}`);
-  return { status, modules: result.modules.length, violations: [...new Set(violations)].sort() };
+  return {
+    status: run().status,
+    modules: result.modules.length,
+    violations: [...new Set(violations)].sort(),
+  };
 }
 
 test('each kind of planted violation is seen, under its own name', () => {
@@ -64,7 +72,7 @@ test('each kind of planted violation is seen, under its own name', () => {
     'simplegit-has-one-home: src/backup/package.ts',
     'store-imports-upward: src/store/late.ts',
   ]);
-  expect(status).not.toBe(0);
+  expect(status).toBeGreaterThan(0);
 });
 
 test('a tree that keeps the rules passes', () => {
