@@ -33,7 +33,7 @@ export function table(
   const shown = rows
     .slice(0, options.limit ?? rows.length)
     .map((row) => columns.map((_, index) => printable(row[index] ?? '')));
-  const widths = fit(columns, shown, options.width);
+  const widths = columnWidths(columns, shown, options.width);
   const lines = [columns.map(({ title }) => title), ...shown].map((cells) =>
     cells
       .map((cell, index) => {
@@ -49,7 +49,7 @@ export function table(
   return lines.join('\n');
 }
 
-function fit(
+function columnWidths(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
   available: number,

@@ -72,7 +72,7 @@ export interface S3 {
    */
   locked?: boolean;
   /**
-   * A DNS label.
+   * A Credential of type s3; absent: what the agent's environment offers.
    */
   credential?: string;
   /**
