@@ -1,3 +1,18 @@
+const { Visitor } = loadVisitor();
+
+// The visitor of @swc/core knows no `using` and stops at it; it declares variables as `const` does.
+const visitStatement = Visitor.prototype.visitStatement;
+Visitor.prototype.visitStatement = function (statement) {
+  if (statement.type !== 'UsingDeclaration') return visitStatement.call(this, statement);
+  this.visitVariableDeclarators(statement.decls);
+  return statement;
+};
+
+function loadVisitor() {
+  const loaded = require('@swc/core/Visitor.js');
+  return { Visitor: loaded.Visitor ?? loaded.default ?? loaded };
+}
+
 // Imports point down this list only (design, section 10). Each layer may import those after it, and nothing before.
 const layers = [
   'cli',

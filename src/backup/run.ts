@@ -3,45 +3,16 @@ import type { Source } from '../catalog/inventory.ts';
 import { buildKey, dataName } from '../catalog/keys.ts';
 import { encodeManifest } from '../catalog/manifest.ts';
 import { writeFirstProof } from '../catalog/proofs.ts';
-import type { EtcdTarget } from '../etcd/target.ts';
-import type { HashKvMode, MemberPreference, ReadBackMode } from '../model/config.ts';
 import { asGranaryError, GranaryError } from '../model/errors.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
 import type { SlotRef } from '../model/inventory.ts';
 import { type Attempt, formatBackupRef } from '../model/names.ts';
-import type { ArtifactOptions } from './artifact.ts';
 import { copyBackup } from './copy.ts';
 import { commitKey, type OpenDestination, readSlot, type StoredManifest } from './destination.ts';
-import type { OnProgress } from './events.ts';
+import type { BackupJob, RunOptions } from './job.ts';
 import { commit } from './publish.ts';
 import { type BackupResult, type CopyResult, failedResult, resultError } from './result.ts';
 import { discardData, type Snapshot, snapshotToStores } from './snapshot.ts';
-
-/** Everything that one run needs to know. */
-export interface BackupJob extends ArtifactOptions {
-  readonly slot: SlotRef;
-  readonly target: EtcdTarget;
-  /** In the policy's order. */
-  readonly destinations: readonly OpenDestination[];
-  /** Destinations of the policy that could not be opened: their copies have failed already. */
-  readonly unopened: readonly { readonly name: string; readonly error: GranaryError }[];
-  readonly minimumCopies: number;
-  readonly member: { readonly prefer: MemberPreference; readonly maxLag: number };
-  readonly verify: { readonly hashKV: HashKvMode; readonly readBack: ReadBackMode };
-  readonly stallTimeoutMs: number;
-  readonly maxDatabaseSize: number;
-  /** Of the configuration; null where it is not in Git. */
-  readonly commit: string | null;
-  readonly agentVersion: string;
-  /** For backups on demand: when it goes, or `forever`; null for scheduled ones, whose rules decide. */
-  readonly keepUntil: Date | 'forever' | null;
-  readonly spoolFolder?: string | undefined;
-}
-
-export interface RunOptions {
-  readonly signal: AbortSignal;
-  readonly onProgress?: OnProgress | undefined;
-}
 
 /** A run that took longer never publishes: its data may already count as left over and be swept (after 24 h). */
 const maxRunMs = 12 * 3_600_000;
@@ -57,6 +28,7 @@ export async function runBackup(job: BackupJob, options: RunOptions): Promise<Ba
     if (held?.stored) return await completeCopies(job, held.destination, held.stored, looked, options);
     const reachable = looked.filter((one) => one.error === null).map((one) => one.destination);
     if (reachable.length === 0) throw noDestination(job, looked);
+    if (job.copyOnly) throw nothingToCopy(job);
     return await makeBackup(job, reachable, failedLooks(job, looked), options);
   } catch (error) {
     options.signal.throwIfAborted();
@@ -305,6 +277,13 @@ function failedLooks(job: BackupJob, looked: readonly Looked[]): CopyResult[] {
     ...failed.map(({ destination, error }) => failedCopy(destination.name, error)),
     ...unopenedCopies(job),
   ];
+}
+
+function nothingToCopy({ slot, destinations }: BackupJob): GranaryError {
+  const names = destinations.map(({ name }) => name).join(', ');
+  return new GranaryError('backup-not-found', `no copy of ${formatBackupRef(slot)} is left on ${names}`, {
+    hint: 'it was removed meanwhile; nothing was copied',
+  });
 }
 
 function noDestination(job: BackupJob, looked: readonly Looked[]): GranaryError {

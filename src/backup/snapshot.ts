@@ -9,10 +9,10 @@ import { type ArtifactOptions, digestOf, isPlain, makeArtifact } from './artifac
 import { newAttempt } from './attempt.ts';
 import type { OpenDestination } from './destination.ts';
 import type { Digest } from './digest.ts';
+import type { BackupJob, RunOptions } from './job.ts';
 import { proveSnapshot, type SnapshotProof } from './prove.ts';
 import { uploadData } from './publish.ts';
 import { type ReceivedSnapshot, receiveSnapshot } from './receive.ts';
-import type { BackupJob, RunOptions } from './run.ts';
 import { requireFreeDisk, Spool } from './spool.ts';
 
 /** A snapshot that is proven and stored, but not published. Disposing of it frees the spool. */

@@ -53,7 +53,8 @@ export function collect(value: string, before: string[]): string[] {
 
 async function backup(io: Io, name: string, options: BackupCommandOptions): Promise<void> {
   const ref = parseClusterRef(name);
-  if (ref === undefined) throw usage(`\`${name}\` is not a cluster`, 'write it as SEED/CLUSTER, as in eu-west/prod-a');
+  if (ref === undefined)
+    throw usage(`\`${name}\` is not a cluster`, 'write it as SEED/CLUSTER, as in eu-west/prod-a');
   const keep = parseKeep(options.keep);
   const { openSession } = await import('./session.ts');
   const { assignmentsOf } = await import('../execute/workspace.ts');
@@ -80,12 +81,17 @@ async function backup(io: Io, name: string, options: BackupCommandOptions): Prom
 function parseKeep(text: string | undefined): number | 'forever' | undefined {
   if (text === undefined || text === 'forever') return text;
   const keep = parseDuration(text);
-  if (keep === undefined || keep === 0) throw usage(`\`${text}\` is not a time to keep`, 'write 7d, 48h or forever');
+  if (keep === undefined || keep === 0)
+    throw usage(`\`${text}\` is not a time to keep`, 'write 7d, 48h or forever');
   return keep;
 }
 
 /** The policy whose destinations and checks a backup on demand uses. */
-function lendingPolicy(assignments: readonly Assignment[], name: string, wanted: string | undefined): Assignment {
+function lendingPolicy(
+  assignments: readonly Assignment[],
+  name: string,
+  wanted: string | undefined,
+): Assignment {
   const names = assignments.map(({ policy }: { policy: Policy }) => policy.name);
   const list = names.join(', ');
   if (wanted !== undefined) {
@@ -97,9 +103,13 @@ function lendingPolicy(assignments: readonly Assignment[], name: string, wanted:
   }
   const [only, ...more] = assignments;
   if (only === undefined) {
-    throw new GranaryError('ambiguous-policy', `no policy applies to ${name}, so there is nowhere to store a backup`, {
-      hint: 'write a Policy whose `clusters` selects it',
-    });
+    throw new GranaryError(
+      'ambiguous-policy',
+      `no policy applies to ${name}, so there is nowhere to store a backup`,
+      {
+        hint: 'write a Policy whose `clusters` selects it',
+      },
+    );
   }
   if (more.length > 0) {
     throw new GranaryError('ambiguous-policy', `${name} has several policies: ${list}`, {
@@ -113,9 +123,13 @@ function lendingPolicy(assignments: readonly Assignment[], name: string, wanted:
 function usable(assignment: Assignment, name: string): Assignment {
   if (assignment.destinations.length > 0) return assignment;
   const why = assignment.leftOut.map((one) => `${one.name}: ${one.reason}`).join('; ');
-  throw new GranaryError('destination-locked', `${name} has no destination that can be used${why && ` (${why})`}`, {
-    hint: 'name one in the policy, or a defaultDestination in the seed',
-  });
+  throw new GranaryError(
+    'destination-locked',
+    `${name} has no destination that can be used${why && ` (${why})`}`,
+    {
+      hint: 'name one in the policy, or a defaultDestination in the seed',
+    },
+  );
 }
 
 /** Exit code of one result: failed, incomplete or done. */
@@ -126,7 +140,11 @@ export function exitCodeOf({ outcome }: BackupResult): ExitCode {
 
 function tellResult(io: Io, result: BackupResult, elapsedMs: number): void {
   if (result.outcome === 'failed') {
-    const { code, message, hint } = result.error ?? { code: 'internal', message: 'the backup failed', hint: null };
+    const { code, message, hint } = result.error ?? {
+      code: 'internal',
+      message: 'the backup failed',
+      hint: null,
+    };
     throw new GranaryError(code, message, { hint: hint ?? undefined });
   }
   for (const { destination, error } of result.copies) {
@@ -134,7 +152,9 @@ function tellResult(io: Io, result: BackupResult, elapsedMs: number): void {
     io.err(`warning: no copy on ${destination}: ${error.message}`);
     if (error.hint !== null) io.err(`hint: ${error.hint}`);
   }
-  const where = result.copies.filter(({ outcome }) => outcome !== 'failed').map(({ destination }) => destination);
+  const where = result.copies
+    .filter(({ outcome }) => outcome !== 'failed')
+    .map(({ destination }) => destination);
   const size = result.storedBytes === null ? '' : `, ${formatBytes(result.storedBytes)}`;
   const missing = result.outcome === 'incomplete' ? '; fewer copies than the policy wants' : '';
   io.out(`${result.id} on ${where.join(', ')}${size}, in ${formatDuration(elapsedMs)}${missing}`);

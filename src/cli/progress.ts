@@ -15,7 +15,11 @@ const barWidth = 20;
 const redrawMs = 100;
 
 /** @param what named in front of lines where several things run at once; null for one alone */
-export function progressView(io: Io, how: ProgressOptions['progress'], what: string | null = null): ProgressView {
+export function progressView(
+  io: Io,
+  how: ProgressOptions['progress'],
+  what: string | null = null,
+): ProgressView {
   if (how === 'none') return { onProgress: warningsOnly(io), clear: () => {} };
   const moving = how === 'auto' && io.interactive && what === null;
   const label = what === null ? '' : `${what}  `;

@@ -42,7 +42,11 @@ export async function openSourceOf(io: Io, options: SourceOptions): Promise<Sour
 }
 
 /** Opens source, keys and configuration. Warnings of the configuration are `validate`'s business and not repeated. */
-export async function openSession(io: Io, options: SourceOptions & KeyOptions, seed = options.seed): Promise<Session> {
+export async function openSession(
+  io: Io,
+  options: SourceOptions & KeyOptions,
+  seed = options.seed,
+): Promise<Session> {
   await using stack = new AsyncDisposableStack();
   const identities = await readIdentities(io, options);
   const source = stack.use(await openSourceOf(io, options));

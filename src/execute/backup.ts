@@ -16,6 +16,8 @@ export interface BackupOptions {
   readonly onProgress?: OnProgress | undefined;
   /** Only these destinations of the policy. */
   readonly only?: readonly string[] | undefined;
+  /** Never take a snapshot: copy what one destination has to those that lack it. */
+  readonly copyOnly?: boolean | undefined;
   readonly spoolFolder?: string | undefined;
 }
 
@@ -95,6 +97,7 @@ async function run(
         commit: workspace.desired.commit,
         agentVersion: packageVersion(),
         keepUntil,
+        copyOnly: options.copyOnly ?? false,
         spoolFolder: options.spoolFolder,
       },
       { signal, onProgress: options.onProgress },

@@ -1,5 +1,5 @@
 /** Which backup a person means, and where its copies are. */
-import { findBackup, type FoundBackup } from '../catalog/find.ts';
+import { type FoundBackup, findBackup } from '../catalog/find.ts';
 import type { Source } from '../catalog/inventory.ts';
 import type { Destination } from '../model/config.ts';
 import { GranaryError } from '../model/errors.ts';

@@ -22,7 +22,9 @@ async function lintCredentials(root: string, { credentials }: Configuration): Pr
   if (credentials.length === 0) return [];
   const found = await findSopsRules(resolve(root));
   const pathInRules = (file: string) =>
-    relative(found?.folder ?? root, resolve(root, file)).split(sep).join('/');
+    relative(found?.folder ?? root, resolve(root, file))
+      .split(sep)
+      .join('/');
   const diagnostics: Diagnostic[] = [];
   const files = credentials.map(({ position }) => position.file);
   if (found !== null) diagnostics.push(...lintSopsRules(found.rules, files.map(pathInRules)));

@@ -1,6 +1,6 @@
 /** A backup job against real servers, with everything that a test does not care about filled in. */
 import type { OpenDestination } from '../../src/backup/destination.ts';
-import type { BackupJob } from '../../src/backup/run.ts';
+import type { BackupJob } from '../../src/backup/job.ts';
 import { ensureMarker } from '../../src/catalog/marker.ts';
 import { type Slot, slotOf } from '../../src/model/names.ts';
 import { openFilesystemStore } from '../../src/store/drivers/filesystem.ts';
@@ -45,6 +45,7 @@ export function job(etcd: Pick<EtcdServer, 'endpoints'>, overrides: Partial<Back
     commit: null,
     agentVersion: '0.0.0-test',
     keepUntil: null,
+    copyOnly: false,
     ...overrides,
   };
 }

@@ -33,7 +33,14 @@ for (const version of etcdVersions) {
         ['b', 'published'],
       ]);
       expect(await keysOf(a)).toEqual(await keysOf(b));
-      expect((await keysOf(a)).map((key) => key.split('/').at(-1)?.replace(/-.*?(?=[.-]|$)/, ''))).toHaveLength(3);
+      expect(
+        (await keysOf(a)).map((key) =>
+          key
+            .split('/')
+            .at(-1)
+            ?.replace(/-.*?(?=[.-]|$)/, ''),
+        ),
+      ).toHaveLength(3);
 
       const found = await findBackup([a, b], { seed: 'eu', cluster: 'prod' }, { signal });
       const restored = await restoreToFile(found, folder.join('out.db'), {
@@ -44,7 +51,8 @@ for (const version of etcdVersions) {
       await etcd.etcdutl('snapshot', 'restore', folder.join('out.db'), '--data-dir', folder.join('data'));
       await using booted = await startEtcdFrom(folder.join('data'), version, { name: 'default' });
       const keys = async (server: EtcdServer) => server.etcdctl('get', '', '--prefix', '-w', 'fields');
-      const values = (text: string) => text.split('\n').filter((line) => /^"(Key|Value|ModRevision)"/.test(line));
+      const values = (text: string) =>
+        text.split('\n').filter((line) => /^"(Key|Value|ModRevision)"/.test(line));
       expect(values(await keys(booted))).toEqual(values(await keys(etcd)));
     });
   });

@@ -1,0 +1,36 @@
+/** What a run is asked to do. */
+import type { EtcdTarget } from '../etcd/target.ts';
+import type { HashKvMode, MemberPreference, ReadBackMode } from '../model/config.ts';
+import type { GranaryError } from '../model/errors.ts';
+import type { SlotRef } from '../model/inventory.ts';
+import type { ArtifactOptions } from './artifact.ts';
+import type { OpenDestination } from './destination.ts';
+import type { OnProgress } from './events.ts';
+
+/** Everything that one run needs to know. */
+export interface BackupJob extends ArtifactOptions {
+  readonly slot: SlotRef;
+  readonly target: EtcdTarget;
+  /** In the policy's order. */
+  readonly destinations: readonly OpenDestination[];
+  /** Destinations of the policy that could not be opened: their copies have failed already. */
+  readonly unopened: readonly { readonly name: string; readonly error: GranaryError }[];
+  readonly minimumCopies: number;
+  readonly member: { readonly prefer: MemberPreference; readonly maxLag: number };
+  readonly verify: { readonly hashKV: HashKvMode; readonly readBack: ReadBackMode };
+  readonly stallTimeoutMs: number;
+  readonly maxDatabaseSize: number;
+  /** Of the configuration; null where it is not in Git. */
+  readonly commit: string | null;
+  readonly agentVersion: string;
+  /** For backups on demand: when it goes, or `forever`; null for scheduled ones, whose rules decide. */
+  readonly keepUntil: Date | 'forever' | null;
+  /** Only copies what one of the destinations holds: a slot of the past is never fulfilled by a snapshot of today. */
+  readonly copyOnly: boolean;
+  readonly spoolFolder?: string | undefined;
+}
+
+export interface RunOptions {
+  readonly signal: AbortSignal;
+  readonly onProgress?: OnProgress | undefined;
+}

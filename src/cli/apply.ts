@@ -1,0 +1,103 @@
+import type { Command } from 'commander';
+import type { ActionResult, ApplyResult } from '../execute/apply.ts';
+import { formatBackupRef, type Slot } from '../model/names.ts';
+import { type ExitCode, exitCodes, type Io, worst } from './io.ts';
+import {
+  type KeyOptions,
+  type OutputOptions,
+  type ProgressOptions,
+  type SourceOptions,
+  withKeys,
+  withOutput,
+  withProgress,
+  withSource,
+} from './options.ts';
+import { formatPlans, seedNames } from './plan.ts';
+
+type ApplyCommandOptions = SourceOptions & KeyOptions & OutputOptions & ProgressOptions;
+
+/** `apply`: one pass of what the agent does for ever. */
+export function addApply(program: Command, io: Io): Command {
+  const command = program
+    .command('apply')
+    .summary('do what the plan says, once')
+    .description(
+      'Makes the plan and carries it out: due backups, missing copies, and removals that no guard holds back. One pass of what the agent does for ever, for machines that have their own timer.',
+    )
+    .addHelpText('after', '\nExample:\n  granary apply --repo https://git.example/fleet.git --seed eu-west');
+  withSource(command);
+  withKeys(command);
+  withProgress(command);
+  withOutput(command);
+  return command.action((options: ApplyCommandOptions) => apply(io, options));
+}
+
+async function apply(io: Io, options: ApplyCommandOptions): Promise<void> {
+  const { openSession } = await import('./session.ts');
+  const { planSeed } = await import('../execute/plan.ts');
+  const { applyPlan } = await import('../execute/apply.ts');
+  const { progressView } = await import('./progress.ts');
+  await using session = await openSession(io, options);
+  const quiet = options.output === 'json';
+  const applied: ApplyResult[] = [];
+  for (const seed of seedNames(session.workspace.desired, options.seed)) {
+    const planned = await planSeed(session.workspace, seed, { signal: io.signal, now: new Date() });
+    if (!quiet) io.out(await formatPlans(io, [planned.plan], 'text'));
+    const result = await applyPlan(session.workspace, planned, {
+      signal: io.signal,
+      now: () => new Date(),
+      onStart: ({ cluster }) => progressView(io, quiet ? 'none' : options.progress, cluster).onProgress,
+      onEnd: (one) => {
+        if (!quiet) tellAction(io, one);
+      },
+    });
+    applied.push(result);
+    io.exitCode = worst(io.exitCode, await exitCodeOf(result));
+    if (result.recordError !== null)
+      io.err(`warning: what was applied is not recorded: ${result.recordError.message}`);
+  }
+  if (quiet) io.out(JSON.stringify({ items: applied.map(asJson) }, null, 2));
+  else io.out(summary(applied));
+}
+
+async function exitCodeOf({ plan, results, recordError }: ApplyResult): Promise<ExitCode> {
+  const { isBlocked } = await import('../plan/plan.ts');
+  const bad = results.filter(({ outcome }) => outcome !== 'done').length + (recordError === null ? 0 : 1);
+  // Nothing done is only what failed wholly: a pass that did some of its work says so by 4.
+  const all = results.length > 0 && results.every(({ outcome }) => outcome === 'failed');
+  if (all) return exitCodes.failed;
+  if (bad > 0) return exitCodes.partly;
+  return isBlocked(plan) ? exitCodes.blocked : exitCodes.done;
+}
+
+function tellAction(io: Io, { action, outcome, error, backup }: ActionResult): void {
+  const name = formatBackupRef({ ...action, slot: action.slot as Slot });
+  const where =
+    action.destination ??
+    backup?.copies
+      .filter((one) => one.outcome !== 'failed')
+      .map((one) => one.destination)
+      .join(', ');
+  if (outcome === 'done') io.out(`done       ${action.type} ${name}${where ? ` on ${where}` : ''}`);
+  else
+    io.err(
+      `${outcome.padEnd(10)} ${action.type} ${name}: ${error?.message ?? 'fewer copies than the policy wants'}`,
+    );
+  if (error?.hint) io.err(`hint: ${error.hint}`);
+  for (const copy of backup?.copies ?? []) {
+    if (copy.error !== null && copy.error.message !== error?.message) {
+      io.err(`warning: no copy on ${copy.destination}: ${copy.error.message}`);
+    }
+  }
+}
+
+function summary(applied: readonly ApplyResult[]): string {
+  const results = applied.flatMap((one) => one.results);
+  const done = results.filter(({ outcome }) => outcome === 'done').length;
+  const blocked = applied.reduce((sum, { plan }) => sum + plan.summary.blocked, 0);
+  return `Applied: ${done} done, ${results.length - done} failed, ${blocked} blocked.`;
+}
+
+function asJson({ seed, plan, results, recordError }: ApplyResult) {
+  return { seed, digest: plan.digest, commit: plan.commit, results, guards: plan.guards, recordError };
+}

@@ -1,0 +1,29 @@
+import type { Command } from 'commander';
+import { exitCodes, type Io } from './io.ts';
+import { type KeyOptions, type SourceOptions, withKeys, withSource } from './options.ts';
+
+/** `inventory`: the actual state as JSON. */
+export function addInventory(program: Command, io: Io): Command {
+  const command = program
+    .command('inventory')
+    .summary('what really lies in the destinations, as JSON')
+    .description(
+      'Lists what the destinations hold and prints it as JSON, free of secrets. A destination that cannot be read is `unknown`, with the reason.',
+    )
+    .addHelpText('after', '\nExample:\n  granary inventory --seed eu-west > inventory.json');
+  withSource(command);
+  withKeys(command);
+  return command.action((options: SourceOptions & KeyOptions) => inventory(io, options));
+}
+
+async function inventory(io: Io, options: SourceOptions & KeyOptions): Promise<void> {
+  const { openSession } = await import('./session.ts');
+  const { observeInventory } = await import('../execute/observe.ts');
+  await using session = await openSession(io, options);
+  const found = await observeInventory(session.workspace, options.seed, {
+    signal: io.signal,
+    now: new Date(),
+  });
+  io.out(JSON.stringify(found, null, 2));
+  if (found.destinations.some(({ status }) => status === 'unknown')) io.exitCode = exitCodes.partly;
+}

@@ -1,0 +1,71 @@
+import type { Command } from 'commander';
+import type { VerifyResult } from '../execute/verify.ts';
+import { formatBytes, formatCount } from '../model/units.ts';
+import { exitCodes, type Io, worst } from './io.ts';
+import {
+  type KeyOptions,
+  type OutputOptions,
+  type ProgressOptions,
+  type SourceOptions,
+  withKeys,
+  withOutput,
+  withProgress,
+  withSource,
+} from './options.ts';
+
+type VerifyCommandOptions = SourceOptions & KeyOptions & OutputOptions & ProgressOptions;
+
+/** `verify [BACKUP…]`: read back and check every byte. */
+export function addVerify(program: Command, io: Io): Command {
+  const command = program
+    .command('verify')
+    .argument(
+      '[backup...]',
+      'SEED/CLUSTER for its newest, or SEED/CLUSTER/POLICY/SLOT[@DESTINATION]; none: the newest of every cluster',
+    )
+    .summary('read backups back and check every byte')
+    .description(
+      'Reads every copy of a backup, hashes what is stored, opens it, walks the database and compares revision, keys and HashKV with the manifest. Without the private key of an encrypted backup only the stored bytes can be checked, and it says so.',
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  granary verify\n  granary verify eu-west/prod-a/hourly/20261121T140000Z@eu-minio',
+    );
+  withSource(command);
+  withKeys(command);
+  withProgress(command);
+  withOutput(command);
+  return command.action((names: string[], options: VerifyCommandOptions) => verify(io, names, options));
+}
+
+async function verify(io: Io, names: readonly string[], options: VerifyCommandOptions): Promise<void> {
+  const { openSession } = await import('./session.ts');
+  const { verifyBackups } = await import('../execute/verify.ts');
+  const { progressView } = await import('./progress.ts');
+  await using session = await openSession(io, options);
+  const quiet = options.output === 'json';
+  const view = progressView(io, quiet ? 'none' : options.progress);
+  const results: VerifyResult[] = [];
+  for await (const result of verifyBackups(session.workspace, names, {
+    signal: io.signal,
+    onProgress: view.onProgress,
+  })) {
+    view.clear();
+    results.push(result);
+    if (!quiet) io.out(lineOf(result));
+    if (!quiet && result.error?.hint) io.err(`hint: ${result.error.hint}`);
+  }
+  if (quiet) io.out(JSON.stringify({ items: results }, null, 2));
+  const failed = results.filter(({ outcome }) => outcome === 'failed').length;
+  if (!quiet) io.err(`${results.length - failed} of ${results.length} copies are sound`);
+  if (failed > 0)
+    io.exitCode = worst(io.exitCode, failed < results.length ? exitCodes.partly : exitCodes.failed);
+}
+
+function lineOf(result: VerifyResult): string {
+  const where = `${result.id}@${result.destination}`;
+  if (result.outcome === 'failed') return `FAIL  ${where}  ${result.error?.message}`;
+  const size = formatBytes(result.storedBytes);
+  if (result.depth === 'stored') return `ok    ${where}  ${size} as stored; no private key, so not opened`;
+  return `ok    ${where}  ${size}, revision ${formatCount(result.revision)}, HashKV as recorded`;
+}

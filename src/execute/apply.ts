@@ -1,0 +1,181 @@
+/** Carries a plan out: every action that no guard blocks, each failing alone, then the record of what was applied. */
+import type { OnProgress } from '../backup/events.ts';
+import { type BackupResult, type ResultError, resultError } from '../backup/result.ts';
+import { writeApplied } from '../catalog/applied.ts';
+import type { Source } from '../catalog/inventory.ts';
+import { readMarker } from '../catalog/marker.ts';
+import type { Assignment } from '../model/config.ts';
+import { GranaryError } from '../model/errors.ts';
+import type { Action, BackupAction, CopyAction, Plan } from '../model/generated/plan.ts';
+import type { Slot } from '../model/names.ts';
+import { nextApplied } from '../plan/applied.ts';
+import { runnableActions } from '../plan/plan.ts';
+import { backupSlot } from './backup.ts';
+import type { SeedPlan } from './plan.ts';
+import { deleteCopy, writeTombstone } from './removal.ts';
+import type { Workspace } from './workspace.ts';
+
+export interface ActionResult {
+  readonly action: Action;
+  readonly outcome: 'done' | 'incomplete' | 'failed';
+  /** Of a backup or copy. */
+  readonly backup: BackupResult | null;
+  readonly error: ResultError | null;
+}
+
+export interface ApplyResult {
+  readonly seed: string;
+  readonly plan: Plan;
+  readonly results: readonly ActionResult[];
+  /** Why the record of what was applied could not be written; null where it was, or did not change. */
+  readonly recordError: ResultError | null;
+}
+
+export interface ApplyOptions {
+  readonly signal: AbortSignal;
+  readonly now: () => Date;
+  /** Backups of one seed that run at the same time. */
+  readonly concurrentBackups?: number | undefined;
+  readonly spoolFolder?: string | undefined;
+  readonly onStart?: ((action: Action) => OnProgress) | undefined;
+  readonly onEnd?: ((result: ActionResult) => void) | undefined;
+}
+
+/**
+ * Runs the actions of a plan: backups and copies first, a few at a time and never two of one cluster; then removals,
+ * one after the other. Nothing that fails stops the others; only an abort throws.
+ */
+export async function applyPlan(
+  workspace: Workspace,
+  planned: SeedPlan,
+  options: ApplyOptions,
+): Promise<ApplyResult> {
+  const { seed, plan } = planned;
+  const actions = runnableActions(plan);
+  const results: ActionResult[] = [];
+  const run = async (action: Action) => {
+    options.signal.throwIfAborted();
+    const result = await runAction(workspace, planned, action, options);
+    results.push(result);
+    options.onEnd?.(result);
+  };
+  const making = actions.filter(({ type }) => type === 'backup' || type === 'copy');
+  await runPerCluster(making, options.concurrentBackups ?? 2, run);
+  for (const action of actions) if (!making.includes(action)) await run(action);
+  return { seed, plan, results, recordError: await recordApplied(planned, options) };
+}
+
+/** A queue for each cluster, and a few queues at a time: one cluster that hangs delays its own only. */
+async function runPerCluster(
+  actions: readonly Action[],
+  concurrency: number,
+  run: (action: Action) => Promise<void>,
+): Promise<void> {
+  const queues = [...Map.groupBy(actions, ({ cluster }) => cluster).values()].values();
+  const worker = async () => {
+    for (const queue of queues) for (const action of queue) await run(action);
+  };
+  await Promise.all(Array.from({ length: concurrency }, worker));
+}
+
+async function runAction(
+  workspace: Workspace,
+  planned: SeedPlan,
+  action: Action,
+  options: ApplyOptions,
+): Promise<ActionResult> {
+  const { signal } = options;
+  try {
+    switch (action.type) {
+      case 'backup':
+      case 'copy':
+        return resultOf(action, await makeBackup(workspace, planned, action, options));
+      case 'tombstone':
+        await writeTombstone(storeOf(planned, action.destination), action, { signal });
+        return { action, outcome: 'done', backup: null, error: null };
+      case 'delete':
+        await deleteCopy(storeOf(planned, action.destination), action, { signal });
+        return { action, outcome: 'done', backup: null, error: null };
+      default:
+        return action satisfies never;
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    return { action, outcome: 'failed', backup: null, error: resultError(error) };
+  }
+}
+
+/** A run looks at all destinations first and copies what one of them holds: so a copy is a run without a snapshot. */
+async function makeBackup(
+  workspace: Workspace,
+  planned: SeedPlan,
+  action: BackupAction | CopyAction,
+  options: ApplyOptions,
+): Promise<BackupResult> {
+  const assignment = assignmentOf(planned, action);
+  return backupSlot(workspace, assignment, action.slot as Slot, {
+    signal: options.signal,
+    spoolFolder: options.spoolFolder,
+    onProgress: options.onStart?.(action),
+    copyOnly: action.type === 'copy',
+    only: action.type === 'copy' ? [action.from, action.destination] : action.destinations,
+  });
+}
+
+function resultOf(action: Action, backup: BackupResult): ActionResult {
+  const outcome =
+    backup.outcome === 'failed' ? 'failed' : backup.outcome === 'incomplete' ? 'incomplete' : 'done';
+  return { action, outcome, backup, error: backup.error };
+}
+
+function assignmentOf({ desired }: SeedPlan, { cluster, policy }: Action): Assignment {
+  const found = desired.assignments.find((one) => one.cluster.name === cluster && one.policy.name === policy);
+  if (found === undefined)
+    throw new GranaryError('internal', `the plan names ${cluster}/${policy}, which is not wanted`);
+  return found;
+}
+
+function storeOf({ sources }: SeedPlan, destination: string) {
+  const found = sources.find(({ name }) => name === destination);
+  if (found === undefined)
+    throw new GranaryError('internal', `the plan names ${destination}, which is not open`);
+  return found.store;
+}
+
+/** Written when there is something new to remember, so that a pass without changes costs no write. */
+async function recordApplied(planned: SeedPlan, { signal, now }: ApplyOptions): Promise<ResultError | null> {
+  const { seed, desired, applied, sources, plan } = planned;
+  if (plan.guards.some(({ code }) => code === 'empty-desired-state')) return null;
+  try {
+    const own = ownSources(planned);
+    const next = nextApplied(desired, applied.state, plan, await markersOf(own, signal), now());
+    if (applied.state !== null && isSame(next, applied.state)) return null;
+    await writeApplied(own.length > 0 ? own : sources, seed, next, applied, { signal });
+    return null;
+  } catch (error) {
+    signal.throwIfAborted();
+    return resultError(error);
+  }
+}
+
+/** Destinations of the seed that have a marker: those that something was stored in. */
+function ownSources({ sources, desired }: SeedPlan): Source[] {
+  const names = new Set(desired.configuration.destinations.map(({ name }) => name));
+  return sources.filter(({ name }) => names.has(name));
+}
+
+async function markersOf(sources: readonly Source[], signal: AbortSignal): Promise<Record<string, string>> {
+  const markers: Record<string, string> = {};
+  for (const { name, store } of sources) {
+    const marker = await readMarker(store, { signal }).catch(() => null);
+    if (marker !== null) markers[name] = marker.id;
+  }
+  return markers;
+}
+
+/** Equal but for serial and time. */
+function isSame(a: ReturnType<typeof nextApplied>, b: ReturnType<typeof nextApplied>): boolean {
+  const content = ({ commit, repositoryId, objects, markers }: typeof a) =>
+    JSON.stringify([commit, repositoryId, objects, markers]);
+  return content(a) === content(b);
+}
