@@ -175,12 +175,20 @@ function missing(kind: Kind, root: unknown, error: SchemaError, field: string): 
   };
 }
 
-function unknownProvider(error: SchemaError, kind: Kind, root: unknown): Explained | undefined {
+function unknownProvider(error: SchemaError, kind: Kind, root: unknown): Explained {
   const value = error.params.tagValue;
-  // `required` speaks for a provider that is not there at all.
-  if (value === undefined) return undefined;
-  const pointer = childPointer(error.pointer, String(error.params.tag));
+  const tag = String(error.params.tag);
+  const pointer = childPointer(error.pointer, tag);
   const allowed = providerSchemas().map(([name]) => name);
+  if (value === undefined) {
+    return {
+      code: 'missing-field',
+      pointer: error.pointer,
+      place: 'key',
+      message: `${quoted(tag)} is missing in ${container(kind, root, error.pointer)}`,
+      hint: oneOfWords(allowed),
+    };
+  }
   if (typeof value !== 'string') {
     const fault = wrongType(pointer, {}, value, 'string');
     return { pointer, place: 'value', code: 'wrong-type', ...fault, hint: `one of ${allowed.join(', ')}` };
@@ -227,8 +235,9 @@ function wrongType(
   const words = expectedWords[wanted] ?? wanted;
   const isPlain = typeof value === 'number' || typeof value === 'boolean';
   let hint: string | null = null;
-  if (wanted === 'string' && schema['x-what'] !== undefined) hint = `write ${schema['x-what']}`;
-  else if (wanted === 'string' && isPlain) hint = 'put it in quotes';
+  if (wanted === 'string' && schema.pattern !== undefined && schema['x-what'] !== undefined) {
+    hint = `write ${schema['x-what']}`;
+  } else if (wanted === 'string' && isPlain) hint = 'put it in quotes';
   else if (wanted === 'array' && (isPlain || typeof value === 'string')) hint = 'put it in brackets: `[…]`';
   return { message: `${named(pointer)} must be ${words}, and is ${typeWords(value)}`, hint };
 }

@@ -29,12 +29,10 @@ export interface SchemaNode {
   readonly description?: string;
   readonly examples?: readonly unknown[];
   readonly properties?: Readonly<Record<string, SchemaNode>>;
-  readonly oneOf?: readonly SchemaNode[];
-  readonly anyOf?: readonly SchemaNode[];
-  readonly $ref?: string;
   readonly $defs?: Readonly<Record<string, SchemaNode>>;
   readonly const?: unknown;
   readonly enum?: readonly unknown[];
+  readonly pattern?: string;
   /** What a pattern or limit asks for, in words. */
   readonly 'x-what'?: string;
 }
