@@ -1,5 +1,8 @@
 /** The inventory, grouped so that one cluster under one policy is found at once. */
+import type { Destination } from '../model/config.ts';
 import type { Copy, Inventory, ReadDestination } from '../model/inventory.ts';
+import type { AppliedState } from '../model/state.ts';
+import { locationOf, urlOf } from './former.ts';
 
 /** `seed/cluster/policy`. */
 export type GroupKey = string;
@@ -30,6 +33,38 @@ export function holdingsOf(inventory: Inventory): Holdings {
     }
   }
   return { read, unknown, copies };
+}
+
+/**
+ * Without the destinations that an inventory shows where they were before a change that is not applied yet: of the new
+ * place nothing is known then, and nothing may be removed by what lies in the old one.
+ */
+export function withoutMoved(
+  holdings: Holdings,
+  applied: AppliedState | null,
+  wanted: readonly Destination[],
+): Holdings {
+  const before = new Map(applied?.objects.destinations.map((destination) => [destination.name, destination]));
+  const moved = wanted.filter((destination) => {
+    const old = before.get(destination.name);
+    const found = holdings.read.get(destination.name);
+    if (old === undefined || found === undefined || locationOf(old) === locationOf(destination)) return false;
+    return found.url === urlOf(old) && found.url !== urlOf(destination);
+  });
+  if (moved.length === 0) return holdings;
+  const read = new Map(holdings.read);
+  const copies = new Map(holdings.copies);
+  const unknown = new Map(holdings.unknown);
+  for (const { name } of moved) {
+    const url = read.get(name)?.url;
+    read.delete(name);
+    copies.delete(name);
+    unknown.set(name, {
+      reason: `the inventory was read from ${url}, before it moved`,
+      hint: 'take the inventory anew, once the destination can be read where it is now',
+    });
+  }
+  return { read, copies, unknown };
 }
 
 function groupsOf(copies: readonly Copy[]): Map<GroupKey, Copy[]> {

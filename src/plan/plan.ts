@@ -8,10 +8,11 @@ import { plainObjects } from './applied.ts';
 import { withConsequences } from './consequences.ts';
 import { diffObjects } from './diff.ts';
 import { digestInput } from './digest.ts';
-import { forecastOf, warningsOf } from './forecast.ts';
+import { forecastOf } from './forecast.ts';
 import { guardsOf } from './guards.ts';
-import { type Holdings, holdingsOf } from './holdings.ts';
+import { type Holdings, holdingsOf, withoutMoved } from './holdings.ts';
 import { type View, viewsOf } from './view.ts';
+import { warningsOf } from './warnings.ts';
 
 export interface PlanOptions {
   /** SHA-256 of a text, as lower-case hex. Passed in, because this folder imports nothing of Node. */
@@ -30,13 +31,14 @@ const nothing: Inventory = { formatVersion: 1, takenAt: '1970-01-01T00:00:00Z', 
  */
 export function makePlan(desired: Desired, actual: Actual, now: Date, options: PlanOptions): Plan {
   const { applied, inventory } = actual;
-  const holdings = inventory === null ? null : holdingsOf(inventory);
+  const seen = inventory === null ? null : holdingsOf(inventory);
+  const holdings = seen === null ? null : withoutMoved(seen, applied, desired.configuration.destinations);
   const views = holdings === null ? [] : viewsOf(desired.assignments, holdings, applied, now);
   const wanted = plainObjects(desired.configuration);
   const changes = withConsequences(diffObjects(applied?.objects ?? null, wanted), {
     applied,
     wanted,
-    holdings,
+    holdings: seen,
     views,
     now,
   });

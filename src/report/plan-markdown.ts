@@ -167,10 +167,10 @@ function row(cells: readonly string[]): string {
  */
 export function escapeMarkdown(text: string): string {
   return plain(text)
+    .replaceAll(/[\\`*_{}[\]#|~!$]/g, '\\$&')
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')
     .replaceAll('@', '&#64;')
-    .replaceAll('://', '&#58;//')
-    .replaceAll(/[\\`*_{}[\]#|~!$]/g, '\\$&');
+    .replaceAll('://', '&#58;//');
 }

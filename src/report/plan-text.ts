@@ -1,6 +1,5 @@
 /** A plan for people at a terminal. */
 import type { Action, Change, Plan } from '../model/generated/plan.ts';
-import { rankOf } from '../plan/actions.ts';
 import {
   blockedGroups,
   commitText,
@@ -45,10 +44,13 @@ export function planText(plan: Plan, options: PlanTextOptions = {}): string {
   ];
   const sections = [
     [heading(plan)],
-    plan.changes.flatMap((change) => changeLines(change, mark)),
+    plan.changes.flatMap((change) => changeLines(change, mark, width)),
     alignRows(rows, width),
-    plan.warnings.map(({ message, hint }) => `  ${mark('!')} ${plain(message)}${hintText(hint)}`),
-    [`Plan: ${summaryText(plan)}.`, ...outlookLine(plan, nameOf)],
+    plan.warnings.map(
+      ({ message, hint }) =>
+        `  ${mark('!')} ${[wrap(plain(message), width, 4), ...hintLines(hint, width)].join('\n')}`,
+    ),
+    [`Plan: ${summaryText(plan)}.`, ...outlookLine(plan, nameOf).map((line) => wrap(line, width, 0))],
   ];
   return `${sections
     .filter((lines) => lines.length > 0)
@@ -56,8 +58,21 @@ export function planText(plan: Plan, options: PlanTextOptions = {}): string {
     .join('\n\n')}\n`;
 }
 
-function hintText(hint: string | null): string {
-  return hint === null ? '' : `\n      hint: ${plain(hint)}`;
+/** Breaks a text between words; the lines after the first are indented. A word that is too long stays whole. */
+function wrap(text: string, width: number, indent: number): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && indent + line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line].join(`\n${' '.repeat(indent)}`);
+}
+
+function hintLines(hint: string | null, width: number): string[] {
+  return hint === null ? [] : [`      ${wrap(`hint: ${plain(hint)}`, width, 6)}`];
 }
 
 /** The seeds that a plan speaks of. */
@@ -85,6 +100,7 @@ function heading(plan: Plan): string {
 function changeLines(
   { kind, name, change, fields, consequences }: Change,
   mark: (sign: Mark) => string,
+  width: number,
 ): string[] {
   const signs = { add: '+', change: '~', remove: '-' } as const;
   const pathWidth = Math.max(18, ...fields.map(({ path }) => path.length));
@@ -94,7 +110,7 @@ function changeLines(
       ({ path, before, after }) =>
         `      ${plain(path).padEnd(pathWidth)} ${valueText(before)} -> ${valueText(after)}`,
     ),
-    ...consequences.map((text) => `      ${mark('!')} ${plain(text)}`),
+    ...consequences.map((text) => `      ${mark('!')} ${wrap(plain(text), width, 8)}`),
   ];
 }
 
@@ -103,6 +119,7 @@ interface Row {
   readonly mark: string;
   readonly cells: readonly string[];
   readonly reason: string;
+  readonly hint: string | null;
 }
 
 function actionRow(action: Action, mark: string, nameOf: (seed: string, cluster: string) => string): Row {
@@ -115,6 +132,7 @@ function actionRow(action: Action, mark: string, nameOf: (seed: string, cluster:
       placeText(action),
     ],
     reason: reasonText(action),
+    hint: null,
   };
 }
 
@@ -125,26 +143,34 @@ function blockedRows(plan: Plan, mark: string, nameOf: (seed: string, cluster: s
     return {
       mark,
       cells: ['blocked', nameOf(seed, cluster), what, ''],
-      reason: `${plain(reason)}${hintText(guard.hint)}`,
+      reason: plain(reason),
+      hint: guard.hint,
     };
   });
   const others = plan.guards
     .filter(({ blocks }) => blocks.length === 0)
-    .map((guard): Row => ({ mark, cells: [], reason: `${plain(guard.message)}${hintText(guard.hint)}` }));
+    .map((guard): Row => ({ mark, cells: [], reason: plain(guard.message), hint: guard.hint }));
   return [...groups, ...others];
 }
 
-/** Actions in their order, each type cut at the limit, with a line that counts what was left out. */
+/** Actions, each type cut at the limit, with a line that counts what was left out. */
 function limited(actions: readonly Action[], limit: number): (Action | { readonly left: Row })[] {
   const types = [...new Set(actions.map((action) => action.type))];
   return types.flatMap((type) => {
-    const all = actions.filter((action) => action.type === type).sort((a, b) => rankOf(a) - rankOf(b));
+    const all = actions.filter((action) => action.type === type);
     const shown = all.slice(0, limit);
     const left = all.length - shown.length;
     if (left === 0) return shown;
     return [
       ...shown,
-      { left: { mark: ' ', cells: [], reason: `${left} more to ${verbs[type]}; -o json has them all` } },
+      {
+        left: {
+          mark: ' ',
+          cells: [],
+          reason: `${left} more to ${verbs[type]}; -o json has them all`,
+          hint: null,
+        },
+      },
     ];
   });
 }
@@ -155,12 +181,15 @@ function alignRows(rows: readonly Row[], width: number): string[] {
   const columns = [0, 1, 2, 3].map((column) =>
     Math.max(0, ...rows.map(({ cells }) => cells[column]?.length ?? 0)),
   );
-  return rows.flatMap(({ mark, cells, reason }) => {
+  return rows.flatMap(({ mark, cells, reason, hint }) => {
     const text = cells.map((cell, column) => cell.padEnd(columns[column] ?? 0)).join('   ');
-    const line = `  ${mark} ${text}${text === '' ? '' : '   '}`;
-    // The mark may carry a colour, so lengths are counted from the text.
-    const fits = 4 + text.length + 3 + (reason.split('\n')[0]?.length ?? 0) <= width;
-    return text === '' || fits ? [`${line}${reason}`] : [line.trimEnd(), `      ${reason}`];
+    const hints = hintLines(hint, width);
+    if (text === '') return [`  ${mark} ${wrap(reason, width, 4)}`, ...hints];
+    // The mark may carry a colour, so its column is counted and not measured.
+    const fits = 4 + text.length + 3 + reason.length <= width;
+    const line = `  ${mark} ${text}`;
+    if (fits) return [`${line}   ${reason}`, ...hints];
+    return [line.trimEnd(), `      ${wrap(reason, width, 6)}`, ...hints];
   });
 }
 

@@ -1,0 +1,168 @@
+/** What somebody should know about a plan, though it blocks nothing. */
+import type { Desired } from '../model/config.ts';
+import type { Warning } from '../model/generated/plan.ts';
+import type { Copy, ReadDestination } from '../model/inventory.ts';
+import { manualPolicy, slotOf } from '../model/names.ts';
+import type { AppliedState } from '../model/state.ts';
+import { formatCount } from '../model/units.ts';
+import { groupKey, type Holdings } from './holdings.ts';
+import { futureToleranceMs, isProvenBad } from './retention.ts';
+import type { View } from './view.ts';
+
+export interface WarningInput {
+  readonly desired: Desired;
+  readonly applied: AppliedState | null;
+  /** null: nothing was looked at. */
+  readonly holdings: Holdings | null;
+  readonly views: readonly View[];
+  readonly now: Date;
+}
+
+export function warningsOf(input: WarningInput): Warning[] {
+  const { holdings } = input;
+  if (holdings === null) {
+    return [
+      {
+        code: 'actual-unknown',
+        message: 'no cluster and no destination was looked at: there are changes here, and no actions',
+        hint: 'add what there is with `--inventory FILE` (`granary inventory` writes it)',
+      },
+      ...backupOff(input),
+    ];
+  }
+  return [
+    ...backupOff(input),
+    ...leftOut(input),
+    ...badProofs(input),
+    ...futureDated(input),
+    ...orphans(input, holdings),
+  ];
+}
+
+function warning(code: Warning['code'], message: string, hint: string | null = null): Warning {
+  return { code, message, hint };
+}
+
+function backupOff({ desired }: WarningInput): Warning[] {
+  const covered = new Set(desired.assignments.map(({ seed, cluster }) => `${seed.name}/${cluster.name}`));
+  const without = desired.configuration.seeds
+    .filter((seed) => seed.enabled)
+    .flatMap((seed) =>
+      seed.clusters
+        .filter((cluster) => cluster.enabled && !covered.has(`${seed.name}/${cluster.name}`))
+        .map((cluster) =>
+          warning(
+            'backup-off',
+            `backup is off for ${seed.name}/${cluster.name}: no policy selects it`,
+            'widen the `clusters` of a policy, or add one',
+          ),
+        ),
+    );
+  const skipped = desired.assignments.flatMap(({ seed, cluster, policy, destinations, skipped: reason }) => {
+    const why = reason ?? (destinations.length === 0 ? 'it has no usable destination' : null);
+    if (why === null) return [];
+    return [
+      warning('backup-off', `backup is off for ${groupKey(seed.name, cluster.name, policy.name)}: ${why}`),
+    ];
+  });
+  return [...without, ...skipped];
+}
+
+/** Locked destinations have a guard of their own. */
+function leftOut({ desired }: WarningInput): Warning[] {
+  const locked = new Set(
+    desired.configuration.destinations.filter((one) => one.locked).map(({ name }) => name),
+  );
+  const messages = new Set(
+    desired.assignments.flatMap(({ policy, leftOut: others }) =>
+      others
+        .filter(({ name }) => !locked.has(name))
+        .map(({ name, reason }) => `policy ${policy.name} leaves out destination ${name}: ${reason}`),
+    ),
+  );
+  return [...messages].map((message) => warning('destination-left-out', message));
+}
+
+function badProofs({ views }: WarningInput): Warning[] {
+  return perPlace(views, isProvenBad, (where, count, example) =>
+    warning(
+      'bad-proof',
+      `${copiesText(count)} of ${where} proved not to be sound, such as ${example}`,
+      `\`granary verify --repair\` copies a sound copy over it where there is one`,
+    ),
+  );
+}
+
+function futureDated({ views, now }: WarningInput): Warning[] {
+  const limit = slotOf(new Date(now.getTime() + futureToleranceMs));
+  return perPlace(
+    views,
+    (copy) => copy.slot > limit,
+    (where, count, example) =>
+      warning(
+        'future-dated',
+        `${copiesText(count)} of ${where} lie in the future, such as ${example}; they are kept and count for nothing`,
+        'compare the clocks of the agent and the store',
+      ),
+  );
+}
+
+function perPlace(
+  views: readonly View[],
+  matches: (copy: Copy) => boolean,
+  make: (where: string, count: number, example: string) => Warning,
+): Warning[] {
+  return views.flatMap(({ key, places }) =>
+    places.flatMap((place) => {
+      const found = place.copies.filter(matches);
+      const example = found.at(-1);
+      return example === undefined ? [] : [make(`${key} on ${place.name}`, found.length, example.slot)];
+    }),
+  );
+}
+
+function copiesText(count: number): string {
+  return `${formatCount(count)} ${count === 1 ? 'copy' : 'copies'}`;
+}
+
+/** Backups of the seeds in question that Git does not name any more: kept, and told. */
+function orphans({ desired, applied }: WarningInput, holdings: Holdings): Warning[] {
+  const { seeds } = desired.configuration;
+  const ours = new Set([...seeds, ...(applied?.objects.seeds ?? [])].map((seed) => seed.name));
+  const named = new Set(
+    desired.assignments.map(({ seed, cluster, policy }) => groupKey(seed.name, cluster.name, policy.name)),
+  );
+  for (const seed of seeds) {
+    for (const cluster of seed.clusters) named.add(groupKey(seed.name, cluster.name, manualPolicy));
+  }
+  const found = new Map<string, Set<string>>();
+  for (const destination of holdings.read.values()) collectOrphans(destination, ours, named, found);
+  return [...found].map(([group, slots]) =>
+    warning(
+      'orphans',
+      `${formatCount(slots.size)} backup${slots.size === 1 ? '' : 's'} of ${group} ${slots.size === 1 ? 'is' : 'are'} no longer named by the configuration and kept`,
+      'remove them with `granary prune --orphans`',
+    ),
+  );
+}
+
+function collectOrphans(
+  destination: ReadDestination,
+  seeds: ReadonlySet<string>,
+  named: ReadonlySet<string>,
+  found: Map<string, Set<string>>,
+): void {
+  let previous: Copy | undefined;
+  let slots: Set<string> | null = null;
+  for (const copy of destination.copies) {
+    const isSameGroup =
+      copy.policy === previous?.policy && copy.cluster === previous.cluster && copy.seed === previous.seed;
+    if (!isSameGroup) {
+      const key = groupKey(copy.seed, copy.cluster, copy.policy);
+      slots = named.has(key) || !seeds.has(copy.seed) ? null : (found.get(key) ?? new Set());
+      if (slots !== null) found.set(key, slots);
+      previous = copy;
+    }
+    slots?.add(copy.slot);
+  }
+}

@@ -1,0 +1,151 @@
+import { describe, expect, it } from 'vitest';
+import type { Plan } from '../../src/model/generated/plan.ts';
+import { asApplied } from '../../src/plan/applied.ts';
+import { makePlan } from '../../src/plan/plan.ts';
+import { escapeMarkdown, planMarkdown } from '../../src/report/plan-markdown.ts';
+import { planText } from '../../src/report/plan-text.ts';
+import {
+  actualOf,
+  clusterOf,
+  desiredOf,
+  destinationOf,
+  hourly,
+  keepOf,
+  now,
+  options,
+  policyOf,
+  read,
+  seedOf,
+} from './fixtures.ts';
+
+const before = desiredOf({
+  destinations: [destinationOf('one'), destinationOf('old', { path: '/old' })],
+  policies: [policyOf('hourly', { keep: keepOf({ last: 5 }) }), policyOf('nightly')],
+});
+const after = desiredOf({
+  destinations: [destinationOf('one'), destinationOf('old', { path: '/new' })],
+  policies: [policyOf('hourly', { keep: keepOf({ last: 6 }) })],
+});
+const proof = { proofs: [{ kind: 'drill' as const, ok: true, time: '2026-11-21T08:03:00Z' }] };
+const copies = [...hourly('a', '2026-11-21T13:00:00Z', 8, proof), ...hourly('b', '2026-11-21T06:00:00Z', 8)];
+const applied = { ...asApplied(before, now), commit: 'b'.repeat(40) };
+const troubled = makePlan(
+  after,
+  actualOf(applied, read('one', copies), read('old', copies, { url: 'file:///old' })),
+  now,
+  options,
+);
+const calm = makePlan(
+  before,
+  actualOf(asApplied(before, now), read('one', []), read('old', [])),
+  new Date('2026-11-21T14:00:00Z'),
+  options,
+);
+
+function large(): Plan {
+  const many = Array.from({ length: 60 }, (_, index) => clusterOf(`cluster-${index}`));
+  const world = desiredOf({
+    seeds: [seedOf('eu', many), seedOf('us', many)],
+    destinations: [destinationOf('one')],
+  });
+  return makePlan(world, actualOf(null, read('one', [])), now, options);
+}
+
+describe('text', () => {
+  it('says what changes, what is done, what is held back, and how safe the data are', () => {
+    expect(planText(troubled, { width: 100 })).toMatchInlineSnapshot(`
+      "Seed eu at ccccccc, last applied bbbbbbb
+
+        ~ Destination old
+            path               /old -> /new
+            ! strands 16 backups (15 MiB) in file:///old; they are kept and no longer shown. Restore them
+              with --from
+        ~ Policy hourly
+            keep.last          5 -> 6
+            ! 2 copies (1.9 MiB) that would have gone stay
+        - Policy nightly
+            ! it has no backups
+
+        + backup      a   hourly 2026-11-21 14:00 UTC   to one, old   due 3 minutes ago
+        + backup      b   hourly 2026-11-21 14:00 UTC   to one, old   due 3 minutes ago
+        - tombstone   a   hourly 2026-11-21 06:00 UTC   on one
+            no rule keeps it; goes after 2026-11-24 14:03 UTC
+        - tombstone   a   hourly 2026-11-21 07:00 UTC   on one
+            no rule keeps it; goes after 2026-11-24 14:03 UTC
+        x blocked     b   2 removals on one
+            late: its last two slots are unfulfilled; removals freeze until one succeeds
+            hint: \`granary check eu/b\` says what is wrong
+        x destination old could not be read: the inventory was read from file:///old, before it moved;
+          nothing is removed or copied there
+            hint: take the inventory anew, once the destination can be read where it is now
+
+      Plan: 2 to back up, 2 to tombstone, 2 blocked; 2 objects change, 1 object goes.
+      Worst loss today: b 9 hours (late), a 2 hours. Last proof: b never, a 6 hours ago.
+      "
+    `);
+  });
+  it('never cuts a line, and keeps cells within the width where reasons are long', () => {
+    const text = planText(troubled, { width: 80 });
+    expect(text.replaceAll(/\n +/g, ' ')).toContain('removals freeze until one succeeds');
+    for (const line of text.split('\n')) {
+      expect(line.length).toBeLessThanOrEqual(80);
+    }
+  });
+  it('counts what it leaves out', () => {
+    const text = planText(large());
+    expect(text).toContain('100 more to back up; -o json has them all');
+    expect(text.split('\n').filter((line) => line.includes('backup   ')).length).toBe(20);
+    expect(text).toContain('2 seeds at ccccccc');
+    expect(text).toContain('eu/cluster-0');
+    expect(text).toContain('115 clusters less');
+  });
+  it('says so where there is nothing to do', () => {
+    const nothing: Plan = { ...calm, changes: [], actions: [], forecast: [], warnings: [] };
+    expect(planText(nothing)).toBe(
+      'Configuration at ccccccc, last applied ccccccc\n\nPlan: nothing to do.\n',
+    );
+  });
+  it('colours the marks alone, and lets no control character through', () => {
+    const nasty: Plan = {
+      ...troubled,
+      warnings: [{ code: 'orphans', message: 'one\u001b[2Jtwo\r\n\u202ethree', hint: null }],
+    };
+    expect(planText(nasty)).toContain('one [2Jtwo three');
+    const coloured = planText(nasty, { colour: true });
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape sequences are what is tested
+    expect(coloured.replaceAll(/\u001b\[\d+m/g, '')).toBe(planText(nasty));
+  });
+});
+
+describe('markdown', () => {
+  it('begins with the worst news', () => {
+    expect(planMarkdown(troubled).split('\n')[0]).toBe(
+      '**Destination old: strands 16 backups (15 MiB) in file&#58;///old; they are kept and no longer shown. Restore them with --from**',
+    );
+    expect(planMarkdown({ ...troubled, changes: [] }).split('\n')[0]).toMatch(
+      /^\*\*\d+ actions blocked: eu\/b is late/,
+    );
+    expect(planMarkdown({ ...calm, warnings: [] }).split('\n')[0]).toMatch(/^\*\*No bad news/);
+  });
+  it('folds the rest, each fold closed', () => {
+    const text = planMarkdown(troubled);
+    expect(text.match(/<details/g)?.length).toBe(text.match(/<\/details>/g)?.length);
+    expect(text).toContain(
+      '| backup | eu/a | hourly 2026-11-21 14:00 UTC | to one, old | due 3 minutes ago |',
+    );
+    expect(text).toContain('| eu/b | 9 hours (late) | never | 8 backups, 7.6 MiB |');
+  });
+  it('stays below its limit and says what it cut', () => {
+    for (const limit of [1_500, 3_000, 10_000]) {
+      const text = planMarkdown(large(), { limit });
+      expect(text.length).toBeLessThanOrEqual(limit);
+      expect(text).toMatch(/left out/);
+      expect(text.match(/<details/g)?.length ?? 0).toBe(text.match(/<\/details>/g)?.length ?? 0);
+    }
+  });
+  it('lets nothing from outside become markup, a link or a mention', () => {
+    expect(escapeMarkdown('<b>@all</b> [x](https://evil) | `code`\n# title **bold** ~~gone~~ &amp;')).toBe(
+      '&lt;b&gt;&#64;all&lt;/b&gt; \\[x\\](https&#58;//evil) \\| \\`code\\` \\# title \\*\\*bold\\*\\* \\~\\~gone\\~\\~ &amp;amp;',
+    );
+  });
+});
