@@ -20,7 +20,7 @@ export const tempPrefix = `${reservedPrefix}tmp-`;
 const lockPrefix = `${reservedPrefix}lock-`;
 
 /** A holder needs a millisecond; by its own clock the one who waits sees it stand for this long. */
-const staleMs = 10_000;
+const staleMs = 5_000;
 
 /** Files that a holder may have within its folder. */
 const heldNames = ['new', 'old'] as const;

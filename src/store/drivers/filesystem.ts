@@ -105,20 +105,18 @@ class FilesystemStore implements Store {
   async get(key: ObjectKey, options: GetOptions): Promise<GetResult> {
     const path = this.#path(key);
     options.signal.throwIfAborted();
-    const file = await open(path, readFlags).catch(async (error: unknown) => {
-      if (hasErrno(error, 'ENOENT', 'ENOTDIR')) throw await this.#missing(key, error);
-      throw await translateFsError(error, this.#root, `read ${key}`);
-    });
+    const file = await this.#open(key, path);
     try {
       const stats = await file.stat({ bigint: true });
       if (!stats.isFile()) throw await this.#missing(key);
       const info = infoOf(key, stats);
       const start = Math.min(options.offset ?? 0, info.size);
       const end = Math.min(info.size, start + (options.length ?? info.size));
-      return { info, body: this.#read(file, key, start, end, options.signal) };
-    } catch (error) {
+      // The file does not stay open: nobody might come to read on. What is small is wholly read by now.
+      const first = await this.#readChunk(file, key, start, end);
+      return { info, body: this.#read(info, path, first, start, end, options.signal) };
+    } finally {
       await file.close();
-      throw error;
     }
   }
 
@@ -306,31 +304,51 @@ class FilesystemStore implements Store {
   }
 
   async *#read(
-    file: FileHandle,
-    key: ObjectKey,
+    info: ObjectInfo,
+    path: string,
+    first: Uint8Array,
     start: number,
     end: number,
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array, void, undefined> {
+    signal.throwIfAborted();
+    if (first.length > 0) yield first;
+    let offset = start + first.length;
+    if (offset === end) return;
+    const file = await this.#open(info.key, path);
     try {
-      for (let offset = start; offset < end; ) {
+      if (infoOf(info.key, await file.stat({ bigint: true })).etag !== info.etag) {
+        throw new GranaryError('store-failed', `${info.key} was replaced while it was being read`, {
+          hint: 'read it again from its start',
+        });
+      }
+      while (offset < end) {
         signal.throwIfAborted();
-        const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, end - offset));
-        const { bytesRead } = await this.#translating(
-          `read ${key}`,
-          file.read(buffer, 0, buffer.length, offset),
-        );
-        if (bytesRead === 0) {
-          throw new GranaryError('store-failed', `${key} became shorter while it was being read`, {
-            hint: 'something other than Granary writes to this folder',
-          });
-        }
-        offset += bytesRead;
-        yield buffer.subarray(0, bytesRead);
+        const chunk = await this.#readChunk(file, info.key, offset, end);
+        offset += chunk.length;
+        yield chunk;
       }
     } finally {
       await file.close();
     }
+  }
+
+  async #open(key: ObjectKey, path: string): Promise<FileHandle> {
+    return open(path, readFlags).catch(async (error: unknown) => {
+      if (hasErrno(error, 'ENOENT', 'ENOTDIR')) throw await this.#missing(key, error);
+      throw await translateFsError(error, this.#root, `cannot read ${key}`);
+    });
+  }
+
+  /** Some bytes from `offset`, at most to `end`: none only where these are equal. */
+  async #readChunk(file: FileHandle, key: ObjectKey, offset: number, end: number): Promise<Uint8Array> {
+    const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, end - offset));
+    if (buffer.length === 0) return buffer;
+    const { bytesRead } = await this.#translating(`read ${key}`, file.read(buffer, 0, buffer.length, offset));
+    if (bytesRead > 0) return buffer.subarray(0, bytesRead);
+    throw new GranaryError('store-failed', `${key} became shorter while it was being read`, {
+      hint: 'something other than Granary writes to this folder',
+    });
   }
 }
 

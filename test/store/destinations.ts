@@ -1,0 +1,48 @@
+/** Destinations and credentials for tests, in the form that the configuration has them. */
+import { randomUUID } from 'node:crypto';
+import type { FilesystemDestination, S3Destination } from '../../src/model/config.ts';
+import { Secret } from '../../src/secrets/secret.ts';
+import type { MinioServer } from '../servers/minio.ts';
+
+const base = {
+  kind: 'Destination',
+  name: 'test',
+  labels: {},
+  position: { file: 'test.yaml', line: 1, column: 1 },
+  displayName: null,
+  seeds: null,
+  credential: null,
+  locked: false,
+} as const;
+
+export function filesystemDestination(path: string): FilesystemDestination {
+  return { ...base, provider: 'filesystem', path };
+}
+
+export function s3Destination(server: MinioServer, changes: Partial<S3Destination> = {}): S3Destination {
+  return {
+    ...base,
+    provider: 's3',
+    bucket: 'test',
+    prefix: '',
+    region: server.region,
+    endpoint: server.endpoint,
+    forcePathStyle: true,
+    caCertificate: server.caCertificate ?? null,
+    ...changes,
+  };
+}
+
+export function s3Credential(
+  server: MinioServer,
+  changes: Record<string, string> = {},
+): ReadonlyMap<string, Secret> {
+  const { accessKeyId, secretAccessKey } = server;
+  const values = { accessKeyId, secretAccessKey, ...changes };
+  return new Map(Object.entries(values).map(([name, value]) => [name, new Secret(value)]));
+}
+
+/** A bucket name that no other test has. */
+export function bucketName(): string {
+  return `test-${randomUUID()}`;
+}
