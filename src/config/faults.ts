@@ -1,5 +1,6 @@
 /** What a schema found, as people need to read it: one fault for one mistake, with the way to mend it. */
 import type { Kind } from '../model/config.ts';
+import type { DiagnosticCode } from './codes.ts';
 import type { Place } from './parse.ts';
 import { childPointer, fieldPath, parentPointer, pointerTokens, valueAt } from './pointer.ts';
 import { readSchema, type SchemaError, type SchemaNode } from './schemas.ts';
@@ -7,7 +8,7 @@ import { nearest, oneOfWords, quoted } from './words.ts';
 
 /** A fault within a document; the position follows from `pointer` and `place`. */
 export interface Fault {
-  readonly code: string;
+  readonly code: DiagnosticCode;
   readonly pointer: string;
   readonly place: Place;
   readonly message: string;

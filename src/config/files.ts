@@ -6,6 +6,7 @@ import { join, sep } from 'node:path';
 import type { Diagnostic } from '../model/config.ts';
 import { GranaryError } from '../model/errors.ts';
 import { formatBytes } from '../model/units.ts';
+import type { DiagnosticCode } from './codes.ts';
 
 /** Configuration is small; what is larger is something else, and parsing it would cost much memory. */
 export const maxFileBytes = 2 ** 20;
@@ -164,7 +165,12 @@ function outsideFault(file: string, info: Stats): Diagnostic {
   return info.isDirectory() ? { ...fault, severity: 'warning' } : fault;
 }
 
-function fileFault(file: string, code: string, message: string, hint: string | null = null): Diagnostic {
+function fileFault(
+  file: string,
+  code: DiagnosticCode,
+  message: string,
+  hint: string | null = null,
+): Diagnostic {
   return { file, line: 1, column: 1, severity: 'error', code, pointer: '', message, hint, subject: null };
 }
 

@@ -16,6 +16,7 @@ import {
   type YAMLMap,
 } from 'yaml';
 import type { Diagnostic, Position } from '../model/config.ts';
+import type { DiagnosticCode } from './codes.ts';
 import { maxDepth, tooDeepAt } from './nesting.ts';
 import { childPointer, pointerTokens } from './pointer.ts';
 
@@ -38,7 +39,7 @@ export interface ParsedDocument {
 }
 
 /** A fault before anything is known about the document's subject. */
-type YamlFault = Omit<Diagnostic, 'subject'>;
+export type YamlFault = Omit<Diagnostic, 'subject'> & { readonly code: DiagnosticCode };
 
 export interface ParsedFile {
   readonly documents: readonly ParsedDocument[];

@@ -12,7 +12,9 @@ import { findSopsRules, lintSopsRules } from '../secrets/sops-rules.ts';
  */
 export async function loadChecked(root: string): Promise<Configuration> {
   const configuration = await loadConfiguration(root);
-  const found = await lintCredentials(root, configuration);
+  const known = new Set(configuration.diagnostics.map(placeOf));
+  // The reader of secrets is strict on its own, and so sees some of the same faults: they are told once.
+  const found = (await lintCredentials(root, configuration)).filter((one) => !known.has(placeOf(one)));
   if (found.length === 0) return configuration;
   const diagnostics = [...configuration.diagnostics, ...found].toSorted(errorsFirst);
   return { ...configuration, diagnostics };
@@ -34,6 +36,10 @@ async function lintCredentials(root: string, { credentials }: Configuration): Pr
     diagnostics.push(...lintCredentialFile({ file, text, recipients }));
   }
   return diagnostics;
+}
+
+function placeOf({ file, line, column }: Diagnostic): string {
+  return `${file}:${line}:${column}`;
 }
 
 /** Errors first, then by file and position: the order in which `Configuration` has them. */

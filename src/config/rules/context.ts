@@ -14,6 +14,7 @@ import type { DestinationDocument } from '../../model/generated/destination.ts';
 import type { PolicyDocument } from '../../model/generated/policy.ts';
 import type { RepositoryDocument } from '../../model/generated/repository.ts';
 import type { SeedDocument } from '../../model/generated/seed.ts';
+import type { DiagnosticCode } from '../codes.ts';
 import type { Place } from '../parse.ts';
 import type { Source } from '../source.ts';
 
@@ -31,7 +32,7 @@ export type SourcedPolicy = Sourced<Policy, PolicyDocument>;
 export type SourcedRepository = Sourced<Repository, RepositoryDocument>;
 
 export interface Finding {
-  readonly code: string;
+  readonly code: DiagnosticCode;
   /** Default `error`. */
   readonly severity?: Severity;
   readonly message: string;

@@ -4,7 +4,7 @@ import { childPointer } from '../pointer.ts';
 import { byName, namedDestinations } from '../resolve.ts';
 import type { Source } from '../source.ts';
 import { definedHere, nearest, quoted } from '../words.ts';
-import type { Rule, RuleContext, SourcedDestination, SourcedPolicy } from './context.ts';
+import type { Finding, Rule, RuleContext, SourcedDestination, SourcedPolicy } from './context.ts';
 
 /** Every place that names another object, and what kind it names. */
 function references(context: RuleContext): { source: Source; pointer: string; kind: Kind; name: string }[] {
@@ -70,7 +70,7 @@ export const namedClustersExist: Rule = (context) => {
   }
 };
 
-function unknown(what: string, name: string, defined: ReadonlySet<string>) {
+function unknown(what: string, name: string, defined: ReadonlySet<string>): Finding {
   const meant = nearest(name, defined);
   const list = definedHere(defined, what);
   return {
@@ -85,7 +85,7 @@ export const destinationsServeSeeds: Rule = (context) => {
   const destinations = byName(context.destinations.map(({ object }) => object));
   const serves = (name: string, seed: string): boolean =>
     destinations.get(name)?.seeds?.includes(seed) ?? true;
-  const finding = (name: string, seed: string, why: string) => ({
+  const finding = (name: string, seed: string, why: string): Finding => ({
     code: 'destination-not-for-seed',
     message: `destination ${quoted(name)} does not serve the seed ${quoted(seed)}${why}`,
     hint: `its \`seeds\` names ${destinations.get(name)?.seeds?.join(', ')}`,
@@ -153,14 +153,14 @@ export const credentialsFitTheirUsers: Rule = (context) => {
   }
 };
 
-function wrongType(credential: Credential, wanted: string) {
+function wrongType(credential: Credential, wanted: string): Finding {
   return {
     code: 'credential-type',
     message: `credential ${quoted(credential.name)} is of type ${credential.type}; type ${wanted} is needed here`,
   };
 }
 
-function wrongSeed(credential: Credential, seed: string) {
+function wrongSeed(credential: Credential, seed: string): Finding {
   return {
     code: 'audience',
     message: `credential ${quoted(credential.name)} is not for the seed ${quoted(seed)}`,
