@@ -60,7 +60,7 @@ function emptyDesiredState({ desired, actual, holdings, actions }: GuardInput): 
   return [
     guard(
       'empty-desired-state',
-      'the configuration has no cluster or no policy any more; nothing is done',
+      'nothing is to be backed up any more: no cluster is left, or no policy; nothing is done',
       'check --path, --repo and --ref; to end backups on purpose, suspend the policies or disable the seeds',
       actions,
     ),

@@ -8,13 +8,13 @@ import {
   lossText,
   outlooks,
   placeText,
-  plain,
   provenText,
   reasonText,
   slotText,
   summaryText,
   valueText,
 } from './plan-words.ts';
+import { printable } from './text.ts';
 
 export interface PlanMarkdownOptions {
   /** Characters at most. GitHub refuses comments above 65,536. */
@@ -166,7 +166,7 @@ function row(cells: readonly string[]): string {
  * so that hints show their commands as plain text.
  */
 export function escapeMarkdown(text: string): string {
-  return plain(text)
+  return printable(text)
     .replaceAll(/[\\`*_{}[\]#|~!$]/g, '\\$&')
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')

@@ -7,7 +7,6 @@ import {
   lossText,
   outlooks,
   placeText,
-  plain,
   provenText,
   reasonText,
   signOf,
@@ -15,6 +14,7 @@ import {
   summaryText,
   valueText,
 } from './plan-words.ts';
+import { printable, wrap } from './text.ts';
 
 export interface PlanTextOptions {
   /** Columns of the terminal. What does not fit goes to a line of its own below, and is never cut. */
@@ -48,9 +48,9 @@ export function planText(plan: Plan, options: PlanTextOptions = {}): string {
     alignRows(rows, width),
     plan.warnings.map(
       ({ message, hint }) =>
-        `  ${mark('!')} ${[wrap(plain(message), width, 4), ...hintLines(hint, width)].join('\n')}`,
+        `  ${mark('!')} ${[indented(message, width, 4), ...hintLines(hint, width)].join('\n')}`,
     ),
-    [`Plan: ${summaryText(plan)}.`, ...outlookLine(plan, nameOf).map((line) => wrap(line, width, 0))],
+    [`Plan: ${summaryText(plan)}.`, ...outlookLine(plan, nameOf).map((line) => indented(line, width, 0))],
   ];
   return `${sections
     .filter((lines) => lines.length > 0)
@@ -58,21 +58,13 @@ export function planText(plan: Plan, options: PlanTextOptions = {}): string {
     .join('\n\n')}\n`;
 }
 
-/** Breaks a text between words; the lines after the first are indented. A word that is too long stays whole. */
-function wrap(text: string, width: number, indent: number): string {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && indent + line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === '' ? word : `${line} ${word}`;
-  }
-  return [...lines, line].join(`\n${' '.repeat(indent)}`);
+/** A text over as many lines as it needs, those after the first indented as far as the first begins. */
+function indented(text: string, width: number, indent: number): string {
+  return wrap(printable(text), width - indent).join(`\n${' '.repeat(indent)}`);
 }
 
 function hintLines(hint: string | null, width: number): string[] {
-  return hint === null ? [] : [`      ${wrap(`hint: ${plain(hint)}`, width, 6)}`];
+  return hint === null ? [] : [`      ${indented(`hint: ${hint}`, width, 6)}`];
 }
 
 /** The seeds that a plan speaks of. */
@@ -105,12 +97,12 @@ function changeLines(
   const signs = { add: '+', change: '~', remove: '-' } as const;
   const pathWidth = Math.max(18, ...fields.map(({ path }) => path.length));
   return [
-    `  ${mark(signs[change])} ${kind} ${plain(name)}`,
+    `  ${mark(signs[change])} ${kind} ${printable(name)}`,
     ...fields.map(
       ({ path, before, after }) =>
-        `      ${plain(path).padEnd(pathWidth)} ${valueText(before)} -> ${valueText(after)}`,
+        `      ${printable(path).padEnd(pathWidth)} ${valueText(before)} -> ${valueText(after)}`,
     ),
-    ...consequences.map((text) => `      ${mark('!')} ${wrap(plain(text), width, 8)}`),
+    ...consequences.map((text) => `      ${mark('!')} ${indented(text, width, 8)}`),
   ];
 }
 
@@ -143,13 +135,13 @@ function blockedRows(plan: Plan, mark: string, nameOf: (seed: string, cluster: s
     return {
       mark,
       cells: ['blocked', nameOf(seed, cluster), what, ''],
-      reason: plain(reason),
+      reason: printable(reason),
       hint: guard.hint,
     };
   });
   const others = plan.guards
     .filter(({ blocks }) => blocks.length === 0)
-    .map((guard): Row => ({ mark, cells: [], reason: plain(guard.message), hint: guard.hint }));
+    .map((guard): Row => ({ mark, cells: [], reason: guard.message, hint: guard.hint }));
   return [...groups, ...others];
 }
 
@@ -184,12 +176,12 @@ function alignRows(rows: readonly Row[], width: number): string[] {
   return rows.flatMap(({ mark, cells, reason, hint }) => {
     const text = cells.map((cell, column) => cell.padEnd(columns[column] ?? 0)).join('   ');
     const hints = hintLines(hint, width);
-    if (text === '') return [`  ${mark} ${wrap(reason, width, 4)}`, ...hints];
+    if (text === '') return [`  ${mark} ${indented(reason, width, 4)}`, ...hints];
     // The mark may carry a colour, so its column is counted and not measured.
     const fits = 4 + text.length + 3 + reason.length <= width;
     const line = `  ${mark} ${text}`;
     if (fits) return [`${line}   ${reason}`, ...hints];
-    return [line.trimEnd(), `      ${wrap(reason, width, 6)}`, ...hints];
+    return [line.trimEnd(), `      ${indented(reason, width, 6)}`, ...hints];
   });
 }
 

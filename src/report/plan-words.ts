@@ -3,28 +3,22 @@ import type { Action, FieldChange, Forecast, Guard, Plan } from '../model/genera
 import { slotTime } from '../model/names.ts';
 import { formatBytes, formatCount, formatDuration, formatTime } from '../model/units.ts';
 import { isRemoval, unknownAction } from '../plan/actions.ts';
+import { printable, shorten } from './text.ts';
 
 /** `3 backups`, `1 backup`. */
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${formatCount(count)} ${count === 1 ? one : many}`;
 }
 
-/** Text from outside on one line: control characters, which terminals obey, become spaces. */
-export function plain(text: string): string {
-  // Also the separators and direction marks of Unicode, which can make a line look like another one.
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim();
-}
-
 /** A value of a field; a long one (a certificate) is cut. */
 export function valueText(value: FieldChange['after']): string {
   const text = value === null ? 'none' : Array.isArray(value) ? value.join(', ') || 'empty' : String(value);
-  const line = plain(text);
-  return line.length > 60 ? `${line.slice(0, 57)}...` : line;
+  return shorten(printable(text), 60);
 }
 
 export function slotText(slot: string): string {
   const time = slotTime(slot);
-  return time === undefined ? plain(slot) : formatTime(time);
+  return time === undefined ? printable(slot) : formatTime(time);
 }
 
 /** Where an action acts: `to eu-minio, eu-s3`, `on eu-minio`. */
@@ -43,7 +37,7 @@ export function placeText(action: Action): string {
 }
 
 export function reasonText(action: Action): string {
-  const reason = plain(action.reason);
+  const reason = printable(action.reason);
   return action.type === 'tombstone' ? `${reason}; goes after ${formatTime(new Date(action.due))}` : reason;
 }
 

@@ -110,7 +110,7 @@ describe('text', () => {
       ...troubled,
       warnings: [{ code: 'orphans', message: 'one\u001b[2Jtwo\r\n\u202ethree', hint: null }],
     };
-    expect(planText(nasty)).toContain('one [2Jtwo three');
+    expect(planText(nasty)).toContain('one\\x1b[2Jtwo\\x0d\\n\\u202ethree');
     const coloured = planText(nasty, { colour: true });
     // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape sequences are what is tested
     expect(coloured.replaceAll(/\u001b\[\d+m/g, '')).toBe(planText(nasty));
@@ -145,7 +145,7 @@ describe('markdown', () => {
   });
   it('lets nothing from outside become markup, a link or a mention', () => {
     expect(escapeMarkdown('<b>@all</b> [x](https://evil) | `code`\n# title **bold** ~~gone~~ &amp;')).toBe(
-      '&lt;b&gt;&#64;all&lt;/b&gt; \\[x\\](https&#58;//evil) \\| \\`code\\` \\# title \\*\\*bold\\*\\* \\~\\~gone\\~\\~ &amp;amp;',
+      '&lt;b&gt;&#64;all&lt;/b&gt; \\[x\\](https&#58;//evil) \\| \\`code\\`\\\\n\\# title \\*\\*bold\\*\\* \\~\\~gone\\~\\~ &amp;amp;',
     );
   });
 });
