@@ -23,6 +23,8 @@ export interface EtcdOptions {
   readonly extraArgs?: readonly string[];
   /** For a single member only: a folder of the caller's, which stays. */
   readonly dataDir?: string;
+  /** Of a single member: the name that its data was written for. Default `m1`. */
+  readonly name?: string;
 }
 
 export interface EtcdMember {
@@ -66,8 +68,8 @@ const portAttempts = 5;
 
 /** Starts a cluster and returns when it has a leader and answers. */
 export async function startEtcd(options: EtcdOptions): Promise<EtcdServer> {
-  if (options.dataDir !== undefined && (options.members ?? 1) !== 1) {
-    throw new Error('startEtcd: a data folder of the caller goes with a single member only');
+  if ((options.dataDir ?? options.name) !== undefined && (options.members ?? 1) !== 1) {
+    throw new Error('startEtcd: a name or a data folder of the caller goes with a single member only');
   }
   for (let attempt = 1; ; attempt++) {
     try {
@@ -78,10 +80,7 @@ export async function startEtcd(options: EtcdOptions): Promise<EtcdServer> {
   }
 }
 
-export interface EtcdFromOptions extends Omit<EtcdOptions, 'version' | 'members' | 'dataDir'> {
-  /** The name that the data was written for. */
-  readonly name?: string;
-}
+export type EtcdFromOptions = Omit<EtcdOptions, 'version' | 'members' | 'dataDir'>;
 
 /**
  * Starts a single member on data that is there already: a restored data folder, or one of a server stopped before.
@@ -104,7 +103,7 @@ async function startOnce(options: EtcdOptions): Promise<EtcdServer> {
   const token = folder.path;
   const plans = Array.from({ length: count }, (_, index) => {
     const [client = 0, peer = 0, metrics = 0] = ports.slice(index * 3, index * 3 + 3);
-    const name = (options as EtcdFromOptions).name ?? `m${index + 1}`;
+    const name = options.name ?? `m${index + 1}`;
     return {
       name,
       clientPort: client,
@@ -178,7 +177,6 @@ function tlsArgs(options: EtcdOptions, certificates: Certificates | undefined): 
   if (certificates === undefined) return [];
   const { certFile, keyFile } = certificates.server;
   // With an authority to trust, etcd wants a client certificate even where --client-cert-auth is off.
-  // An authority given to the server makes it demand client certificates, with or without --client-cert-auth.
   const clients = options.clientCertAuth
     ? ['--client-cert-auth', '--trusted-ca-file', certificates.caFile]
     : [];
@@ -187,20 +185,20 @@ function tlsArgs(options: EtcdOptions, certificates: Certificates | undefined): 
 
 function makeMember(options: EtcdOptions, plan: MemberPlan, args: string[], folder: TempFolder): EtcdMember {
   let current: ServerProcess | undefined;
-  const process_ = (): ServerProcess => {
+  const started = (): ServerProcess => {
     if (current === undefined) throw new Error(`etcd ${plan.name} was never started`);
     return current;
   };
   return {
     ...plan,
     get pid() {
-      return process_().pid;
+      return started().pid;
     },
     get running() {
       return current?.running ?? false;
     },
     log: () => current?.log() ?? '',
-    kill: (signal) => process_().kill(signal),
+    kill: (signal) => started().kill(signal),
     stop: async () => {
       await current?.stop();
     },
