@@ -1,5 +1,5 @@
 /** A connection to one member of an etcd cluster: signed in, verified, and never answered by another member. */
-import { type ChannelOptions, Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { type Client, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { GranaryError } from '../model/errors.ts';
 import {
   type Alarm,
@@ -11,8 +11,9 @@ import {
   membersOf,
   statusOf,
 } from './answers.ts';
+import { openChannel } from './channel.ts';
 import { brokenOff, etcdError, isAuthDisabled, isStaleToken, mayBeOtherScheme } from './errors.ts';
-import { openSession, receiveWindow, streamCall } from './http2-call.ts';
+import { openSession, streamCall } from './http2-call.ts';
 import * as protocol from './protocol.ts';
 import { speaksOtherScheme } from './scheme.ts';
 import { SnapshotFrames } from './snapshot-frames.ts';
@@ -23,15 +24,6 @@ import { type MemberTls, memberTls } from './tls.ts';
 const answerMs = 10_000;
 /** HashKV reads the whole key space. */
 const hashMs = 120_000;
-/**
- * A dead peer shows within the sum of both. Not more often: etcd takes three pings closer than 5 s (its
- * --grpc-keepalive-min-time) during one silent call for abuse and ends the connection.
- */
-const keepaliveMs = 6_000;
-const keepaliveTimeoutMs = 4_000;
-/** Sent as TLS server name where the endpoint is an address: grpc-js must have one, and Node 26 refuses an address. */
-const noServerName = 'address.invalid';
-
 export interface EtcdCallOptions {
   readonly signal: AbortSignal;
   /** Milliseconds for the answer; default 10 s. */
@@ -299,32 +291,6 @@ export class MemberConnection implements Disposable {
       },
     );
   }
-}
-
-function openChannel(endpoint: Endpoint, tls: MemberTls | null): Client {
-  const scheme = endpoint.isAddress ? (endpoint.host.includes(':') ? 'ipv6' : 'ipv4') : 'dns';
-  const host = endpoint.host.includes(':') ? `[${endpoint.host}]` : endpoint.host;
-  const options: ChannelOptions = {
-    'grpc.max_receive_message_length': -1,
-    'grpc-node.flow_control_window': receiveWindow,
-    'grpc.keepalive_time_ms': keepaliveMs,
-    'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
-    // Connections are not shared between two MemberConnections: closing one must not depend on another.
-    'grpc.use_local_subchannel_pool': 1,
-    // Like etcdctl: an HTTP proxy in the environment is for the stores, not for etcd.
-    'grpc.enable_http_proxy': 0,
-    'grpc.service_config_disable_resolution': 1,
-    'grpc.enable_channelz': 0,
-  };
-  if (tls === null)
-    return new Client(`${scheme}:${host}:${endpoint.port}`, credentials.createInsecure(), options);
-  const channelCredentials = credentials.createFromSecureContext(tls.context, {
-    checkServerIdentity: (_host, certificate) => tls.checkIdentity(certificate),
-  });
-  return new Client(`${scheme}:${host}:${endpoint.port}`, channelCredentials, {
-    ...options,
-    'grpc.ssl_target_name_override': tls.serverName ?? noServerName,
-  });
 }
 
 function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

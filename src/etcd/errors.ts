@@ -206,7 +206,10 @@ const rules: readonly Rule[] = [
 /** Any failure of a call to etcd as a GranaryError. Neither message nor hint holds a secret, as no failure quotes one. */
 export function etcdError(error: unknown, context: CallContext): GranaryError {
   const details = { target: context.target.name, endpoint: context.endpoint };
-  if (isGranaryError(error)) return error;
+  if (isGranaryError(error)) {
+    const saysWhere = error.context.endpoint !== undefined;
+    return saysWhere ? error : error.within(`could not ${context.action} at ${context.endpoint}`, details);
+  }
   const { status, reason } = describe(error);
   const rule = rules.find(
     (each) =>
@@ -217,7 +220,7 @@ export function etcdError(error: unknown, context: CallContext): GranaryError {
   if (rule === undefined) {
     return new GranaryError(
       'etcd-failed',
-      `could not ${context.action} at ${context.endpoint}: ${reason.trim() || `gRPC status ${status}`}`,
+      `could not ${context.action} at ${context.endpoint}: ${tidy(reason) || `gRPC status ${status}`}`,
       { hint: 'that member’s log may say more', cause: error, context: details },
     );
   }
@@ -258,7 +261,7 @@ export function isAuthDisabled(error: unknown): boolean {
 function describe(error: unknown): { status: number | undefined; reason: string } {
   if (!(error instanceof Error)) return { status: undefined, reason: String(error) };
   const { code, details } = error as { code?: unknown; details?: unknown };
-  const text = typeof details === 'string' && details !== '' ? details : error.message;
+  const text = typeof details === 'string' ? details : error.message;
   const named = typeof code === 'string' && !text.includes(code) ? `${code}: ${text}` : text;
   return { status: typeof code === 'number' ? code : undefined, reason: named };
 }

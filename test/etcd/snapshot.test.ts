@@ -60,6 +60,9 @@ for (const version of etcdVersions) {
           readWith(member.snapshot({ signal, stallMs: frozenMs }), () => void server?.kill('SIGSTOP')),
         );
         expect(failure.code).toBe('stalled');
+        expect(failure.message).toBe(
+          `could not read a snapshot at ${etcd.endpoints[0]}: etcd sent nothing for 2.0 s`,
+        );
         const late = await failureOf(member.status({ signal, timeoutMs: frozenMs }));
         expect(late.code).toBe('etcd-unreachable');
         expect(late.message).toContain('did not answer in time');
