@@ -5,7 +5,6 @@ import { encodeManifest } from '../catalog/manifest.ts';
 import { writeFirstProof } from '../catalog/proofs.ts';
 import { asGranaryError, GranaryError } from '../model/errors.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
-import type { SlotRef } from '../model/inventory.ts';
 import { type Attempt, formatBackupRef } from '../model/names.ts';
 import { copyBackup } from './copy.ts';
 import { commitKey, type OpenDestination, readSlot, type StoredManifest } from './destination.ts';

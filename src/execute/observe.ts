@@ -41,7 +41,8 @@ export async function observeSeed(
   return { inventory, applied, sources };
 }
 
-async function inventoryOf(
+/** As `observeInventory`, of destinations that are open already. */
+export async function inventoryOf(
   sources: readonly Source[],
   unopened: readonly Unopened[],
   seed: string | undefined,
