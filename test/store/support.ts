@@ -1,4 +1,5 @@
 /** Small helpers of the store tests. */
+import { type GranaryError, isGranaryError } from '../../src/model/errors.ts';
 import type { ObjectKey } from '../../src/model/names.ts';
 import type { GetResult, ObjectInfo, UploadSource } from '../../src/store/store.ts';
 
@@ -46,6 +47,22 @@ export async function codeOf(work: Promise<unknown>): Promise<string | undefined
   return work.then(
     () => undefined,
     (error: { code?: string }) => error.code,
+  );
+}
+
+/** What each of several calls under way rejects with; null where one did not. */
+export async function errorsOf(
+  calls: Readonly<Record<string, Promise<unknown>>>,
+): Promise<[name: string, error: GranaryError | null][]> {
+  return Promise.all(
+    Object.entries(calls).map(async ([name, call]): Promise<[string, GranaryError | null]> => {
+      const error: unknown = await call.then(
+        () => null,
+        (thrown: unknown) => thrown,
+      );
+      if (error !== null && !isGranaryError(error)) throw error;
+      return [name, error];
+    }),
   );
 }
 
