@@ -1,14 +1,16 @@
 /** All that can be told of a database file, in one walk: structure, content, HashKV. */
 import { isGranaryError } from '../model/errors.ts';
+import type { Buckets } from './buckets.ts';
 import { currentRevision, noFacts, readFacts } from './content.ts';
 import { checkFreelist } from './freelist.ts';
 import { type HashKv, HashKvBuilder } from './hashkv.ts';
 import { type HashPoint, KeyHistory } from './history.ts';
+import { type Meta, readMeta } from './meta.ts';
 import { type OpenDatabase, openDatabase } from './open.ts';
 import { ProblemList } from './problems.ts';
 import type { DatabaseFacts, DatabaseReport } from './report.ts';
 import { RowDecoder, readRevisionKey } from './rows.ts';
-import { hasTrailer, verifyTrailer } from './trailer.ts';
+import { bodySize, hasTrailer, verifyTrailer } from './trailer.ts';
 
 export interface AnalyseOptions {
   /**
@@ -46,9 +48,10 @@ export function analyse(fd: number, size: number, options: AnalyseOptions = {}):
   let facts: DatabaseFacts = noFacts();
   let key: KeyBucket = { rows: 0, keys: 0, last: 0, hashKV: null, hashKVReason: 'the database is damaged' };
   try {
-    const database = openDatabase(fd, size, problems);
-    pageSize = database.meta.pageSize;
-    sizeLaw = checkSize(database, size, problems);
+    const meta = readMeta(fd, bodySize(size), problems);
+    pageSize = meta.pageSize;
+    sizeLaw = checkSize(meta, size, problems);
+    const database = openDatabase(fd, size, problems, meta);
     for (const name of ['key', 'meta']) {
       if (!database.buckets.has(name))
         problems.add(null, `the database has no bucket ${name}: it is not etcd's`);
@@ -78,8 +81,8 @@ export function analyse(fd: number, size: number, options: AnalyseOptions = {}):
 }
 
 /** The size law of a snapshot (reference "Maintenance.Snapshot"). A plain copy of a server's file may be longer. */
-function checkSize(database: OpenDatabase, size: number, problems: ProblemList): boolean {
-  const { meta, body } = database;
+function checkSize(meta: Meta, size: number, problems: ProblemList): boolean {
+  const body = bodySize(size);
   const expected = meta.pages * meta.pageSize;
   if (body < expected) {
     problems.add(null, `the file ends at byte ${body} of ${expected}: it was cut off`);
@@ -118,26 +121,28 @@ function readKeyBucket(
     },
     leave: () => builder.leave(),
   });
-  while (history.nextRound()) noteAgain(database, history);
+  const sound = problems.count === problemsBefore;
+  const again = database.again(problems);
+  while (sound && history.nextRound()) noteAgain(again, history);
 
-  let reason = cannotHash(point, current, facts);
-  if (problems.count > problemsBefore) reason = 'the database is damaged';
+  const reason = sound ? cannotHash(point, current, facts) : 'the database is damaged';
   return {
     rows,
     keys: history.aliveNow - (history.namelessNow ? 1 : 0),
     last,
     hashKV:
       reason === null
-        ? builder.finish(history, (from, visitor) => database.again.walk('key', visitor, { from }))
+        ? builder.finish(history, (from, visitor) => again.walk('key', visitor, { from }))
         : null,
     hashKVReason: reason,
   };
 }
 
-function noteAgain(database: OpenDatabase, history: KeyHistory): void {
+/** Notes all rows once more, for keys that did not fit before. */
+function noteAgain(buckets: Buckets, history: KeyHistory): void {
   const decoded = new RowDecoder();
   let ordinal = 0;
-  database.again.walk('key', {
+  buckets.walk('key', {
     row(row) {
       if (decoded.decode(row) === null) history.note(ordinal, decoded, row.view);
       ordinal += 1;
@@ -149,7 +154,7 @@ function noteAgain(database: OpenDatabase, history: KeyHistory): void {
 /** Revision of the last row; 0 where there is none. Faults are left to the walk that follows. */
 function lastRevision(database: OpenDatabase): number {
   let last = 0;
-  database.again.walk(
+  database.again(new ProblemList()).walk(
     'key',
     {
       row(row) {

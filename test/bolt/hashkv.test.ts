@@ -120,6 +120,37 @@ for (const version of etcdVersions) {
         expect(await compare(gateway, await save(), next)).toBe(1);
       });
 
+      test('rows of many segments, and some that fill pages of their own', async () => {
+        const write = async (from: number, count: number, bytes: number) => {
+          for (let i = from; i < from + count; i += 10) {
+            await gateway.transact(
+              Array.from({ length: Math.min(10, from + count - i) }, (_, j) => ({
+                put: `/registry/pods/${i + j}`,
+                value: String.fromCharCode(97 + (i % 26)).repeat(bytes),
+              })),
+            );
+          }
+        };
+        await write(0, 400, 8_000);
+        for (let i = 0; i < 4; i += 1) {
+          await gateway.transact([{ put: `/large/${i}`, value: 'L'.repeat(700_000 + i * 200_000) }]);
+        }
+        await write(400, 200, 300);
+        const compacted = await gateway.transact([{ remove: '/registry/pods/7' }]);
+        await gateway.compact(compacted);
+        await write(350, 20, 9_000);
+        const middle = await gateway.transact([{ put: '/large/1', value: 'smaller' }]);
+        const last = await gateway.transact([{ remove: '/registry/pods/399' }]);
+        const path = await save();
+        for (const revision of [compacted + 1, middle, last]) {
+          expect(await compare(gateway, path, revision)).toBe(1);
+          expect(await compare(gateway, path, revision, 100)).toBe(1);
+        }
+        const limited = analyseFile(path, { keyLimit: 50 });
+        expect(limited).toEqual(analyseFile(path));
+        expect(limited.keys).toBe((await gateway.keys(last)).length);
+      });
+
       test('leases, authentication and the keys of any revision', async () => {
         await gateway.grantLease('7587869201234567890');
         const first = await gateway.transact([

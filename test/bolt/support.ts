@@ -1,6 +1,7 @@
-import { closeSync, fstatSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, writeFileSync } from 'node:fs';
 import { type AnalyseOptions, analyse } from '../../src/bolt/analyse.ts';
 import type { DatabaseReport } from '../../src/bolt/report.ts';
+import { tempFolder } from '../servers/temp.ts';
 
 /** Runs `use` with an open descriptor of the file and its size. */
 export function withFile<T>(path: string, use: (fd: number, size: number) => T): T {
@@ -33,4 +34,12 @@ export function chanceOf(seed: number): Chance {
 export function numberFrom(variable: string, otherwise: number): number {
   const text = process.env[variable];
   return text === undefined || text === '' ? otherwise : Number(text);
+}
+
+/** Runs `use` with an open descriptor of a file that holds these bytes, and goes afterwards. */
+export function withBytes<T>(bytes: Uint8Array, use: (fd: number, size: number) => T): T {
+  using folder = tempFolder('bolt');
+  const path = folder.join('database');
+  writeFileSync(path, bytes);
+  return withFile(path, use);
 }
