@@ -2,7 +2,7 @@
  * One gRPC call with a streamed answer, on `node:http2` itself.
  *
  * grpc-js copies each message together and hands it over in a turn of the event loop of its own. For the hundreds of
- * megabytes of a snapshot that costs as much again as receiving them (`docs/decisions/0002-etcd-over-grpc-js.md`), so
+ * megabytes of a snapshot that costs as much again as receiving them (`docs/decisions/etcd-over-grpc-js.md`), so
  * that one call goes without it. The protocol: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
  */
 import { once } from 'node:events';

@@ -1,0 +1,30 @@
+# Builds dist/ with the development tools, then keeps only Node, the production packages and dist/.
+ARG NODE=26
+
+FROM node:${NODE}-bookworm-slim AS build
+WORKDIR /build
+COPY package.json package-lock.json .npmrc ./
+# Node is in the image already: the package that brings it is for machines with an older one.
+RUN npm ci --ignore-scripts
+COPY tsconfig.json tsconfig.build.json ./
+COPY schemas ./schemas
+COPY src ./src
+RUN npm run build && npm prune --omit=dev --ignore-scripts
+
+FROM node:${NODE}-bookworm-slim
+LABEL org.opencontainers.image.title="Granary" \
+      org.opencontainers.image.description="GitOps for etcd backups" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# The agent pulls its configuration with git, over https or ssh.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends git openssh-client ca-certificates \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /opt/granary
+COPY --from=build /build/package.json ./
+COPY --from=build /build/node_modules ./node_modules
+COPY --from=build /build/schemas ./schemas
+COPY --from=build /build/dist ./dist
+USER node
+EXPOSE 9595
+ENTRYPOINT ["node", "/opt/granary/dist/cli/main.js"]
+CMD ["agent", "--help"]
