@@ -119,21 +119,32 @@ function isEmpty(document: Document.Parsed): boolean {
   );
 }
 
-/** Errors of the YAML library, and its warnings too: a tag that nobody knows changes what a value means. */
+/**
+ * Errors of the YAML library, and its warnings too: a tag that nobody knows changes what a value means. The first of
+ * each line only, for the others mostly follow from it.
+ */
 function syntaxFaults(document: Document.Parsed, position: ToPosition): YamlFault[] {
-  return [...document.errors, ...document.warnings].map((error) => ({
-    ...position(error.pos[0]),
-    severity: 'error',
-    code: 'yaml-syntax',
-    pointer: '',
-    message: `the YAML cannot be read: ${lowerFirst(error.message)}`,
-    hint:
-      error.code === 'TAB_AS_INDENT'
-        ? 'indent with spaces'
-        : /nested mappings|implicit keys|at the same column/i.test(error.message)
-          ? 'check the indentation, and put a text with `: ` in quotes'
-          : null,
-  }));
+  const faults = new Map<number, YamlFault>();
+  for (const error of [...document.errors, ...document.warnings]) {
+    const at = position(error.pos[0]);
+    if (faults.has(at.line)) continue;
+    faults.set(at.line, {
+      ...at,
+      severity: 'error',
+      code: 'yaml-syntax',
+      pointer: '',
+      message: `the YAML cannot be read: ${lowerFirst(error.message)}`,
+      hint: syntaxHint(error),
+    });
+  }
+  return [...faults.values()];
+}
+
+function syntaxHint({ code, message }: { code: string; message: string }): string | null {
+  if (code === 'TAB_AS_INDENT') return 'indent with spaces';
+  return /nested mappings|implicit keys|at the same column/i.test(message)
+    ? 'check the indentation, and put a text with `: ` in quotes'
+    : null;
 }
 
 /** What is sound YAML and still must not be unfolded. */

@@ -9,7 +9,8 @@ export function endpointProblem(text: string): string | null {
   if (/[\s\\]/.test(text)) return 'has a blank or a backslash in it';
   if (!/^https?:\/\//.test(text)) return 'must begin with `https://` or `http://`';
   const url = URL.parse(text);
-  if (url === null || url.hostname === '') return 'is no URL with a host';
+  // `URL` also skips slashes in front of a host that is not there: `https:///x` would be the host `x`.
+  if (url === null || !/^https?:\/\/[^/]/.test(text)) return 'is no URL with a host';
   if (url.username !== '' || url.password !== '' || /^https?:\/\/[^/]*@/.test(text)) {
     return 'has a user or a password in it; those belong into a Credential';
   }
