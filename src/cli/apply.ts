@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
 import type { ActionResult, ApplyResult } from '../execute/apply.ts';
+import type { Plan } from '../model/generated/plan.ts';
 import { formatBackupRef, type Slot } from '../model/names.ts';
 import { type ExitCode, exitCodes, type Io, worst } from './io.ts';
 import {
   type KeyOptions,
+  type OutputFormat,
   type OutputOptions,
   type ProgressOptions,
   type SourceOptions,
@@ -14,7 +16,9 @@ import {
 } from './options.ts';
 import { formatPlans, seedNames } from './plan.ts';
 
-type ApplyCommandOptions = SourceOptions & KeyOptions & OutputOptions & ProgressOptions;
+interface ApplyCommandOptions extends SourceOptions, KeyOptions, OutputOptions, ProgressOptions {
+  approve?: string;
+}
 
 /** `apply`: one pass of what the agent does for ever. */
 export function addApply(program: Command, io: Io): Command {
@@ -23,6 +27,10 @@ export function addApply(program: Command, io: Io): Command {
     .summary('do what the plan says, once')
     .description(
       'Makes the plan and carries it out: due backups, missing copies, and removals that no guard holds back. One pass of what the agent does for ever, for machines that have their own timer.',
+    )
+    .option(
+      '--approve <digest>',
+      'lets this plan remove more than the blast cap; the digest is the one that `plan` shows',
     )
     .addHelpText('after', '\nExample:\n  granary apply --repo https://git.example/fleet.git --seed eu-west');
   withSource(command);
@@ -34,14 +42,21 @@ export function addApply(program: Command, io: Io): Command {
 
 async function apply(io: Io, options: ApplyCommandOptions): Promise<void> {
   const { openSession } = await import('./session.ts');
-  const { planSeed } = await import('../execute/plan.ts');
+  const { planNothing, planSeed } = await import('../execute/plan.ts');
   const { applyPlan } = await import('../execute/apply.ts');
   const { progressView } = await import('./progress.ts');
   await using session = await openSession(io, options);
   const quiet = options.output === 'json';
   const applied: ApplyResult[] = [];
-  for (const seed of seedNames(session.workspace.desired, options.seed)) {
-    const planned = await planSeed(session.workspace, seed, { signal: io.signal, now: new Date() });
+  const seeds = seedNames(session.workspace.desired, options.seed);
+  if (seeds.length === 0)
+    return refuseNothing(io, planNothing(session.workspace, new Date()), options.output);
+  for (const seed of seeds) {
+    const planned = await planSeed(session.workspace, seed, {
+      signal: io.signal,
+      now: new Date(),
+      approve: options.approve,
+    });
     if (!quiet) io.out(await formatPlans(io, [planned.plan], 'text'));
     const result = await applyPlan(session.workspace, planned, {
       signal: io.signal,
@@ -58,6 +73,12 @@ async function apply(io: Io, options: ApplyCommandOptions): Promise<void> {
   }
   if (quiet) io.out(JSON.stringify({ items: applied.map(asJson) }, null, 2));
   else io.out(summary(applied));
+}
+
+/** A configuration without seeds is refused: more likely a wrong path than the wish to stop everything. */
+async function refuseNothing(io: Io, plan: Plan, output: OutputFormat): Promise<void> {
+  io.out(await formatPlans(io, [plan], output));
+  io.exitCode = worst(io.exitCode, exitCodes.blocked);
 }
 
 async function exitCodeOf({ plan, results, recordError }: ApplyResult): Promise<ExitCode> {

@@ -33,11 +33,13 @@ export function addPlan(program: Command, io: Io): Command {
 
 async function plan(io: Io, options: PlanOptions): Promise<void> {
   const { openSession } = await import('./session.ts');
-  const { planSeed } = await import('../execute/plan.ts');
+  const { planNothing, planSeed } = await import('../execute/plan.ts');
   const { isBlocked } = await import('../plan/plan.ts');
   await using session = await openSession(io, options);
   const plans: Plan[] = [];
-  for (const seed of seedNames(session.workspace.desired, options.seed)) {
+  const seeds = seedNames(session.workspace.desired, options.seed);
+  if (seeds.length === 0) plans.push(planNothing(session.workspace, new Date()));
+  for (const seed of seeds) {
     plans.push((await planSeed(session.workspace, seed, { signal: io.signal, now: new Date() })).plan);
   }
   io.out(await formatPlans(io, plans, options.output));

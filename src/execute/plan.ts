@@ -2,9 +2,10 @@
 import { createHash } from 'node:crypto';
 import type { FoundApplied } from '../catalog/applied.ts';
 import type { Source } from '../catalog/inventory.ts';
-import type { Configuration, Desired } from '../model/config.ts';
+import type { Desired } from '../model/config.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import type { Inventory } from '../model/inventory.ts';
+import type { AppliedState } from '../model/state.ts';
 import { makePlan } from '../plan/plan.ts';
 import { observeSeed } from './observe.ts';
 import type { Workspace } from './workspace.ts';
@@ -19,40 +20,63 @@ export interface SeedPlan {
   readonly plan: Plan;
 }
 
+export interface PlanSeedOptions {
+  readonly signal: AbortSignal;
+  readonly now: Date;
+  /** A digest that somebody approved: a plan with this digest may remove more than the blast cap. */
+  readonly approve?: string | undefined;
+}
+
 /** Looks at what one seed reaches and plans for it. Destinations that cannot be read are unknown to the plan, not empty. */
 export async function planSeed(
   workspace: Workspace,
   seed: string,
-  { signal, now }: { readonly signal: AbortSignal; readonly now: Date },
+  options: PlanSeedOptions,
 ): Promise<SeedPlan> {
-  const desired = narrow(workspace.desired, seed);
-  const { inventory, applied, sources } = await observeSeed(workspace, seed, { signal, now });
-  const plan = makePlan(desired, { inventory, applied: applied.state }, now, { hash: sha256 });
+  const { inventory, applied, sources } = await observeSeed(workspace, seed, options);
+  const desired = narrow(workspace.desired, seed, applied.state);
+  const actual = { inventory, applied: applied.state };
+  const plan = makePlan(desired, actual, options.now, { hash: sha256, approve: options.approve });
   return { seed, desired, inventory, applied, sources, plan };
 }
 
-/** What concerns one seed: itself, the policies that reach it, and the destinations and credentials these use. */
-export function narrow(desired: Desired, seed: string): Desired {
+/** The plan of a configuration that names no seed: it has no actions, and a guard that says so. */
+export function planNothing({ desired }: Workspace, now: Date): Plan {
+  return makePlan(desired, { inventory: null, applied: null }, now, { hash: sha256 });
+}
+
+/**
+ * What concerns one seed: itself, the policies that reach it, the destinations and credentials these use, and what it
+ * used when it was last applied and is still in Git: leaving a destination is not the same as removing it.
+ */
+export function narrow(desired: Desired, seed: string, applied: AppliedState | null): Desired {
   const assignments = desired.assignments.filter((one) => one.seed.name === seed);
   const all = desired.configuration;
   const seeds = all.seeds.filter(({ name }) => name === seed);
-  const policyNames = new Set(assignments.map(({ policy }) => policy.name));
-  const policies = all.policies.filter(({ name }) => policyNames.has(name));
-  const destinationNames = new Set([
-    ...assignments.flatMap(({ destinations }) => destinations.map(({ destination }) => destination.name)),
+  const policies = named(all.policies, applied?.objects.policies, [
+    ...assignments.map(({ policy }) => policy.name),
+  ]);
+  const destinations = named(all.destinations, applied?.objects.destinations, [
+    ...assignments.flatMap((one) => one.destinations.map(({ destination }) => destination.name)),
     ...assignments.flatMap(({ leftOut }) => leftOut.map(({ name }) => name)),
     ...seeds.flatMap(({ defaultDestination }) => defaultDestination ?? []),
   ]);
-  const destinations = all.destinations.filter(({ name }) => destinationNames.has(name));
-  const credentialNames = new Set([
+  const clusters = seeds.flatMap((one) => one.clusters);
+  const credentials = named(all.credentials, applied?.objects.credentials, [
     ...destinations.flatMap(({ credential }) => credential ?? []),
-    ...seeds.flatMap(({ clusters }) =>
-      clusters.flatMap(({ tls, auth }) => [tls?.credential ?? [], auth?.credential ?? []].flat()),
-    ),
+    ...clusters.flatMap(({ tls, auth }) => [tls?.credential ?? [], auth?.credential ?? []].flat()),
   ]);
-  const credentials = all.credentials.filter(({ name }) => credentialNames.has(name));
-  const configuration: Configuration = { ...all, seeds, policies, destinations, credentials };
-  return { ...desired, configuration, assignments };
+  return { ...desired, configuration: { ...all, seeds, policies, destinations, credentials }, assignments };
+}
+
+/** Objects that are used, or were when the seed was last applied. */
+function named<T extends { readonly name: string }>(
+  objects: readonly T[],
+  before: readonly { readonly name: string }[] | undefined,
+  used: readonly string[],
+): T[] {
+  const names = new Set([...used, ...(before ?? []).map(({ name }) => name)]);
+  return objects.filter(({ name }) => names.has(name));
 }
 
 function sha256(text: string): string {
