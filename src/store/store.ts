@@ -35,7 +35,7 @@ export interface PutOptions extends CallOptions {
   readonly createOnly?: boolean | undefined;
   /** Only if this etag is there: otherwise `precondition-failed`, also where nothing is there. */
   readonly ifMatch?: string | undefined;
-  /** Called with the bytes that the store has taken so far. */
+  /** Called whenever bytes are on their way, with their number so far: the same again while lost ones are sent anew. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
@@ -49,6 +49,7 @@ export interface PutResult {
   readonly storeTime: Date | null;
 }
 
+/** A range is cut where the object ends; wholly behind that it is empty. */
 export interface GetOptions extends CallOptions {
   /** First byte, default 0. */
   readonly offset?: number | undefined;
@@ -58,7 +59,10 @@ export interface GetOptions extends CallOptions {
 
 export interface GetResult {
   readonly info: ObjectInfo;
-  /** Ends only after all bytes asked for; a connection that breaks earlier throws. Abandoning it frees the connection. */
+  /**
+   * Ends only after all bytes asked for; a connection that breaks earlier throws. Leaving the loop frees the
+   * connection, so begin one: what is never read holds it until the signal is aborted.
+   */
   readonly body: AsyncIterable<Uint8Array>;
 }
 
@@ -85,12 +89,17 @@ export interface Store {
   readonly url: string;
   readonly capabilities: StoreCapabilities;
 
-  /** Writes a small object in one request. It is whole under its key or not there at all. */
+  /**
+   * Writes a small object in one request. It is whole under its key or not there at all. When an answer is lost and the
+   * request repeated, a write by condition can fail with `precondition-failed` against itself: who gets that reads what
+   * is there and compares.
+   */
   put(key: ObjectKey, bytes: Uint8Array, options: PutOptions): Promise<PutResult>;
 
   /**
    * Writes an object of any size from a source that may still be growing. Up to 64 MiB it is one request; above,
-   * parts. It becomes visible only when all of it is there. When it fails or is aborted, its parts are removed.
+   * parts. It becomes visible only when all of it is there. When it fails or is aborted, its parts are removed. As with
+   * `put`, a condition can fail against a write of its own whose answer was lost.
    */
   upload(key: ObjectKey, source: UploadSource, options: PutOptions): Promise<PutResult>;
 
@@ -110,8 +119,9 @@ export interface Store {
   delete(key: ObjectKey, options: CallOptions): Promise<void>;
 
   /**
-   * Removes leftovers of uploads that never ended, below `prefix`, begun before `before`.
-   * Gives their number. Objects that are visible are never touched.
+   * Removes leftovers of uploads that never ended, below `prefix`, begun before `before`; those that this store gave up
+   * itself whatever their age. Gives their number. Objects that are visible are never touched. MinIO tells of uploads by
+   * exact key only, and removes them by itself after a day.
    */
   abortStale(prefix: string, before: Date, options: CallOptions): Promise<number>;
 

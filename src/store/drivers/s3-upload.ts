@@ -14,7 +14,7 @@ export const wholeLimit = 64 * MiB;
  * 172 GiB four, two or one of them fit into the memory of a whole; a database of etcd is far below that. The rest only
  * makes sure that parts always suffice: 10,000 of these hold 6 TiB, and the largest takes 1 GiB of memory.
  */
-const stages: readonly { readonly parts: number; readonly bytes: number }[] = [
+export const stages: readonly { readonly parts: number; readonly bytes: number }[] = [
   { parts: 1_000, bytes: 16 * MiB },
   { parts: 1_000, bytes: 32 * MiB },
   { parts: 2_000, bytes: 64 * MiB },

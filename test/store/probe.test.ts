@@ -1,0 +1,89 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { GranaryError } from '../../src/model/errors.ts';
+import { openFilesystemStore } from '../../src/store/drivers/filesystem.ts';
+import { probeStore } from '../../src/store/probe.ts';
+import type { Store } from '../../src/store/store.ts';
+import { passThrough } from '../../src/store/wrap/pass-through.ts';
+import { type TempFolder, tempFolder } from '../servers/temp.ts';
+import { keysOf, noAbort } from './support.ts';
+
+let folder: TempFolder;
+let store: Store;
+beforeEach(async () => {
+  folder = tempFolder('probe');
+  store = await openFilesystemStore({ path: folder.path });
+});
+afterEach(() => folder.remove());
+
+const all = ['write', 'read', 'range', 'list', 'create-only', 'if-match', 'delete', 'missing'];
+const leftOver = () => keysOf(store.list('', noAbort()));
+
+test('a store that can do everything passes, and nothing stays', async () => {
+  const result = await probeStore(store, 'seeds/eu/probe', noAbort());
+  expect(result.steps.map(({ name }) => name)).toEqual(all);
+  expect(result.steps.filter(({ ok }) => !ok)).toEqual([]);
+  expect(result.conditionalWrites).toBe(true);
+  expect(Math.abs(result.clockSkewMs ?? Number.NaN)).toBeLessThan(60_000);
+  expect(await leftOver()).toEqual([]);
+});
+
+test('a store that ignores conditions is found out', async () => {
+  const ignoring: Store = {
+    ...passThrough(store),
+    put: (key, bytes, { signal }) => store.put(key, bytes, { signal }),
+  };
+  const { steps, conditionalWrites } = await probeStore(ignoring, 'p', noAbort());
+  expect(steps.filter(({ ok }) => !ok).map(({ name }) => name)).toEqual(['create-only', 'if-match']);
+  expect(conditionalWrites).toBe(false);
+  expect(await leftOver()).toEqual([]);
+});
+
+test('a store that keeps only creates is found out', async () => {
+  const halfway: Store = {
+    ...passThrough(store),
+    put: (key, bytes, { signal, createOnly }) => store.put(key, bytes, { signal, createOnly }),
+  };
+  const { steps, conditionalWrites } = await probeStore(halfway, 'p', noAbort());
+  expect(steps.filter(({ ok }) => !ok).map(({ name }) => name)).toEqual(['if-match']);
+  expect(conditionalWrites).toBe(false);
+});
+
+test('what may not be written is told with its hint, and nothing else is tried', async () => {
+  const denied: Store = {
+    ...passThrough(store),
+    put: async () => {
+      throw new GranaryError('access-denied', 'access denied: s3:PutObject', { hint: 'allow it' });
+    },
+  };
+  expect(await probeStore(denied, 'p', noAbort())).toEqual({
+    steps: [{ name: 'write', ok: false, detail: 'access denied: s3:PutObject', hint: 'allow it' }],
+    conditionalWrites: false,
+    clockSkewMs: null,
+  });
+});
+
+test('one step that fails does not keep the others from being tried', async () => {
+  const blind: Store = {
+    ...passThrough(store),
+    async *list() {},
+    delete: async () => {
+      throw new GranaryError('access-denied', 'no s3:DeleteObject');
+    },
+  };
+  const { steps } = await probeStore(blind, 'p', noAbort());
+  expect(steps.map(({ name }) => name)).toEqual(all);
+  expect(steps.filter(({ ok }) => !ok).map(({ name }) => name)).toEqual(['list', 'delete', 'missing']);
+});
+
+test('an abort rejects with its reason, and the object is removed all the same', async () => {
+  const controller = new AbortController();
+  const slow: Store = {
+    ...passThrough(store),
+    get: async (key, options) => {
+      controller.abort(new Error('shut down'));
+      return store.get(key, options);
+    },
+  };
+  await expect(probeStore(slow, 'p', controller)).rejects.toThrow('shut down');
+  expect(await leftOver()).toEqual([]);
+});
