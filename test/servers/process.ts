@@ -1,6 +1,7 @@
 /** Starts a server as a child process, waits until it is ready, and makes sure that it ends. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
+import { atExit } from './at-exit.ts';
 import { remember } from './registry.ts';
 
 export interface ProcessOptions {
@@ -145,21 +146,7 @@ async function settles(promise: Promise<unknown>, limitMs: number): Promise<bool
 function guardExit(): void {
   if (guarded) return;
   guarded = true;
-  process.on('exit', killAll);
-  // Vitest has handlers of its own for these and ends its workers in order.
-  if (process.env.VITEST !== undefined) return;
-  for (const [signal, code] of [
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-    ['SIGHUP', 129],
-  ] as const) {
-    process.on(signal, () => {
-      // Whoever else listens wants to end in order, and stops its servers itself.
-      if (process.listenerCount(signal) === 1) process.exit(code);
-    });
-  }
-}
-
-function killAll(): void {
-  for (const child of running) child.kill('SIGKILL');
+  atExit(() => {
+    for (const child of running) child.kill('SIGKILL');
+  });
 }
