@@ -5,6 +5,7 @@ import { currentRevision, noFacts, readFacts } from './content.ts';
 import { checkFreelist } from './freelist.ts';
 import { type HashKv, HashKvBuilder } from './hashkv.ts';
 import { type HashPoint, KeyHistory } from './history.ts';
+import { defaultKeyLimit } from './key-table.ts';
 import { type Meta, readMeta } from './meta.ts';
 import { type OpenDatabase, openDatabase } from './open.ts';
 import { ProblemList } from './problems.ts';
@@ -23,6 +24,9 @@ export interface AnalyseOptions {
   /** Keys to remember at once; more are counted in further rounds. */
   readonly keyLimit?: number | undefined;
 }
+
+/** Element, row key and the shortest KeyValue. */
+const smallestRowBytes = 43;
 
 interface KeyBucket {
   readonly rows: number;
@@ -100,7 +104,7 @@ function readKeyBucket(
 ): KeyBucket {
   const current = currentRevision(lastRevision(database), facts);
   const point = options.hashAt ?? { revision: current, compactRevision: ownCompaction(facts) };
-  const history = new KeyHistory(point, options.keyLimit);
+  const history = new KeyHistory(point, options.keyLimit ?? keyLimit(database.body));
   const builder = new HashKvBuilder(point);
   const decoded = new RowDecoder();
   const problemsBefore = problems.count;
@@ -136,6 +140,11 @@ function readKeyBucket(
         : null,
     hashKVReason: reason,
   };
+}
+
+/** Keys to remember at once: no more than the file can hold. */
+function keyLimit(body: number): number {
+  return Math.min(defaultKeyLimit, Math.ceil(body / smallestRowBytes));
 }
 
 /** Notes all rows once more, for keys that did not fit before. */

@@ -35,13 +35,13 @@ export class KeyHistory {
   /** True where the nameless key of a revision bump is among those alive now. */
   namelessNow = false;
 
-  /** `limit`: keys to remember at once; see KeyTable. */
-  constructor(point: HashPoint, limit?: number) {
+  /** `limit`: keys to remember at once; more make further rounds. */
+  constructor(point: HashPoint, limit: number) {
     this.#point = point;
-    this.#table = new KeyTable((number) => {
+    this.#table = new KeyTable(limit, (number) => {
       if ((number & aliveNow) !== 0) this.aliveNow -= 1;
       if ((number & aliveThen) !== 0) this.aliveThen -= 1;
-    }, limit);
+    });
   }
 
   /** True where all rows must be noted once more, for keys that did not fit. */
