@@ -66,9 +66,6 @@ export interface UploadTarget<Receipt, Result> {
 /** How often an upload is made that lost to a concurrent one at its last step. */
 const conflictAttempts = 3;
 
-/** The memory of the last upload, for the next one, as long as nothing else needs the room. */
-let spare: WeakRef<Uint8Array> | undefined;
-
 interface UploadOptions {
   readonly signal: AbortSignal;
   /** Hears of the bytes that are on their way, again with the same number while lost ones are sent anew. */
@@ -81,21 +78,29 @@ export async function uploadFrom<Receipt, Result>(
   target: UploadTarget<Receipt, Result>,
   options: UploadOptions,
 ): Promise<Result> {
+  const memory = Buffer.allocUnsafeSlow(wholeLimit);
+  const result = await uploadWith(memory, source, target, options);
+  // Given back at once: the garbage collector would keep it beside that of the next upload. Not after a failure, when a
+  // request that was given up might still be about to read it.
+  memory.buffer.transfer(0);
+  return result;
+}
+
+async function uploadWith<Receipt, Result>(
+  memory: Uint8Array,
+  source: UploadSource,
+  target: UploadTarget<Receipt, Result>,
+  options: UploadOptions,
+): Promise<Result> {
   const { signal } = options;
-  const memory = spare?.deref() ?? Buffer.allocUnsafeSlow(wholeLimit);
-  spare = undefined;
-  try {
-    const first = await source.read(0, wholeLimit, { signal, into: memory });
-    if (first.length < wholeLimit || (await source.read(wholeLimit, 1, { signal })).length === 0) {
-      return await target.putWhole(first, crc32c(first), progressOf(options), signal);
-    }
-    for (let attempt = 1; ; attempt += 1) {
-      const outcome = await uploadParts(source, target, memory, attempt === 1 ? first.length : 0, options);
-      if ('result' in outcome) return outcome.result;
-      if (attempt === conflictAttempts) throw outcome.conflict;
-    }
-  } finally {
-    spare = new WeakRef(memory);
+  const first = await source.read(0, wholeLimit, { signal, into: memory });
+  if (first.length < wholeLimit || (await source.read(wholeLimit, 1, { signal })).length === 0) {
+    return await target.putWhole(first, crc32c(first), progressOf(options), signal);
+  }
+  for (let attempt = 1; ; attempt += 1) {
+    const outcome = await uploadParts(source, target, memory, attempt === 1 ? first.length : 0, options);
+    if ('result' in outcome) return outcome.result;
+    if (attempt === conflictAttempts) throw outcome.conflict;
   }
 }
 
