@@ -105,7 +105,7 @@ function readKeyBucket(
   const current = currentRevision(lastRevision(database), facts);
   const point = options.hashAt ?? { revision: current, compactRevision: ownCompaction(facts) };
   const history = new KeyHistory(point, options.keyLimit ?? keyLimit(database.body));
-  const builder = new HashKvBuilder(point);
+  const builder = new HashKvBuilder(point, database.body);
   const decoded = new RowDecoder();
   const problemsBefore = problems.count;
   let rows = 0;

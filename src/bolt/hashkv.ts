@@ -13,8 +13,9 @@ import type { Row, RowVisitor } from './tree.ts';
 /** What every HashKV begins with: the bucket's name. */
 const emptyHash = crc32c(Buffer.from('key'));
 
-/** Small, so that one replaced row costs little; a segment takes some 40 bytes of memory. */
-const segmentBytes = 128 * 1024;
+/** Small segments, so that one replaced row costs little; but not so many that they fill the memory. */
+const minSegmentBytes = 128 * 1024;
+const maxSegments = 20_000;
 
 export interface HashKv extends HashPoint {
   readonly hash: number;
@@ -75,6 +76,7 @@ export type RowsFrom = (from: Uint8Array, visitor: RowVisitor) => void;
 
 export class HashKvBuilder {
   readonly #point: HashPoint;
+  readonly #segmentBytes: number;
   readonly #hasher = new RangeHasher();
   readonly #segments: Segment[] = [];
   #from: Uint8Array | null = null;
@@ -84,8 +86,10 @@ export class HashKvBuilder {
   /** True where a key was deleted at the very revision asked for. */
   #deletedAtRevision = false;
 
-  constructor(point: HashPoint) {
+  /** `body`: bytes of the database, which the rows cannot exceed. */
+  constructor(point: HashPoint, body: number) {
     this.#point = point;
+    this.#segmentBytes = Math.max(minSegmentBytes, body / maxSegments);
   }
 
   /** Takes the next row, in order. `ordinal` counts the bucket's rows from 0. */
@@ -111,7 +115,7 @@ export class HashKvBuilder {
   /** The bytes of the rows given so far are about to change. */
   leave(): void {
     this.#hasher.flush();
-    if (!this.#inTail && this.#hasher.length >= segmentBytes) this.#endSegment();
+    if (!this.#inTail && this.#hasher.length >= this.#segmentBytes) this.#endSegment();
   }
 
   #endSegment(): void {
