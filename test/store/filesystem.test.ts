@@ -53,6 +53,14 @@ describe('filesystem, its own', () => {
     expect(readFileSync(join(path, 'k'), 'utf8')).toBe('x');
   });
 
+  test('a root that is written with more slashes than it needs is the same', async () => {
+    const path = folder.path.replace('/', '//');
+    const loose = await openFilesystemStore({ path: `${path}//` });
+    await loose.put(key('a/b'), Buffer.from('x'), noAbort());
+    await loose.delete(key('a/b'), noAbort());
+    expect([everything(), loose.url]).toEqual([[], store.url]);
+  });
+
   test('a relative path, and a file for a root, are refused', async () => {
     writeFileSync(folder.join('file'), '');
     expect(await codeOf(openFilesystemStore({ path: 'relative' }))).toBe('store-misconfigured');
@@ -198,6 +206,17 @@ describe.skipIf(!isRoot)(
       expect(await codeOf(store.upload(key('a/k'), sourceFromBytes(bytes), noAbort()))).toBe('disk-full');
       expect(readdirSync(mounted)).toEqual([]);
       await store.put(key('a/k'), patterned(MiB), noAbort());
+    });
+
+    test('that has no room left for anything still lets objects go', async () => {
+      const store = await openStore(filesystemDestination(mounted), null);
+      await store.put(key('a/k'), Buffer.from('x'), noAbort());
+      execFileSync('mount', ['-o', 'remount,nr_inodes=4', mounted]);
+      // The root, the folder, the object, and this one: now there is no inode for a lock.
+      writeFileSync(join(mounted, 'filler'), '');
+      expect(() => mkdirSync(join(mounted, 'more'))).toThrow('ENOSPC');
+      await store.delete(key('a/k'), noAbort());
+      expect(readdirSync(mounted)).toEqual(['filler']);
     });
 
     test('that is read-only is access-denied', async () => {

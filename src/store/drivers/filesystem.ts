@@ -10,8 +10,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, lstat, mkdir, open, rename, rmdir, unlink } from 'node:fs/promises';
-import { dirname, isAbsolute, join } from 'node:path';
+import { type FileHandle, lstat, mkdir, open, rename, unlink } from 'node:fs/promises';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { GranaryError } from '../../model/errors.ts';
 import type { ObjectKey } from '../../model/names.ts';
@@ -28,6 +28,7 @@ import type {
   UploadSource,
 } from '../store.ts';
 import { hasErrno, isFolder, rootMissing, translateFsError } from './filesystem-errors.ts';
+import { createTemp, removeEmptyFolders, syncFolder } from './filesystem-folders.ts';
 import { walkFiles, walkLeftovers } from './filesystem-list.ts';
 import { removeLeftover, tempPrefix, withKeyLock } from './filesystem-lock.ts';
 import { infoOf, publishNew, replace, setModified, statFile } from './filesystem-publish.ts';
@@ -43,16 +44,14 @@ export interface FilesystemOptions {
 const chunkBytes = 2 ** 20;
 /** Neither through a symbolic link, nor waiting at a pipe that lies there. */
 const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-/** How often folders are made anew when another process, removing its last object, takes them away again. */
-const folderAttempts = 20;
 
 /** Opens a store in a folder. `bucket-missing` where the folder does not exist. */
 export async function openFilesystemStore(options: FilesystemOptions): Promise<Store> {
-  const { path } = options;
-  if (!isAbsolute(path)) {
+  const path = resolve(options.path);
+  if (!isAbsolute(options.path)) {
     throw new GranaryError(
       'store-misconfigured',
-      `the path ${path} of a filesystem destination is not absolute`,
+      `the path ${options.path} of a filesystem destination is not absolute`,
       {
         hint: 'write it from the root, as /var/backups/etcd',
       },
@@ -151,12 +150,15 @@ class FilesystemStore implements Store {
         await rename(path, held('old'));
         await unlink(held('old'));
       }).catch(async (error: unknown) => {
+        // A full disk has no room for a lock, and removing is what makes room. Without one, a replacement that runs in
+        // this very moment may come out after the removal, as if it had begun later.
+        if (hasErrno(error, 'ENOSPC', 'EDQUOT')) return unlink(path);
         // Whoever removed the last object beside it took the folder away: nothing is there.
         if (!hasErrno(error, 'ENOENT') || (await statFile(path)) !== null) throw error;
       }),
     );
-    await this.#syncFolder(folder);
-    await this.#removeEmptyFolders(folder);
+    await syncFolder(folder);
+    await removeEmptyFolders(this.#root, folder);
   }
 
   async abortStale(prefix: string, before: Date, options: CallOptions): Promise<number> {
@@ -214,7 +216,7 @@ class FilesystemStore implements Store {
   ): Promise<PutResult> {
     const { signal } = options;
     const temp = join(dirname(path), tempPrefix + randomUUID());
-    const file = await this.#createTemp(temp);
+    const file = await createTemp(this.#root, temp);
     try {
       let storeTime: Date;
       try {
@@ -235,11 +237,11 @@ class FilesystemStore implements Store {
       const info = options.createOnly
         ? await publishNew(temp, path, key)
         : await replace(temp, path, key, options);
-      await this.#syncFolder(dirname(path));
+      await syncFolder(dirname(path));
       return { etag: info.etag, size: info.size, checksums: {}, storeTime };
     } finally {
       await unlink(temp).catch(() => {});
-      if (!(await this.#exists(path))) await this.#removeEmptyFolders(dirname(path));
+      if (!(await this.#exists(path))) await removeEmptyFolders(this.#root, dirname(path));
     }
   }
 
@@ -248,59 +250,6 @@ class FilesystemStore implements Store {
       () => true,
       () => false,
     );
-  }
-
-  async #createTemp(temp: string): Promise<FileHandle> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await open(temp, 'wx', 0o600);
-      } catch (error) {
-        if (!hasErrno(error, 'ENOENT') || attempt === folderAttempts) throw error;
-        await this.#makeFolders(dirname(temp));
-      }
-    }
-  }
-
-  /** Makes what is missing between the root and `folder`, and flushes each step; never the root itself. */
-  async #makeFolders(folder: string): Promise<void> {
-    let path = this.#root;
-    for (const segment of folder.slice(this.#root.length).split('/').filter(Boolean)) {
-      const parent = path;
-      path = join(path, segment);
-      try {
-        await mkdir(path, 0o700);
-      } catch (error) {
-        // Gone again: the caller tries anew. The root gone: the translation of the error says so.
-        if (hasErrno(error, 'ENOENT') && parent !== this.#root) return;
-        if (!hasErrno(error, 'EEXIST')) throw error;
-      }
-      // Also where it was there already: whoever made it may not have come to that yet.
-      await this.#syncFolder(parent);
-    }
-  }
-
-  async #removeEmptyFolders(folder: string): Promise<void> {
-    for (let path = folder; path.length > this.#root.length; path = dirname(path)) {
-      try {
-        await rmdir(path);
-      } catch {
-        return;
-      }
-    }
-  }
-
-  async #syncFolder(path: string): Promise<void> {
-    try {
-      const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-      try {
-        await folder.sync();
-      } finally {
-        await folder.close();
-      }
-    } catch (error) {
-      // EINVAL: some network filesystems cannot. ENOENT: removed with all that was in it.
-      if (!hasErrno(error, 'EINVAL', 'ENOENT')) throw error;
-    }
   }
 
   async *#read(
