@@ -103,7 +103,7 @@ function readKeyBucket(
   problems: ProblemList,
 ): KeyBucket {
   const current = currentRevision(lastRevision(database), facts);
-  const point = options.hashAt ?? { revision: current, compactRevision: ownCompaction(facts) };
+  const point = options.hashAt ?? { revision: current, compactRevision: facts.compactRevision };
   const history = new KeyHistory(point, options.keyLimit ?? keyLimit(database.body));
   const builder = new HashKvBuilder(point, database.body);
   const decoded = new RowDecoder();
@@ -176,15 +176,10 @@ function lastRevision(database: OpenDatabase): number {
   return last;
 }
 
-/** Rows may be gone from the moment a compaction was ordered. */
-function ownCompaction(facts: DatabaseFacts): number {
-  return Math.max(facts.compactRevision, facts.scheduledCompactRevision);
-}
-
 /** Why a HashKV at `point` cannot be computed from this database; null where it can. */
 function cannotHash(point: HashPoint, current: number, facts: DatabaseFacts): string | null {
   const { revision, compactRevision } = point;
-  const own = ownCompaction(facts);
+  const own = facts.compactRevision;
   if (revision > current) return `the database ends at revision ${current}, before ${revision}`;
   if (compactRevision < own) return `the database is compacted at ${own}, later than ${compactRevision}`;
   if (revision < compactRevision)

@@ -18,7 +18,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 export function noFacts(): Mutable<DatabaseFacts> {
   return {
     compactRevision: -1,
-    scheduledCompactRevision: -1,
+    finishedCompactRevision: -1,
     consistentIndex: null,
     term: null,
     storageVersion: null,
@@ -32,7 +32,7 @@ export function noFacts(): Mutable<DatabaseFacts> {
 
 /** The current revision, as etcd takes it from its database when it starts. */
 export function currentRevision(lastRow: number, facts: DatabaseFacts): number {
-  return Math.max(lastRow, facts.compactRevision, facts.scheduledCompactRevision, 1);
+  return Math.max(lastRow, facts.compactRevision, 1);
 }
 
 /** Reads bucket `meta` alone: compactions, index, term, storage version. */
@@ -42,10 +42,10 @@ export function readMetaBucket(buckets: Buckets, problems: ProblemList): Mutable
     row(row) {
       switch (text(row, row.keyStart, row.keyLength)) {
         case 'finishedCompactRev':
-          facts.compactRevision = revision(row, problems) ?? facts.compactRevision;
+          facts.finishedCompactRevision = revision(row, problems) ?? -1;
           break;
         case 'scheduledCompactRev':
-          facts.scheduledCompactRevision = revision(row, problems) ?? facts.scheduledCompactRevision;
+          facts.compactRevision = revision(row, problems) ?? -1;
           break;
         case 'consistent_index':
           facts.consistentIndex = counter(row, problems);
@@ -60,6 +60,7 @@ export function readMetaBucket(buckets: Buckets, problems: ProblemList): Mutable
       return true;
     },
   });
+  facts.compactRevision = Math.max(facts.compactRevision, facts.finishedCompactRevision);
   return facts;
 }
 

@@ -9,10 +9,8 @@ export interface QuickFacts {
   readonly pageSize: number;
   /** The current revision. */
   readonly revision: number;
-  /** The last finished compaction; -1: never. */
+  /** The last compaction that was ordered: a HashKV compares only with one at this compaction or a later. -1: never. */
   readonly compactRevision: number;
-  /** The last ordered compaction; -1: never. */
-  readonly scheduledCompactRevision: number;
   /** Bytes that the file must have without its trailer: the size law of a snapshot. */
   readonly expectedBody: number;
   /** Bytes that it has. */
@@ -51,7 +49,6 @@ export function quickFacts(fd: number, size: number): QuickFacts {
     pageSize: meta.pageSize,
     revision: currentRevision(last, facts),
     compactRevision: facts.compactRevision,
-    scheduledCompactRevision: facts.scheduledCompactRevision,
     expectedBody: meta.pages * meta.pageSize,
     body,
   };

@@ -28,6 +28,11 @@ export interface HashKv extends HashPoint {
   readonly alternative: number | null;
 }
 
+/** True where a server's answer, asked at the same point, is what these rows come to. */
+export function agreesWith(own: HashKv, answer: number): boolean {
+  return answer === own.hash || answer === own.alternative;
+}
+
 /** Joins ranges of bytes that follow one another, so that the native function is called as rarely as may be. */
 class RangeHasher {
   crc = 0;

@@ -56,7 +56,7 @@ function latestRows(fd: number, size: number, options: ReadKeysOptions): Map<str
   const problems = new ProblemList();
   const { buckets } = openDatabase(fd, size, problems);
   const facts = readMetaBucket(buckets, problems);
-  const compacted = Math.max(facts.compactRevision, facts.scheduledCompactRevision);
+  const compacted = facts.compactRevision;
   const until = options.revision ?? Number.POSITIVE_INFINITY;
   if (until < compacted) {
     throw new GranaryError('revision-compacted', `revision ${until} is gone: compacted at ${compacted}`, {

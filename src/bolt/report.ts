@@ -21,10 +21,10 @@ export interface DatabaseAlarm {
 
 /** What the small buckets say. null: not in the file. */
 export interface DatabaseFacts {
-  /** The last finished compaction; -1: never compacted, as etcd itself writes it. */
+  /** The last compaction that was ordered: rows up to it may be gone. -1: never, as etcd itself writes it. */
   readonly compactRevision: number;
-  /** A compaction that was ordered last, finished or not; -1: never. */
-  readonly scheduledCompactRevision: number;
+  /** The last compaction that came to its end; -1: never. Less than the other where one was under way. */
+  readonly finishedCompactRevision: number;
   readonly consistentIndex: number | null;
   /** From 3.5 on. */
   readonly term: number | null;

@@ -55,7 +55,13 @@ describe('a sound file', () => {
       },
     });
     const report = analyseBytes(bytes);
-    expect(report).toMatchObject({ problems: [], revision: 1000, rows: 5, keys: 2, compactRevision: -1 });
+    expect(report).toMatchObject({
+      problems: [],
+      revision: 1000,
+      rows: 5,
+      keys: 2,
+      finishedCompactRevision: -1,
+    });
     expect(report.hashKV).toMatchObject({ revision: 1000, compactRevision: 1000, keys: 3 });
     const keys = withBytes(bytes, (fd, size) => [...readKeys(fd, size)]);
     expect(keys.map((record) => Buffer.from(record.key).toString())).toEqual(['a', 'c']);
