@@ -16,7 +16,7 @@ import { entry, granary, showCommand, step, tell } from './say.ts';
 import { makeWorld, type World, writeRepository } from './world.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const folder = join(root, '.granary-demo');
+const folder = process.env.GRANARY_DEMO_DIR ?? join(root, '.granary-demo');
 const ownMark = join(folder, '.made-by-the-demo');
 const version = '3.6';
 
@@ -45,7 +45,7 @@ function freshFolder(): void {
     throw new Error(`${folder} exists and is not of an earlier demo: move it away first`);
   }
   rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder);
+  mkdirSync(folder, { recursive: true });
   writeFileSync(ownMark, 'The demo removes this folder when it runs again.\n');
 }
 

@@ -13,7 +13,8 @@ export interface World {
   readonly repository: string;
   readonly destination: string;
   readonly keyFile: string;
-  readonly recipient: string;
+  /** Public keys: of `keyFile`, and of one that is kept elsewhere, as it should be. */
+  readonly recipients: readonly string[];
   readonly password: string;
 }
 
@@ -25,7 +26,10 @@ export async function makeWorld(folder: string): Promise<World> {
     repository: join(folder, 'config'),
     destination: join(folder, 'backups'),
     keyFile: join(folder, 'age.key'),
-    recipient: await identityToRecipient(identity),
+    recipients: [
+      await identityToRecipient(identity),
+      await identityToRecipient(await generateX25519Identity()),
+    ],
     password: randomBytes(12).toString('base64url'),
   };
   for (const path of [world.repository, world.destination]) mkdirSync(path, { recursive: true });
@@ -36,7 +40,7 @@ export async function makeWorld(folder: string): Promise<World> {
 /** Writes the configuration, encrypts the credential with the real sops, and commits. Gives the names of the files. */
 export function writeRepository(world: World, etcd: EtcdServer): string[] {
   const files: Record<string, string> = {
-    '.sops.yaml': `creation_rules:\n  - path_regex: \\.sops\\.yaml$\n    encrypted_regex: ^data$\n    age: ${world.recipient}\n`,
+    '.sops.yaml': `creation_rules:\n  - path_regex: \\.sops\\.yaml$\n    encrypted_regex: ^data$\n    age: ${world.recipients[0]}\n`,
     'seed.yaml': `apiVersion: granary.dev/v1
 kind: Seed
 metadata: {name: demo}
@@ -61,7 +65,7 @@ spec:
   schedule: {cron: "* * * * *"}
   destinations: [folder]
   keep: {last: 10, hourly: 24, daily: 7}
-  encryption: {recipients: [${world.recipient}]}
+  encryption: {recipients: [${world.recipients.join(', ')}]}
 `,
     'credentials/etcd-shop.sops.yaml': `apiVersion: granary.dev/v1
 kind: Credential
