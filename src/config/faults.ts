@@ -146,8 +146,8 @@ function providerWith(kind: Kind, root: unknown, pointer: string, field: string)
 }
 
 function providerSchemas(): [string, SchemaNode][] {
-  const { $defs = {} } = readSchema('destination');
-  return Object.values($defs).map((schema) => [String(schema.properties?.provider?.const), schema]);
+  const providers = readSchema('destination').properties?.spec?.oneOf ?? [];
+  return providers.map((schema) => [String(schema.properties?.provider?.const), schema]);
 }
 
 function specProperties(kind: Kind): Readonly<Record<string, SchemaNode>> {

@@ -9,7 +9,6 @@ import {
   isNode,
   isScalar,
   isSeq,
-  LineCounter,
   type Node,
   parseAllDocuments,
   visit,
@@ -17,6 +16,7 @@ import {
 } from 'yaml';
 import type { Diagnostic, Position } from '../model/config.ts';
 import type { DiagnosticCode } from './codes.ts';
+import { lineTable } from './lines.ts';
 import { maxDepth, tooDeepAt } from './nesting.ts';
 import { childPointer, pointerTokens } from './pointer.ts';
 
@@ -49,20 +49,14 @@ export interface ParsedFile {
 
 /** Reads a file's text. Documents without content are left out. */
 export function parseFile(file: string, text: string): ParsedFile {
-  const lines = new LineCounter();
-  const position = (offset: number): Position => {
-    const { line, col } = lines.linePos(offset);
-    return { file, line: Math.max(1, line), column: Math.max(1, col) };
-  };
+  const positions = lineTable(text);
+  const position = (offset: number): Position => ({ file, ...positions(offset) });
   const deepAt = tooDeepAt(text);
   if (deepAt !== undefined) {
-    const before = text.slice(0, deepAt).split('\n');
-    const at = { file, line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
-    return { documents: [unreadDocument(file)], faults: [[tooDeep(at)]] };
+    return { documents: [unreadDocument(file)], faults: [[tooDeep(position(deepAt))]] };
   }
   const parsed: Document.Parsed[] = [
     ...parseAllDocuments(text, {
-      lineCounter: lines,
       prettyErrors: false,
       // The library compares every key with every other one; `duplicateKeys` takes linear time.
       uniqueKeys: false,

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
+import { dereference } from './dereference.ts';
 import { fieldPath } from './pointer.ts';
 
 /** One way in which a value is not what its schema says. */
@@ -29,7 +30,7 @@ export interface SchemaNode {
   readonly description?: string;
   readonly examples?: readonly unknown[];
   readonly properties?: Readonly<Record<string, SchemaNode>>;
-  readonly $defs?: Readonly<Record<string, SchemaNode>>;
+  readonly oneOf?: readonly SchemaNode[];
   readonly const?: unknown;
   readonly enum?: readonly unknown[];
   readonly pattern?: string;
@@ -56,13 +57,17 @@ export function schemaFaults(name: string, value: unknown): readonly string[] {
   return schemaErrors(name, value).map(describe);
 }
 
-/** A schema as it stands in the file. */
+/** A schema, with what it refers to in its place. */
 export function readSchema(name: string): SchemaNode {
   const known = schemas.get(name);
   if (known !== undefined) return known;
-  const schema: SchemaNode = JSON.parse(readFileSync(new URL(`${name}.schema.json`, folder), 'utf8'));
+  const schema = dereference(readJson(`${name}.schema.json`), readJson) as SchemaNode;
   schemas.set(name, schema);
   return schema;
+}
+
+function readJson(file: string): unknown {
+  return JSON.parse(readFileSync(new URL(file, folder), 'utf8'));
 }
 
 function validatorOf(name: string): ValidateFunction {
@@ -84,7 +89,6 @@ function newCompiler(): Ajv2020 {
   });
   formats.default(ajv);
   ajv.addVocabulary(['x-what']);
-  ajv.addSchema(JSON.parse(readFileSync(new URL('common.json', folder), 'utf8')));
   return ajv;
 }
 

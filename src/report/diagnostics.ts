@@ -10,6 +10,8 @@ export interface DiagnosticsReport {
 
 /** Below this there is no room beside the location, and messages stand below it. */
 const leastMessageWidth = 40;
+/** And there they get at least this, however narrow the terminal is. */
+const leastWidthBelow = 20;
 const severityWidth = 'warning'.length + 2;
 
 /** One entry each, with its hint and code, and a summary line. */
@@ -25,7 +27,7 @@ export function diagnosticsText(report: DiagnosticsReport, options: TextOptions)
   const beside = options.width - placeWidth - severityWidth - codeWidth;
   const isBeside = beside >= leastMessageWidth;
   const indent = isBeside ? placeWidth + severityWidth : 4;
-  const room = isBeside ? beside : Math.max(leastMessageWidth, options.width - indent - codeWidth);
+  const room = isBeside ? beside : Math.max(leastWidthBelow, options.width - indent - codeWidth);
   const wrapped = entries.map((entry) => ({ ...entry, lines: messageLines(entry.diagnostic, room) }));
   // Codes stand below one another, as near to the texts as these allow.
   const textColumns = Math.min(room, Math.max(...wrapped.flatMap(({ lines }) => lines.map(textWidth))));
