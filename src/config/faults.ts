@@ -1,5 +1,6 @@
 /** What a schema found, as people need to read it: one fault for one mistake, with the way to mend it. */
 import type { Kind } from '../model/config.ts';
+import { meantBranches } from './branches.ts';
 import type { DiagnosticCode } from './codes.ts';
 import type { Place } from './parse.ts';
 import { childPointer, fieldPath, parentPointer, pointerTokens, valueAt } from './pointer.ts';
@@ -255,28 +256,6 @@ function badValue(error: SchemaError): Pick<Fault, 'message' | 'hint'> {
   if (keyword === 'minLength') return { message: `${named(pointer)} must not be empty`, hint: null };
   const limit = params.limit === undefined ? '' : ` (${String(params.comparison ?? '')} ${params.limit})`;
   return { message: `${named(pointer)} is not valid${limit}`, hint: null };
-}
-
-/** Faults within alternatives: those of the branch that was meant, or one for the whole where none is near. */
-function meantBranches(errors: readonly SchemaError[]): readonly SchemaError[] {
-  const choices = errors.filter(({ keyword }) => keyword === 'anyOf');
-  if (choices.length === 0) return errors;
-  const dropped = new Set<SchemaError>();
-  for (const choice of choices) {
-    const within = errors.filter((error) => error !== choice && isBelow(error, choice));
-    // A branch whose type does not fit was not meant. Each branch here has a type of its own.
-    const near = within.filter((error) => !(error.keyword === 'type' && error.pointer === choice.pointer));
-    if (near.length === 0) for (const error of within) dropped.add(error);
-    else {
-      dropped.add(choice);
-      for (const error of within) if (!near.includes(error)) dropped.add(error);
-    }
-  }
-  return errors.filter((error) => !dropped.has(error));
-}
-
-function isBelow(error: SchemaError, choice: SchemaError): boolean {
-  return error.pointer === choice.pointer || error.pointer.startsWith(`${choice.pointer}/`);
 }
 
 /** What a field stands in, in words: `a Destination of provider s3`, `schedule` of a Policy. */
