@@ -132,7 +132,7 @@ function readKeyBucket(
   const reason = sound ? cannotHash(point, current, facts) : 'the database is damaged';
   return {
     rows,
-    keys: history.aliveNow - (history.namelessNow ? 1 : 0),
+    keys: history.aliveNow - history.namelessNow,
     last,
     hashKV:
       reason === null

@@ -1,8 +1,9 @@
 /** The buckets of a database: etcd has about ten, all in the root bucket, none within another. */
 import { bucketFlag, bucketHeaderBytes, u64 } from './layout.ts';
+import type { RowVisitor, WalkOptions } from './leaf.ts';
 import type { Meta } from './meta.ts';
 import type { ProblemList } from './problems.ts';
-import type { RowVisitor, TreeWalker, WalkOptions } from './tree.ts';
+import type { TreeWalker } from './tree.ts';
 
 /** More than any etcd has: a file with thousands is hostile, and their names would fill the memory. */
 const maxBuckets = 64;

@@ -1,11 +1,11 @@
 /** What etcd's small buckets say (reference "etcd's buckets"), for 3.4, 3.5 and 3.6. */
 import type { Buckets } from './buckets.ts';
 import { u64be } from './layout.ts';
+import type { Row } from './leaf.ts';
 import type { ProblemList } from './problems.ts';
 import { ProtobufReader, wire } from './protobuf.ts';
 import type { DatabaseAlarm, DatabaseFacts, DatabaseMember } from './report.ts';
 import { readRevisionKey } from './rows.ts';
-import type { Row } from './tree.ts';
 
 /** More than a cluster can have: a hostile file must not fill the memory. */
 const maxListed = 1000;

@@ -7,8 +7,8 @@
  */
 import { crc32c, joinCrc32c } from './crc32c.ts';
 import type { HashPoint, KeyHistory } from './history.ts';
+import type { Row, RowVisitor } from './leaf.ts';
 import { type RowDecoder, tombstoneKeyBytes } from './rows.ts';
-import type { Row, RowVisitor } from './tree.ts';
 
 /** What every HashKV begins with: the bucket's name. */
 const emptyHash = crc32c(Buffer.from('key'));
@@ -19,7 +19,7 @@ const maxSegments = 20_000;
 
 export interface HashKv extends HashPoint {
   readonly hash: number;
-  /** Keys alive at `revision`. */
+  /** Keys alive at `revision`, as a reader sees them. */
   readonly keys: number;
   /**
    * A second answer that a server may give instead: with no key alive, etcd counts a tombstone at a past compaction
@@ -156,7 +156,7 @@ export class HashKvBuilder {
     return {
       ...this.#point,
       hash,
-      keys: history.aliveThen,
+      keys: history.aliveThen - history.namelessThen,
       alternative: alternative === hash ? null : alternative,
     };
   }

@@ -32,8 +32,9 @@ export class KeyHistory {
   aliveNow = 0;
   /** Keys alive at the revision asked for; one without a name, which a revision bump leaves, counts. */
   aliveThen = 0;
-  /** True where the nameless key of a revision bump is among those alive now. */
-  namelessNow = false;
+  /** 1 where the nameless key of a revision bump is among those alive now, and among those alive then. */
+  namelessNow = 0;
+  namelessThen = 0;
 
   /** `limit`: keys to remember at once; more make further rounds. */
   constructor(point: HashPoint, limit: number) {
@@ -51,7 +52,10 @@ export class KeyHistory {
 
   /** Notes a decoded row. `ordinal` counts the bucket's rows from 0. */
   note(ordinal: number, row: RowDecoder, view: DataView): void {
-    if (row.keyLength === 0) this.namelessNow = !row.tombstone;
+    if (row.keyLength === 0) {
+      this.namelessNow = row.tombstone ? 0 : 1;
+      if (row.main <= this.#point.revision) this.namelessThen = this.namelessNow;
+    }
     if (!this.#table.select(view, row.keyStart, row.keyLength)) return;
     const { revision, compactRevision } = this.#point;
     const before = this.#table.number;

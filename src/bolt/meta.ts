@@ -42,15 +42,18 @@ export function readMeta(fd: number, body: number, problems: ProblemList): Meta 
 
   if (typeof first === 'string') problems.add(0, `meta page 0 is damaged: ${first}`);
   if (typeof second === 'string') problems.add(1, `meta page 1 is damaged: ${second}`);
-  if (typeof first === 'string' && typeof second === 'string') {
+  if (typeof first !== 'string') return typeof second !== 'string' ? newer(first, second, problems) : first;
+  if (typeof second === 'string') {
     throw new GranaryError(
       'snapshot-corrupt',
       `not an etcd database: meta page 0 is damaged (${first}), meta page 1 too (${second})`,
       { hint: 'the file is no etcd snapshot, is compressed or encrypted, or was damaged on its way' },
     );
   }
-  if (typeof first === 'string') return second as Meta;
-  if (typeof second === 'string') return first;
+  return second;
+}
+
+function newer(first: Meta, second: Meta, problems: ProblemList): Meta {
   if (first.pageSize !== second.pageSize) problems.add(1, 'the two meta pages name different page sizes');
   return second.transaction > first.transaction ? second : first;
 }

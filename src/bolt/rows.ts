@@ -3,8 +3,8 @@
  * `t` for a tombstone; its value is an `mvccpb.KeyValue` (reference "etcd's buckets").
  */
 import { u64be } from './layout.ts';
+import type { Row } from './leaf.ts';
 import { ProtobufReader, wire } from './protobuf.ts';
-import type { Row } from './tree.ts';
 
 const putKeyBytes = 17;
 /** Length of the key of a row that says a key was deleted. */
