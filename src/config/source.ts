@@ -1,10 +1,10 @@
 /** A document of the configuration on its way from YAML to an object. */
-import type { Diagnostic, Kind, Position } from '../model/config.ts';
+import type { Diagnostic, Kind, Position, Severity } from '../model/config.ts';
+import type { DiagnosticCode } from './codes.ts';
 import { explain, type Fault } from './faults.ts';
 import type { ParsedDocument, Place } from './parse.ts';
 import { pointersTouch, valueAt } from './pointer.ts';
 import { prune } from './prune.ts';
-import type { Finding } from './rules/context.ts';
 import { schemaErrors } from './schemas.ts';
 import { nearest, oneOfWords, quoted } from './words.ts';
 
@@ -12,6 +12,17 @@ export const kinds: readonly Kind[] = ['Seed', 'Destination', 'Credential', 'Pol
 
 /** Who generates more than this has one mistake, not thousands. */
 const maxFaults = 100;
+
+/** What a cross rule has to say; the position is given with it. */
+export interface Finding {
+  readonly code: DiagnosticCode;
+  /** Default `error`. */
+  readonly severity?: Severity;
+  readonly message: string;
+  readonly hint?: string | null;
+  /** Default `value`. */
+  readonly place?: Place;
+}
 
 export interface Source {
   readonly file: string;

@@ -7,16 +7,15 @@ import type {
   Policy,
   Repository,
   Seed,
-  Severity,
 } from '../../model/config.ts';
 import type { CredentialDocument } from '../../model/generated/credential.ts';
 import type { DestinationDocument } from '../../model/generated/destination.ts';
 import type { PolicyDocument } from '../../model/generated/policy.ts';
 import type { RepositoryDocument } from '../../model/generated/repository.ts';
 import type { SeedDocument } from '../../model/generated/seed.ts';
-import type { DiagnosticCode } from '../codes.ts';
-import type { Place } from '../parse.ts';
-import type { Source } from '../source.ts';
+import type { Finding, Source } from '../source.ts';
+
+export type { Finding };
 
 /** An object with what was written for it and where. */
 export interface Sourced<Complete, Written> {
@@ -30,16 +29,6 @@ export type SourcedDestination = Sourced<Destination, DestinationDocument>;
 export type SourcedCredential = Sourced<Credential, CredentialDocument>;
 export type SourcedPolicy = Sourced<Policy, PolicyDocument>;
 export type SourcedRepository = Sourced<Repository, RepositoryDocument>;
-
-export interface Finding {
-  readonly code: DiagnosticCode;
-  /** Default `error`. */
-  readonly severity?: Severity;
-  readonly message: string;
-  readonly hint?: string | null;
-  /** Default `value`. */
-  readonly place?: Place;
-}
 
 export interface RuleContext {
   readonly seeds: readonly SourcedSeed[];
