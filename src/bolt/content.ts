@@ -69,36 +69,40 @@ export function readFacts(buckets: Buckets, problems: ProblemList): DatabaseFact
   const facts = readMetaBucket(buckets, problems);
   const members: DatabaseMember[] = [];
   const alarms: DatabaseAlarm[] = [];
-  const readers: Record<string, (row: Row) => void> = {
-    lease: () => {
-      facts.leases += 1;
-    },
-    alarm: (row) => {
-      const alarm = readAlarm(row, problems);
-      if (alarm !== null && alarms.length < maxListed) alarms.push(alarm);
-    },
-    members: (row) => {
-      const member = readMember(row, problems);
-      if (member !== null && members.length < maxListed) members.push(member);
-    },
-    cluster: (row) => {
-      if (text(row, row.keyStart, row.keyLength) === 'clusterVersion') {
-        facts.clusterVersion = text(row, row.valueStart, row.valueLength);
+  const take = (name: string, row: Row): void => {
+    switch (name) {
+      case 'lease':
+        facts.leases += 1;
+        break;
+      case 'alarm': {
+        const alarm = readAlarm(row, problems);
+        if (alarm !== null && alarms.length < maxListed) alarms.push(alarm);
+        break;
       }
-    },
-    auth: (row) => {
-      if (text(row, row.keyStart, row.keyLength) === 'authEnabled') {
-        facts.authEnabled = row.valueLength === 1 && row.view.getUint8(row.valueStart) === 1;
+      case 'members': {
+        const member = readMember(row, problems);
+        if (member !== null && members.length < maxListed) members.push(member);
+        break;
       }
-    },
+      case 'cluster':
+        if (text(row, row.keyStart, row.keyLength) === 'clusterVersion') {
+          facts.clusterVersion = text(row, row.valueStart, row.valueLength);
+        }
+        break;
+      case 'auth':
+        if (text(row, row.keyStart, row.keyLength) === 'authEnabled') {
+          facts.authEnabled = row.valueLength === 1 && row.view.getUint8(row.valueStart) === 1;
+        }
+        break;
+      default:
+      // Walked all the same: its pages are checked on the way.
+    }
   };
   for (const name of buckets.names) {
     if (name === 'key' || name === 'meta') continue;
-    // Also buckets that say nothing here: their pages are checked on the way.
-    const read = readers[name];
     buckets.walk(name, {
       row(row) {
-        read?.(row);
+        take(name, row);
         return true;
       },
     });

@@ -56,7 +56,7 @@ export function writeDatabase(content: DatabaseContent): WrittenDatabase {
     for (const [index, word] of words.entries()) body.writeBigUInt64LE(BigInt(word), index * 8);
     freelist = BigInt(append(0x10, longCount ? 0xffff : ids.length, body));
   }
-  const pages: Record<string, number> = {};
+  const pages: Record<string, number> = Object.create(null);
   for (const [name, entries] of Object.entries(content.buckets)) {
     pages[name] = append(2, entries.length, leafBody(entries, 0));
   }

@@ -250,6 +250,13 @@ describe('a damaged file', () => {
     ]);
   });
 
+  test('buckets with names that mean something to JavaScript', () => {
+    const names = ['__proto__', 'constructor', 'toString'].map((name) => [name, [['a', Buffer.from('b')]]]);
+    const { bytes } = writeDatabase({ buckets: { ...Object.fromEntries(names), ...small.buckets } });
+    expect(bytes.includes('__proto__')).toBe(true);
+    expect(messages(bytes)).toEqual([]);
+  });
+
   test('more buckets than any etcd has', () => {
     const names = Array.from({ length: 500 }, (_, i) => [`b${i}`, []]);
     const { bytes } = writeDatabase({ buckets: { ...small.buckets, ...Object.fromEntries(names) } });
