@@ -31,13 +31,16 @@ export interface ApplyResult {
   readonly recordError: ResultError | null;
 }
 
-export interface ApplyOptions {
+export interface ActionOptions {
   readonly signal: AbortSignal;
+  readonly spoolFolder?: string | undefined;
+  readonly onStart?: ((action: Action) => OnProgress) | undefined;
+}
+
+export interface ApplyOptions extends ActionOptions {
   readonly now: () => Date;
   /** Backups of one seed that run at the same time. */
   readonly concurrentBackups?: number | undefined;
-  readonly spoolFolder?: string | undefined;
-  readonly onStart?: ((action: Action) => OnProgress) | undefined;
   readonly onEnd?: ((result: ActionResult) => void) | undefined;
 }
 
@@ -78,11 +81,12 @@ async function runPerCluster(
   await Promise.all(Array.from({ length: concurrency }, worker));
 }
 
-async function runAction(
+/** Runs one action of a plan. What fails stands in the result; only an abort throws. */
+export async function runAction(
   workspace: Workspace,
   planned: SeedPlan,
   action: Action,
-  options: ApplyOptions,
+  options: ActionOptions,
 ): Promise<ActionResult> {
   const { signal } = options;
   try {
@@ -110,7 +114,7 @@ async function makeBackup(
   workspace: Workspace,
   planned: SeedPlan,
   action: BackupAction | CopyAction,
-  options: ApplyOptions,
+  options: ActionOptions,
 ): Promise<BackupResult> {
   const assignment = assignmentOf(planned, action);
   return backupSlot(workspace, assignment, action.slot as Slot, {
@@ -142,8 +146,15 @@ function storeOf({ sources }: SeedPlan, destination: string) {
   return found.store;
 }
 
-/** Written when there is something new to remember, so that a pass without changes costs no write. */
-async function recordApplied(planned: SeedPlan, { signal, now }: ApplyOptions): Promise<ResultError | null> {
+/**
+ * Records what was applied, once the actions of the plan have run. Written when there is something new to remember, so
+ * that a pass without changes costs no write.
+ * @returns why it could not be written; null where it was, or did not change
+ */
+export async function recordApplied(
+  planned: SeedPlan,
+  { signal, now }: Pick<ApplyOptions, 'signal' | 'now'>,
+): Promise<ResultError | null> {
   const { seed, desired, applied, sources, plan } = planned;
   if (plan.guards.some(({ code }) => code === 'empty-desired-state')) return null;
   try {

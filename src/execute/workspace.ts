@@ -47,7 +47,15 @@ export class InvalidConfiguration extends GranaryError {
  * @throws InvalidConfiguration; GranaryError `unknown-object` for a seed that is not there
  */
 export async function openWorkspace(source: Source, options: WorkspaceOptions): Promise<Workspace> {
-  const configuration = await loadChecked(source.root);
+  return makeWorkspace(source, await loadChecked(source.root), options);
+}
+
+/** As `openWorkspace`, of a configuration that was read already: several seeds share one reading. */
+export function makeWorkspace(
+  source: Pick<Source, 'root' | 'commit'>,
+  configuration: Configuration,
+  options: WorkspaceOptions,
+): Workspace {
   const { seed } = options;
   if (seed !== undefined) requireSeed(configuration, seed);
   const relevant = seed === undefined ? configuration.diagnostics : closureOf(configuration, seed);

@@ -75,6 +75,9 @@ export const errorCatalogue = {
   // plan
   'plan-stale': 'human',
   blocked: 'human',
+  // the agent
+  'state-locked': 'human',
+  'listen-failed': 'human',
 } as const satisfies Record<string, FailureKind>;
 
 export type ErrorCode = keyof typeof errorCatalogue;

@@ -162,6 +162,19 @@ export function isLate(
   return history.newest === null ? history.complete : history.newest < secondDue;
 }
 
+/**
+ * The first start of a run after the moment that `around` was made for: a slot and its jitter; null where none comes.
+ * @param key `seed/cluster/policy`
+ */
+export function nextStart(schedule: Schedule, key: string, after: Date, around: SlotsAround): Date | null {
+  const { latest, next } = around;
+  const [first = null, second = null] = next;
+  // The latest slot may have come while its jitter has not passed yet.
+  const pending = latest === null ? null : startOf(schedule, key, latest, first);
+  if (pending !== null && pending > after) return pending;
+  return first === null ? null : startOf(schedule, key, first, second);
+}
+
 /** Slot and jitter. Half the gap to the next slot at most: else the next slot would come before this one's run. */
 function startOf(schedule: Schedule, key: string, slot: Date, next: Date | null): Date {
   const gap = next === null ? Number.POSITIVE_INFINITY : next.getTime() - slot.getTime();

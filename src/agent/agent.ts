@@ -1,0 +1,46 @@
+/** The daemon: everything it consists of, put together and taken apart in order. */
+
+import { packageVersion } from '../execute/version.ts';
+import type { Source } from '../git/source.ts';
+import type { Identities } from '../secrets/identities.ts';
+import { type Listen, serve } from './http.ts';
+import { lockState } from './lock.ts';
+import type { Log } from './log.ts';
+import { Loop } from './loop.ts';
+import { makeMetrics } from './metrics.ts';
+import { newAgentState } from './state.ts';
+
+export interface AgentOptions {
+  /** Opens the source of the configuration. Disposing of it removes what it made for that. */
+  readonly openSource: (signal: AbortSignal) => Promise<Source & AsyncDisposable>;
+  readonly identities: Identities;
+  /** Only this seed; null: every seed of the configuration. */
+  readonly seed: string | null;
+  /** How often the source is looked at, in milliseconds. */
+  readonly intervalMs: number;
+  readonly listen: Listen;
+  /** Of one agent at a time; null: nothing is kept between runs. */
+  readonly stateFolder: string | null;
+  readonly log: Log;
+  /** Milliseconds that running actions have to end when the agent is told to; default 25 s. */
+  readonly drainMs?: number | undefined;
+  readonly now?: (() => Date) | undefined;
+  readonly spoolFolder?: string | undefined;
+}
+
+/**
+ * Runs until `drain` fires: then nothing new begins, and it returns when what runs has ended or was aborted.
+ * @throws GranaryError `state-locked`, `listen-failed`, and what the source cannot be opened for at the start
+ */
+export async function runAgent(options: AgentOptions, drain: AbortSignal): Promise<void> {
+  const { log, stateFolder, now = () => new Date(), drainMs = 25_000 } = options;
+  await using stack = new AsyncDisposableStack();
+  // First of all: what follows writes to that folder.
+  if (stateFolder !== null) stack.use(await lockState(stateFolder));
+  const state = newAgentState(now());
+  const metrics = makeMetrics(state, now);
+  const { url } = stack.use(await serve(options.listen, state, metrics, now));
+  log.info({ version: packageVersion(), pid: process.pid, listen: url, seed: options.seed }, 'agent started');
+  await new Loop({ ...options, state, metrics, now, drainMs }).run(drain);
+  log.info('agent ended');
+}

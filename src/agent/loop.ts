@@ -1,0 +1,203 @@
+/** The heart: ticks, looks whether the configuration moved, and lets every seed do what is due. */
+import { schedule } from 'node-cron';
+import { resultError } from '../backup/result.ts';
+import type { Workspace } from '../execute/workspace.ts';
+import type { Source } from '../git/source.ts';
+import { asGranaryError } from '../model/errors.ts';
+import type { Identities } from '../secrets/identities.ts';
+import { fingerprint, loadSeeds } from './configuration.ts';
+import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+import { SeedRunner } from './seed.ts';
+import { type AgentState, newSeedState } from './state.ts';
+
+export interface LoopOptions {
+  /** Opens the source; tried again with each poll until it works. */
+  readonly openSource: (signal: AbortSignal) => Promise<Source & AsyncDisposable>;
+  readonly identities: Identities;
+  /** null: every seed of the configuration. */
+  readonly seed: string | null;
+  /** How often the source is looked at. */
+  readonly intervalMs: number;
+  readonly state: AgentState;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly now: () => Date;
+  /** Running actions get this long to end when the agent drains; then they are aborted. */
+  readonly drainMs: number;
+  readonly spoolFolder?: string | undefined;
+}
+
+/** How often it is looked whether something is due. What is due is reckoned by src/plan. */
+const tickCron = '*/2 * * * * *';
+
+export class Loop {
+  readonly #options: LoopOptions;
+  readonly #runners = new Map<string, SeedRunner>();
+  /** Runners of seeds that are no longer served, until what they run has ended. */
+  readonly #leaving = new Set<Promise<void>>();
+  readonly #stop = new AbortController();
+  readonly #abort = new AbortController();
+  readonly #failed = Promise.withResolvers<never>();
+  #source: (Source & AsyncDisposable) | null = null;
+  #polling: Promise<void> | null = null;
+  #pollAt: Date;
+  /** Of the configuration that was read last, whether it could be used or not. */
+  #fingerprint: string | null = null;
+
+  constructor(options: LoopOptions) {
+    this.#options = options;
+    this.#pollAt = options.now();
+    // Whoever waits in `run` hears of it; without anybody waiting it must not end the process.
+    this.#failed.promise.catch(() => {});
+  }
+
+  /**
+   * Runs until `drain` fires, and returns when what ran has ended.
+   * @throws what the source cannot be opened for at the start, where only a person can help
+   */
+  async run(drain: AbortSignal): Promise<void> {
+    const ticks = schedule(tickCron, () => this.#tick(), {
+      name: 'granary agent',
+      suppressMissedWarning: true,
+    });
+    try {
+      this.#tick();
+      await Promise.race([aborted(drain), this.#failed.promise]);
+    } finally {
+      await ticks.destroy();
+      await this.#drain();
+    }
+  }
+
+  #tick(): void {
+    const now = this.#options.now();
+    this.#options.state.lastTick = now;
+    if (this.#stop.signal.aborted) return;
+    if (now >= this.#pollAt && this.#polling === null) {
+      this.#polling = this.#poll().finally(() => {
+        // A tenth more or less, so that many agents do not ask the Git server in step.
+        const pause = this.#options.intervalMs * (0.9 + 0.2 * Math.random());
+        this.#pollAt = new Date(this.#options.now().getTime() + pause);
+        this.#polling = null;
+      });
+    }
+    for (const runner of this.#runners.values()) runner.tick();
+  }
+
+  /** Looks whether the configuration moved, and takes it over where it did. Never rejects. */
+  async #poll(): Promise<void> {
+    const { state, log, now } = this.#options;
+    const wasRead = state.source.lastFetch !== null;
+    try {
+      const { source, moved } = await this.#refresh();
+      const print = await fingerprint(source);
+      if (print !== this.#fingerprint) {
+        await this.#load(source);
+        this.#fingerprint = print;
+      }
+      if (moved && source.note !== null) log.warn({ note: source.note }, 'source note');
+      if (state.source.error !== null) log.info('source read again');
+      state.source.error = null;
+      state.source.lastFetch = now();
+    } catch (thrown) {
+      if (this.#stop.signal.aborted) return;
+      const error = asGranaryError(thrown);
+      // A wrong address on the command line should be told to whoever typed it; a network that is down passes.
+      if (this.#source === null && !wasRead && state.source.error === null && error.kind === 'human') {
+        this.#failed.reject(error);
+        return;
+      }
+      state.source.error = resultError(error);
+      log.warn({ error: state.source.error }, 'source not read');
+    }
+  }
+
+  async #refresh(): Promise<{ source: Source; moved: boolean }> {
+    const { signal } = this.#stop;
+    if (this.#source !== null) {
+      return { source: this.#source, moved: await this.#source.refresh({ signal }) };
+    }
+    this.#source = await this.#options.openSource(signal);
+    return { source: this.#source, moved: true };
+  }
+
+  async #load(source: Source): Promise<void> {
+    const { state, log, identities, seed } = this.#options;
+    const known = [...state.seeds.keys()];
+    const loaded = await loadSeeds(source, { identities, only: seed, known });
+    const commit = source.commit?.id ?? null;
+    state.problem = loaded.problem;
+    if (loaded.problem !== null) log.error({ commit, error: loaded.problem }, 'configuration not usable');
+    for (const [name, error] of loaded.invalid) {
+      const { commit: inUse } = this.#seedState(name);
+      this.#seedState(name).invalid = error;
+      log.error({ seed: name, commit, inUse, error }, 'configuration invalid');
+    }
+    for (const [credential, error] of loaded.unopened)
+      log.warn({ credential, error }, 'credential not opened');
+    for (const name of loaded.gone) this.#leave(name);
+    for (const [name, workspace] of loaded.valid) this.#adopt(name, workspace, commit, source);
+  }
+
+  #adopt(name: string, workspace: Workspace, commit: string | null, source: Source): void {
+    const { log, metrics, now, spoolFolder } = this.#options;
+    const state = this.#seedState(name);
+    Object.assign(state, { commit, inUse: true, invalid: null });
+    const warnings = workspace.warnings.length;
+    const subject = source.commit?.subject ?? null;
+    log.info({ seed: name, commit, subject, warnings }, 'configuration in use');
+    let runner = this.#runners.get(name);
+    if (runner === undefined) {
+      runner = new SeedRunner({ state, log, metrics, now, abort: this.#abort.signal, spoolFolder });
+      this.#runners.set(name, runner);
+    }
+    runner.adopt(workspace);
+  }
+
+  /** The configuration does not name a seed any more: its backups stay, and what runs may end. */
+  #leave(name: string): void {
+    this.#options.log.warn({ seed: name }, 'seed not served any more');
+    const closing = this.#runners.get(name)?.close();
+    this.#runners.delete(name);
+    this.#options.state.seeds.delete(name);
+    if (closing === undefined) return;
+    this.#leaving.add(closing);
+    void closing.finally(() => this.#leaving.delete(closing));
+  }
+
+  #seedState(name: string) {
+    const { seeds } = this.#options.state;
+    const known = seeds.get(name) ?? newSeedState(name);
+    seeds.set(name, known);
+    return known;
+  }
+
+  async #drain(): Promise<void> {
+    const { state, log, drainMs } = this.#options;
+    const running = [...state.seeds.values()].reduce((sum, seed) => sum + seed.running, 0);
+    state.draining = true;
+    log.info({ running, limitMs: drainMs }, 'draining');
+    this.#stop.abort(interruption());
+    const limit = setTimeout(() => {
+      log.warn({ limitMs: drainMs }, 'aborting what still runs');
+      this.#abort.abort(interruption());
+    }, drainMs);
+    const runners = [...this.#runners.values()];
+    await Promise.all([...runners.map((runner) => runner.close()), ...this.#leaving, this.#polling]);
+    clearTimeout(limit);
+    await this.#source?.close();
+    await this.#source?.[Symbol.asyncDispose]();
+  }
+}
+
+function interruption(): Error {
+  return Object.assign(new Error('the agent is ending'), { name: 'AbortError' });
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

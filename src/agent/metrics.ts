@@ -1,0 +1,179 @@
+/**
+ * What Prometheus reads. Gauges are taken from the state when they are asked for, so nothing stays of what the
+ * configuration no longer names. Labels hold only names from the configuration and words of ours: an error's text never
+ * becomes one.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { ActionResult } from '../execute/apply.ts';
+import { packageVersion } from '../execute/version.ts';
+import type { Plan } from '../model/generated/plan.ts';
+import { isRemoval } from '../plan/actions.ts';
+import { runnableActions } from '../plan/plan.ts';
+import type { AgentState, SeedState } from './state.ts';
+
+export interface Metrics {
+  readonly registry: Registry;
+  /** Counts what became of an action. */
+  ended(result: ActionResult): void;
+  /** Counts a pass over a seed. */
+  passed(seed: string, ok: boolean): void;
+}
+
+type Labels = Readonly<Record<string, string>>;
+interface Sample {
+  readonly labels: Labels;
+  readonly value: number;
+}
+
+export function makeMetrics(state: AgentState, now: () => Date): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const gauge = (name: string, help: string, labelNames: readonly string[], samples: () => Sample[]) => {
+    const one: Gauge = new Gauge({
+      name: `granary_${name}`,
+      help,
+      labelNames: [...labelNames],
+      registers: [registry],
+      collect: () => {
+        one.reset();
+        for (const { labels, value } of samples()) one.set(labels, value);
+      },
+    });
+  };
+  const seeds = () => [...state.seeds.values()];
+  const perSeed = (name: string, help: string, value: (seed: SeedState) => number | null) =>
+    gauge(name, help, ['seed'], () => seeds().flatMap((seed) => sample({ seed: seed.seed }, value(seed))));
+  const perPolicy = (name: string, help: string, value: (one: OnePolicy) => number | null) =>
+    gauge(name, help, ['seed', 'cluster', 'policy'], () =>
+      seeds().flatMap((seed) =>
+        policiesOf(seed).flatMap((one) =>
+          sample({ seed: seed.seed, cluster: one.cluster, policy: one.policy }, value(one)),
+        ),
+      ),
+    );
+  const single = (name: string, help: string, value: () => number | null) =>
+    gauge(name, help, [], () => sample({}, value()));
+
+  gauge('build_info', 'Always 1; the version is in the label.', ['version'], () => [
+    { labels: { version: packageVersion() }, value: 1 },
+  ]);
+  single('source_last_fetch_timestamp_seconds', 'When the configuration was last read.', () =>
+    seconds(state.source.lastFetch),
+  );
+  single('source_ok', 'Whether the last try to read the configuration went well.', () =>
+    Number(state.source.error === null),
+  );
+  perSeed('config_valid', 'Whether the newest configuration is valid for the seed.', ({ invalid, inUse }) =>
+    Number(invalid === null && inUse),
+  );
+  perSeed('config_in_use', 'Whether the seed has a valid configuration, be it an older one.', ({ inUse }) =>
+    Number(inUse),
+  );
+  perSeed('last_pass_timestamp_seconds', 'When the seed was last planned for.', ({ lastPass }) =>
+    seconds(lastPass),
+  );
+  perSeed('last_pass_duration_seconds', 'How long reading the destinations and planning took.', (seed) =>
+    seed.lastPass === null ? null : seed.lastPassMs / 1_000,
+  );
+  perSeed('running_clusters', 'Clusters whose actions run now.', ({ running }) => running);
+  perSeed('waiting_clusters', 'Clusters whose actions wait for a free place.', ({ waiting }) => waiting);
+  perSeed('blocked_removals', 'Removals that guards hold back.', ({ plan }) =>
+    plan === null ? null : blockedRemovals(plan),
+  );
+  perSeed('late_clusters', 'Clusters whose last two slots are unfulfilled.', ({ plan }) =>
+    plan === null
+      ? null
+      : new Set(plan.forecast.filter(({ late }) => late).map(({ cluster }) => cluster)).size,
+  );
+  gauge('guards', 'Guards that hold now, by code.', ['seed', 'code'], () =>
+    seeds().flatMap(({ seed, plan }) =>
+      [...Map.groupBy(plan?.guards ?? [], ({ code }) => code)].map(([code, guards]) => ({
+        labels: { seed, code },
+        value: guards.length,
+      })),
+    ),
+  );
+  perPolicy('last_success_timestamp_seconds', 'When the newest backup was published.', ({ success }) =>
+    seconds(success),
+  );
+  perPolicy('backup_age_seconds', 'Time since the newest backup was published.', ({ success }) =>
+    success === null ? null : Math.max(0, (now().getTime() - success.getTime()) / 1_000),
+  );
+  perPolicy('late', 'Whether the last two slots are unfulfilled.', ({ late }) => Number(late));
+  perPolicy('backups', 'Backups there are, copies not counted twice.', ({ backups }) => backups);
+  perPolicy('backups_stored_bytes', 'Stored bytes of all copies of all backups.', ({ bytes }) => bytes);
+  perPolicy('last_duration_seconds', 'How long the last run took that ended well.', ({ run }) =>
+    run === undefined ? null : run.durationMs / 1_000,
+  );
+  perPolicy('snapshot_bytes', 'Size of the last snapshot.', ({ run }) => run?.snapshotBytes ?? null);
+  perPolicy(
+    'stored_bytes',
+    'Bytes of the last snapshot as one destination stores it.',
+    ({ run }) => run?.storedBytes ?? null,
+  );
+
+  const runs = counter(registry, 'runs_total', 'Runs of backups and copies.', [
+    'seed',
+    'cluster',
+    'policy',
+    'outcome',
+  ]);
+  const copies = counter(registry, 'copies_total', 'Copies by destination, as runs left them.', [
+    'seed',
+    'destination',
+    'outcome',
+  ]);
+  const removals = counter(registry, 'removals_total', 'Tombstones and deletions.', [
+    'seed',
+    'destination',
+    'type',
+    'outcome',
+  ]);
+  const passes = counter(registry, 'passes_total', 'Passes over a seed.', ['seed', 'outcome']);
+  return {
+    registry,
+    ended: ({ action, outcome, backup }) => {
+      const { seed, cluster, policy } = action;
+      if (isRemoval(action)) {
+        removals.inc({ seed, destination: action.destination, type: action.type, outcome });
+        return;
+      }
+      runs.inc({ seed, cluster, policy, outcome: backup?.outcome ?? 'failed' });
+      for (const copy of backup?.copies ?? []) {
+        copies.inc({ seed, destination: copy.destination, outcome: copy.outcome });
+      }
+    },
+    passed: (seed, ok) => passes.inc({ seed, outcome: ok ? 'done' : 'failed' }),
+  };
+}
+
+function counter(registry: Registry, name: string, help: string, labelNames: readonly string[]): Counter {
+  return new Counter({ name: `granary_${name}`, help, labelNames: [...labelNames], registers: [registry] });
+}
+
+/** What is known of one cluster under one policy. */
+type OnePolicy = Plan['forecast'][number] & {
+  readonly success: Date | null;
+  readonly run: SeedState['lastRun'] extends Map<string, infer Run> ? Run | undefined : never;
+};
+
+function policiesOf({ plan, lastSuccess, lastRun }: SeedState): OnePolicy[] {
+  return (plan?.forecast ?? []).map((forecast) => {
+    const key = `${forecast.cluster}/${forecast.policy}`;
+    return { ...forecast, success: lastSuccess.get(key) ?? null, run: lastRun.get(key) };
+  });
+}
+
+/** A value that is not known has no sample: zero would be a lie. */
+function sample(labels: Labels, value: number | null): Sample[] {
+  return value === null ? [] : [{ labels, value }];
+}
+
+function seconds(time: Date | null): number | null {
+  return time === null ? null : time.getTime() / 1_000;
+}
+
+function blockedRemovals(plan: Plan): number {
+  const free = new Set(runnableActions(plan).map(({ id }) => id));
+  return plan.actions.filter((action) => isRemoval(action) && !free.has(action.id)).length;
+}

@@ -1,0 +1,125 @@
+/** What became of an action, as one line of the log with all its figures, and what its events say on the way. */
+import type { OnProgress } from '../backup/events.ts';
+import type { BackupResult } from '../backup/result.ts';
+import type { ActionResult } from '../execute/apply.ts';
+import type { Action, Plan } from '../model/generated/plan.ts';
+import type { Log } from './log.ts';
+
+/** Gathers what a run tells while it goes on, so that its line can say it at the end. */
+export class RunNotes {
+  readonly #now: () => number;
+  readonly #began: number;
+  #member: string | null = null;
+  #why: string | null = null;
+  #keys: number | null = null;
+  readonly #moments = new Map<string, number>();
+  readonly #warnings: string[] = [];
+
+  /** @param now a monotonic clock, in milliseconds */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+    this.#began = now();
+  }
+
+  readonly onProgress: OnProgress = (event) => {
+    this.#moments.set(event.type, this.#now());
+    if (event.type === 'member') [this.#member, this.#why] = [event.endpoint, event.why];
+    if (event.type === 'proved') this.#keys = event.keys;
+    if (event.type === 'warning') this.#warnings.push(event.message);
+  };
+
+  get durationMs(): number {
+    return this.#now() - this.#began;
+  }
+
+  /** Fields of the line; the phases overlap, as the upload goes on while the snapshot comes. */
+  fields(): Record<string, unknown> {
+    const took = (from: string, to: string) => {
+      const [start, end] = [this.#moments.get(from), this.#moments.get(to)];
+      return start === undefined || end === undefined ? undefined : Math.round(end - start);
+    };
+    return {
+      durationMs: Math.round(this.durationMs),
+      snapshotMs: took('member', 'snapshot'),
+      proofMs: took('snapshot', 'proved'),
+      storeMs: took('member', 'stored'),
+      publishMs: took('stored', 'published'),
+      ...(this.#member === null ? {} : { member: this.#member, why: this.#why }),
+      ...(this.#keys === null ? {} : { keys: this.#keys }),
+      ...(this.#warnings.length === 0 ? {} : { warnings: this.#warnings }),
+    };
+  }
+}
+
+const messages: Record<Action['type'], Record<ActionResult['outcome'], string>> = {
+  backup: { done: 'backup done', incomplete: 'backup incomplete', failed: 'backup failed' },
+  copy: { done: 'copy done', incomplete: 'copy incomplete', failed: 'copy failed' },
+  tombstone: { done: 'tombstone written', incomplete: 'tombstone failed', failed: 'tombstone failed' },
+  delete: { done: 'backup removed', incomplete: 'removal failed', failed: 'removal failed' },
+};
+const levels = { done: 'info', incomplete: 'warn', failed: 'error' } as const;
+
+/** @param commit of the configuration that it was done for */
+export function logResult(log: Log, result: ActionResult, notes: RunNotes, commit: string | null): void {
+  const { action, outcome, backup, error } = result;
+  const { seed, cluster, policy, slot, reason } = action;
+  log[levels[outcome]](
+    {
+      seed,
+      cluster,
+      policy,
+      slot,
+      ...(action.destination === null ? {} : { destination: action.destination }),
+      reason,
+      outcome: backup?.outcome ?? outcome,
+      ...(backup === null ? {} : backupFields(backup)),
+      ...notes.fields(),
+      commit,
+      ...(error === null ? {} : { error }),
+    },
+    messages[action.type][outcome],
+  );
+}
+
+function backupFields({ attempt, revision, snapshotBytes, storedBytes, hashKV, copies }: BackupResult) {
+  return {
+    attempt,
+    revision,
+    snapshotBytes,
+    storedBytes,
+    hashKV: hashKV?.verdict ?? null,
+    copies: copies.map(({ destination, outcome, error }) => ({
+      destination,
+      outcome,
+      ...(error === null ? {} : { code: error.code, reason: error.message }),
+    })),
+  };
+}
+
+/** Tells guards and warnings of a plan when they come, not with every pass. */
+export class PlanNotes {
+  #told = new Set<string>();
+
+  tell(log: Log, seed: string, { guards, warnings }: Plan): void {
+    const now = new Set<string>();
+    const tell = (key: string, say: () => void) => {
+      now.add(key);
+      if (!this.#told.has(key)) say();
+    };
+    for (const { code, message, hint, cluster, destination, blocks } of guards) {
+      // The message counts what is blocked, and so is another one each time.
+      tell(`guard ${code} ${cluster} ${destination}`, () =>
+        log.warn(
+          { seed, code, cluster, destination, blocked: blocks.length, reason: message, hint },
+          'guard holds',
+        ),
+      );
+    }
+    for (const { code, message, hint } of warnings) {
+      tell(`warning ${code} ${message}`, () =>
+        log.warn({ seed, code, reason: message, hint }, 'plan warning'),
+      );
+    }
+    this.#told = now;
+  }
+}

@@ -1,0 +1,98 @@
+/** What the agent knows of itself, for metrics and probes. Free of secrets. Written by the loop, read by everything else. */
+import type { ResultError } from '../backup/result.ts';
+import type { Plan } from '../model/generated/plan.ts';
+
+export interface AgentState {
+  /** When the loop last showed that it is alive. */
+  lastTick: Date;
+  /** No new work begins any more. */
+  draining: boolean;
+  readonly source: SourceState;
+  /** Why there is no configuration at all; null where there is one, whether valid or not. */
+  problem: ResultError | null;
+  /** By name; those that the agent serves. */
+  readonly seeds: Map<string, SeedState>;
+}
+
+export interface SourceState {
+  /** When it was last read successfully; null: never. */
+  lastFetch: Date | null;
+  /** Why the last try failed; null where it did not. */
+  error: ResultError | null;
+}
+
+export interface SeedState {
+  readonly seed: string;
+  /** The commit in use; null where there is none, or the source is no Git repository. */
+  commit: string | null;
+  /** A valid configuration is in use. */
+  inUse: boolean;
+  /** Why the newest configuration is not used; null where it is. */
+  invalid: ResultError | null;
+  /** The newest plan; null before the first. */
+  plan: Plan | null;
+  lastPass: Date | null;
+  lastPassMs: number;
+  /** When the newest backup of `cluster/policy` was published, by the stores' clocks. */
+  readonly lastSuccess: Map<string, Date>;
+  /** The newest run of `cluster/policy` that ended well, since the agent started. */
+  readonly lastRun: Map<string, LastRun>;
+  running: number;
+  waiting: number;
+}
+
+export interface LastRun {
+  readonly durationMs: number;
+  readonly snapshotBytes: number | null;
+  readonly storedBytes: number | null;
+}
+
+export function newAgentState(now: Date): AgentState {
+  return {
+    lastTick: now,
+    draining: false,
+    source: { lastFetch: null, error: null },
+    problem: null,
+    seeds: new Map(),
+  };
+}
+
+export function newSeedState(seed: string): SeedState {
+  return {
+    seed,
+    commit: null,
+    inUse: false,
+    invalid: null,
+    plan: null,
+    lastPass: null,
+    lastPassMs: 0,
+    lastSuccess: new Map(),
+    lastRun: new Map(),
+    running: 0,
+    waiting: 0,
+  };
+}
+
+/** Why the agent cannot do its work, in words; null where it can. An older valid configuration in use will do. */
+export function whyNotReady(state: AgentState): string | null {
+  if (state.draining) return 'it is ending';
+  const without = [...state.seeds.values()].find((seed) => !seed.inUse);
+  if (without !== undefined) {
+    return `seed ${without.seed} has no valid configuration yet: ${without.invalid?.message ?? 'it was not read yet'}`;
+  }
+  if (state.seeds.size > 0) return null;
+  const reason = state.problem ?? state.source.error;
+  return `there is no valid configuration yet: ${reason?.message ?? 'it was not read yet'}`;
+}
+
+/** What is wrong although the agent does its work: newer configurations that cannot be used. */
+export function doubtsOf(state: AgentState): string[] {
+  const doubts = [...state.seeds.values()].flatMap(({ seed, inUse, invalid, commit }) => {
+    if (!inUse || invalid === null) return [];
+    const which = commit === null ? 'the last valid one' : `commit ${commit}`;
+    return [`seed ${seed} goes on with ${which}: ${invalid.message}`];
+  });
+  if (state.problem !== null) doubts.push(state.problem.message);
+  if (state.source.error !== null) doubts.push(`the source was not read: ${state.source.error.message}`);
+  return doubts;
+}

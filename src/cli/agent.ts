@@ -1,0 +1,73 @@
+import type { Command } from 'commander';
+import type { Listen } from '../agent/http.ts';
+import { parseDuration } from '../model/units.ts';
+import { usage } from './failure.ts';
+import type { Io } from './io.ts';
+import { type KeyOptions, type SourceOptions, withKeys, withSource } from './options.ts';
+
+interface AgentCommandOptions extends SourceOptions, KeyOptions {
+  interval: string;
+  listen: string;
+}
+
+/** `agent`: does for ever what `apply` does once. */
+export function addAgent(program: Command, io: Io): Command {
+  const command = program
+    .command('agent')
+    .summary('keep everything as the configuration says, for ever')
+    .description(
+      'Watches the configuration and makes it so: backups when they are due, missing copies, removals that no guard holds back. Logs to stdout, one JSON object a line unless that is a terminal. SIGTERM and Ctrl-C let running backups end, for up to 25 seconds. With --state a second agent on the same folder is refused.',
+    )
+    .option('--interval <duration>', 'how often the configuration is looked at', '1m')
+    .option('--listen <host:port>', 'where /healthz, /readyz and /metrics are served', '127.0.0.1:9595')
+    .addHelpText(
+      'after',
+      '\nExample:\n  granary agent --repo https://git.example/fleet.git --seed eu-west --state /var/lib/granary --age-key-file key.txt',
+    );
+  withSource(command);
+  withKeys(command);
+  return command.action((options: AgentCommandOptions) => agent(io, options));
+}
+
+async function agent(io: Io, options: AgentCommandOptions): Promise<void> {
+  const intervalMs = parseInterval(options.interval);
+  const listen = parseListen(options.listen);
+  const { openSourceOf, readIdentities } = await import('./session.ts');
+  const { runAgent } = await import('../agent/agent.ts');
+  const { createLog } = await import('../agent/log.ts');
+  const terminal = process.stdout.isTTY === true;
+  await runAgent(
+    {
+      openSource: (signal) => openSourceOf({ ...io, signal }, options),
+      identities: await readIdentities(io, options),
+      seed: options.seed ?? null,
+      intervalMs,
+      listen,
+      stateFolder: options.state ?? null,
+      log: createLog({ write: io.out, terminal, color: io.color }),
+    },
+    io.signal,
+  );
+}
+
+function parseInterval(text: string): number {
+  const interval = parseDuration(text);
+  if (interval === undefined || interval === 0) {
+    throw usage(`\`${text}\` is no interval`, 'write it as 30s, 1m or 5m');
+  }
+  return interval;
+}
+
+/** `127.0.0.1:9595`, `[::1]:9595`, `localhost:0`. */
+export function parseListen(text: string): Listen {
+  const [, bracketed, plain, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/\s]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  const port = Number(digits);
+  if (host === undefined || !(port <= 65_535)) {
+    throw usage(
+      `\`${text}\` is no address to listen on`,
+      'write HOST:PORT, as in 127.0.0.1:9595 or [::1]:9595',
+    );
+  }
+  return { host, port };
+}
