@@ -34,7 +34,8 @@ function chunkNonce(counter: number, last: boolean): Uint8Array {
 export class AgeEncryptor {
   readonly #key: Uint8Array;
   #head: Uint8Array | null;
-  #held: Uint8Array[] = [];
+  /** The chunk that is being filled, and how far. */
+  readonly #held = Buffer.allocUnsafeSlow(chunkBytes);
   #heldBytes = 0;
   #counter = 0;
 
@@ -74,26 +75,29 @@ export class AgeEncryptor {
     return new AgeEncryptor(Buffer.concat([header, nonce]), payloadKey(fileKey, nonce));
   }
 
-  /** The sealed bytes that follow from these: all whole chunks that are known not to be the last. */
+  /**
+   * The sealed bytes that follow from these: all whole chunks that are known not to be the last. The caller may use
+   * the memory of `bytes` again.
+   */
   update(bytes: Uint8Array): Uint8Array[] {
     const sealed = this.#takeHead();
-    this.#held.push(bytes);
-    this.#heldBytes += bytes.length;
-    if (this.#heldBytes <= chunkBytes) return sealed;
-    const plain = this.#held.length === 1 ? bytes : Buffer.concat(this.#held);
-    let offset = 0;
-    // The last chunk is marked as such and may not be empty, so one chunk always waits for what comes after it.
-    for (; plain.length - offset > chunkBytes; offset += chunkBytes) {
-      sealed.push(...this.#seal(plain.subarray(offset, offset + chunkBytes), false));
+    for (let offset = 0; offset < bytes.length; ) {
+      // The last chunk is marked as such and may not be empty, so one chunk always waits for what comes after it.
+      if (this.#heldBytes === chunkBytes) {
+        sealed.push(...this.#seal(this.#held, false));
+        this.#heldBytes = 0;
+      }
+      const part = bytes.subarray(offset, offset + chunkBytes - this.#heldBytes);
+      this.#held.set(part, this.#heldBytes);
+      this.#heldBytes += part.length;
+      offset += part.length;
     }
-    this.#held = [plain.subarray(offset)];
-    this.#heldBytes = plain.length - offset;
     return sealed;
   }
 
   /** The end of the file. */
   final(): Uint8Array[] {
-    return [...this.#takeHead(), ...this.#seal(Buffer.concat(this.#held), true)];
+    return [...this.#takeHead(), ...this.#seal(this.#held.subarray(0, this.#heldBytes), true)];
   }
 
   #takeHead(): Uint8Array[] {

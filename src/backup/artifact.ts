@@ -49,11 +49,12 @@ export async function makeArtifact(
     for await (const bytes of source) await store(encryptor === null ? [bytes] : encryptor.update(bytes));
     if (encryptor !== null) await store(encryptor.final());
   };
-  const blocks = Readable.from(blocksOf(raw, signal), { objectMode: false, highWaterMark: 2 * blockBytes });
+  const blocks = blocksOf(raw, signal);
   if (options.compression.algorithm === 'zstd') {
+    // A write of more than zstd's buffer is taken whole before the next block is asked for.
     await pipeline(blocks, zstdCompress(options.compression.level), seal, { signal });
   } else {
-    await pipeline(blocks, seal, { signal });
+    await seal(blocks);
   }
   await artifact.end();
   return digester.finish();
@@ -66,12 +67,30 @@ export async function digestOf(raw: UploadSource, { signal }: { signal: AbortSig
   return digester.finish();
 }
 
+/**
+ * The bytes of a source. A block is valid until the next one is asked for: two buffers take turns, because a fresh one
+ * for each block costs more than the copying and lets the process grow by hundreds of megabytes.
+ */
 async function* blocksOf(source: UploadSource, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  for (let offset = 0; ; ) {
-    const block = await source.read(offset, blockBytes, { signal });
-    if (block.length > 0) yield block;
-    if (block.length < blockBytes) return;
-    offset += block.length;
+  const left = new AbortController();
+  const options = { signal: AbortSignal.any([signal, left.signal]) };
+  let into = Buffer.allocUnsafeSlow(blockBytes);
+  let spare = Buffer.allocUnsafeSlow(blockBytes);
+  let reading = source.read(0, blockBytes, { ...options, into });
+  try {
+    for (let offset = 0; ; ) {
+      const block = await reading;
+      if (block.length === 0) return;
+      offset += block.length;
+      [into, spare] = [spare, into];
+      // Read while this block is worked on.
+      reading = source.read(offset, blockBytes, { ...options, into });
+      yield block;
+    }
+  } finally {
+    // Who leaves early must not wait for bytes that may never come.
+    left.abort();
+    await reading.catch(() => {});
   }
 }
 

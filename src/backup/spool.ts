@@ -6,10 +6,10 @@ import { asGranaryError, GranaryError } from '../model/errors.ts';
 import { formatBytes } from '../model/units.ts';
 import type { CallOptions, UploadSource } from '../store/store.ts';
 
-/** Blobs are gathered to about this many bytes before they go to disk in one write. */
-const gatherBytes = 1 << 20;
-/** So many writes may be on their way to the disk before `append` makes the sender wait. */
-const writesInFlight = 6;
+/** Bytes are gathered into blocks of this size, and each block goes to the disk in one write. */
+const blockBytes = 1 << 20;
+/** So many blocks may wait for the disk before `append` makes the sender wait. They are used again and again. */
+const maxBlocks = 4;
 
 /**
  * A file that has no name, is written once from front to back, and can be read while it grows.
@@ -19,15 +19,18 @@ const writesInFlight = 6;
  */
 export class Spool implements UploadSource {
   readonly #handle: FileHandle;
-  #gathered: Uint8Array[] = [];
-  #gatheredBytes = 0;
-  /** Where the next write goes. */
-  #position = 0;
+  /** The block that is being filled, and how far. */
+  #block: Buffer | null = null;
+  #filled = 0;
+  /** Blocks that nobody uses, and how many there are in all. */
+  readonly #free: Buffer[] = [];
+  #blocks = 0;
+  /** What goes to the disk next, in order. */
+  readonly #queue: Buffer[] = [];
+  #writing: Promise<void> | null = null;
+  #size = 0;
   /** All bytes below are on the file and may be read. */
   #readable = 0;
-  /** Writes that ended before an earlier one did: start to end. */
-  readonly #endedEarly = new Map<number, number>();
-  readonly #pending = new Set<Promise<void>>();
   #ended = false;
   #failure: unknown;
   #waiters: (() => void)[] = [];
@@ -66,29 +69,34 @@ export class Spool implements UploadSource {
 
   /** Bytes that have been appended; after `end` has resolved, the file's size. */
   get size(): number {
-    return this.#position + this.#gatheredBytes;
+    return this.#size;
   }
 
   /**
-   * Adds bytes at the end. They must not be changed afterwards. Resolves at once unless too many writes are under way.
+   * Adds bytes at the end; the caller may use their memory again at once. Waits only where the disk is behind.
+   * One call at a time.
    * @throws what an earlier write failed with, `disk-full` above all
    */
   async append(bytes: Uint8Array): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
-    if (bytes.length === 0) return;
-    this.#gathered.push(bytes);
-    this.#gatheredBytes += bytes.length;
-    if (this.#gatheredBytes >= gatherBytes) this.#flush();
-    while (this.#pending.size >= writesInFlight) await Promise.race(this.#pending);
-    if (this.#failure !== undefined) throw this.#failure;
+    for (let taken = 0; taken < bytes.length; ) {
+      if (this.#failure !== undefined) throw this.#failure;
+      const block = this.#block ?? (await this.#nextBlock());
+      const part = bytes.subarray(taken, taken + blockBytes - this.#filled);
+      block.set(part, this.#filled);
+      taken += part.length;
+      this.#filled += part.length;
+      this.#size += part.length;
+      if (this.#filled === blockBytes) this.#flush();
+    }
   }
 
   /** No more bytes come: resolves when all are on the file. */
   async end(): Promise<void> {
     this.#flush();
-    await Promise.all(this.#pending);
+    await this.#writing;
     if (this.#failure !== undefined) throw this.#failure;
     this.#ended = true;
+    this.#free.length = 0;
     this.#wake();
   }
 
@@ -124,7 +132,7 @@ export class Spool implements UploadSource {
   /** Waits for writes under way, then lets the file go. */
   async close(): Promise<void> {
     this.fail(new GranaryError('interrupted', 'the spool was closed'));
-    await Promise.allSettled(this.#pending);
+    await this.#writing;
     await this.#handle.close();
   }
 
@@ -132,47 +140,50 @@ export class Spool implements UploadSource {
     await this.close();
   }
 
+  async #nextBlock(): Promise<Buffer> {
+    while (this.#free.length === 0 && this.#blocks === maxBlocks) {
+      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+      if (this.#failure !== undefined) throw this.#failure;
+    }
+    let block = this.#free.pop();
+    if (block === undefined) {
+      block = Buffer.allocUnsafeSlow(blockBytes);
+      this.#blocks++;
+    }
+    this.#block = block;
+    return block;
+  }
+
   #flush(): void {
-    if (this.#gatheredBytes === 0) return;
-    const blobs = this.#gathered;
-    const start = this.#position;
-    const end = start + this.#gatheredBytes;
-    this.#position = end;
-    this.#gathered = [];
-    this.#gatheredBytes = 0;
-    const write = this.#write(blobs, start)
-      .then(() => this.#written(start, end))
-      .catch((error: unknown) => this.fail(asGranaryError(error)))
-      .finally(() => this.#pending.delete(write));
-    this.#pending.add(write);
+    if (this.#block === null) return;
+    this.#queue.push(this.#block.subarray(0, this.#filled));
+    this.#block = null;
+    this.#filled = 0;
+    this.#writing ??= this.#writeQueue();
   }
 
-  /** One gathered write; a short one (a disk that is nearly full) is continued where it ended. */
-  async #write(blobs: readonly Uint8Array[], start: number): Promise<void> {
-    let rest = blobs;
-    let position = start;
-    for (;;) {
-      let { bytesWritten } = await this.#handle.writev(rest, position);
-      position += bytesWritten;
-      const left: Uint8Array[] = [];
-      for (const blob of rest) {
-        if (bytesWritten < blob.length) left.push(blob.subarray(bytesWritten));
-        bytesWritten = Math.max(0, bytesWritten - blob.length);
+  /** One write at a time: several to one file at once wait for each other in the kernel, and burn a core doing so. */
+  async #writeQueue(): Promise<void> {
+    try {
+      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+        await this.#write(next);
+        this.#free.push(Buffer.from(next.buffer));
+        this.#wake();
+        if (this.#failure !== undefined) break;
       }
-      if (left.length === 0) return;
-      rest = left;
+    } catch (error) {
+      this.fail(asGranaryError(error));
     }
+    this.#writing = null;
   }
 
-  /** Writes may end out of order; readers see only what has no gap before it. */
-  #written(start: number, end: number): void {
-    this.#endedEarly.set(start, end);
-    for (let next = this.#endedEarly.get(this.#readable); next !== undefined; ) {
-      this.#endedEarly.delete(this.#readable);
-      this.#readable = next;
-      next = this.#endedEarly.get(this.#readable);
+  /** A short write (a disk that is nearly full) is continued where it ended. */
+  async #write(block: Buffer): Promise<void> {
+    for (let done = 0; done < block.length; ) {
+      const { bytesWritten } = await this.#handle.write(block, done, block.length - done, this.#readable);
+      done += bytesWritten;
+      this.#readable += bytesWritten;
     }
-    this.#wake();
   }
 
   #wake(): void {
