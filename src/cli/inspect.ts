@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { parseBackupRef, parseClusterRef } from '../model/names.ts';
 import { exitCodes, type Io } from './io.ts';
 import {
   type KeyOptions,
@@ -38,12 +39,18 @@ async function inspect(
   const { existsSync } = await import('node:fs');
   const { inspectBackup, inspectFile } = await import('../execute/inspect.ts');
   const { inspectionText, inspectionJson } = await import('../report/inspection.ts');
-  const report = existsSync(what)
+  // What is no name of a backup is meant as a file, and the error says that this is missing.
+  const isFile = existsSync(what) || !isBackupName(what);
+  const report = isFile
     ? await inspectFile(what, { signal: io.signal })
     : await fromBackup(io, what, options, inspectBackup);
   if (options.output === 'json') io.out(inspectionJson(report));
   else io.out(inspectionText(report));
   if (report.problemCount > 0) io.exitCode = exitCodes.failed;
+}
+
+function isBackupName(text: string): boolean {
+  return (parseBackupRef(text) ?? parseClusterRef(text.split('@')[0] ?? '')) !== undefined;
 }
 
 async function fromBackup(

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes, type Io } from './io.ts';
-import { type KeyOptions, type SourceOptions, withKeys, withSource } from './options.ts';
+import { type KeyOptions, type SourceOptions, withKeys, withOutput, withSource } from './options.ts';
 
 /** `inventory`: the actual state as JSON. */
 export function addInventory(program: Command, io: Io): Command {
@@ -13,6 +13,7 @@ export function addInventory(program: Command, io: Io): Command {
     .addHelpText('after', '\nExample:\n  granary inventory --seed eu-west > inventory.json');
   withSource(command);
   withKeys(command);
+  withOutput(command, ['json']);
   return command.action((options: SourceOptions & KeyOptions) => inventory(io, options));
 }
 

@@ -2,7 +2,7 @@
 /** The entry: reads the command line, runs one command, tells failures, ends with its exit code. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { isGranaryError } from '../model/errors.ts';
+import { type GranaryError, isGranaryError } from '../model/errors.ts';
 import { commands } from './commands.ts';
 import { tellFailure, usage } from './failure.ts';
 import { exitCodes, type Io, processIo } from './io.ts';
@@ -40,23 +40,53 @@ async function main(io: Io, argv: readonly string[]): Promise<void> {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return;
-    tellFailure(io, error instanceof CommanderError ? misused(error, argv) : error, wantedOutput(argv));
+    tellFailure(
+      io,
+      error instanceof CommanderError ? misused(error, argv, program) : error,
+      wantedOutput(argv),
+    );
     if (!isGranaryError(error) || io.exitCode === exitCodes.done) io.exitCode = exitCodes.failed;
   }
 }
 
-function misused(error: CommanderError, argv: readonly string[]): Error {
-  const [first = '', ...more] = error.message.replace(/^error: /, '').split('\n');
-  const command = argv.find((word) => !word.startsWith('-'));
-  const known = error.code === 'commander.unknownCommand' || command === undefined;
-  const help = known
-    ? '`granary --help` lists all commands'
-    : `\`granary ${command} --help\` shows what it takes`;
-  return usage(first.replace(/\.$/, '').replaceAll("'", '`'), [...more.map(lowerFirst), help].join('; '));
+/** Commander's words as ours: what is wrong is the message, what would be right and where to read on the hint. */
+function misused(error: CommanderError, argv: readonly string[], program: Command): GranaryError {
+  const [said = '', ...suggestions] = error.message.replace(/^error: /, '').split('\n');
+  const [wrong = '', ...right] = said.replace(/\.$/, '').split(/\. (?=[A-Z])/);
+  const message = wrong
+    .replace(/^option ('.*') argument ('.*') is invalid$/, '$2 is no value of $1')
+    .replace(/^option ('.*') argument missing$/, '$1 needs a value');
+  const hints = [...right.map(lowerFirst), ...suggestions.map(suggestion), whereToRead(error, argv, program)];
+  return usage(inBackticks(message), hints.map(inBackticks).join('; ').replaceAll('?; ', '? '));
+}
+
+function whereToRead(error: CommanderError, argv: readonly string[], program: Command): string {
+  const isCommand = (word: string) => program.commands.some((command) => command.name() === word);
+  const [first = ''] = argv;
+  if (isCommand(first)) return `'granary ${first} --help' shows what it takes`;
+  const later = argv.find(isCommand);
+  if (error.code !== 'commander.unknownOption' || later === undefined)
+    return "'granary --help' lists all commands";
+  return `options follow the command: 'granary ${later} ${first} …'`;
+}
+
+/** `(Did you mean --seed?)`, and `one of` where there are several. */
+function suggestion(text: string): string {
+  return text.replace(
+    /^\(Did you mean (one of )?(.*)\?\)$/,
+    (_, oneOf: string | undefined, names: string) => {
+      const quoted = names.split(', ').map((name) => `'${name}'`);
+      return `did you mean ${oneOf ?? ''}${quoted.join(', ')}?`;
+    },
+  );
+}
+
+function inBackticks(text: string): string {
+  return text.replace(/'([^']*)'/g, '`$1`');
 }
 
 function lowerFirst(text: string): string {
-  return text.replace(/^\(?(.)/, (_, first: string) => first.toLowerCase()).replace(/\)$/, '');
+  return text.replace(/^./, (first) => first.toLowerCase());
 }
 
 /** Errors before the command is known must still obey `-o json`. */

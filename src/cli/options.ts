@@ -49,10 +49,10 @@ export function withKeys(command: Command): Command {
   );
 }
 
-/** `-o`, with the formats that the command can write. */
+/** `-o`, with the formats that the command can write; the first is the default. */
 export function withOutput(command: Command, formats: readonly OutputFormat[] = ['text', 'json']): Command {
   return command.addOption(
-    new Option('-o, --output <format>', 'how results are written').choices([...formats]).default('text'),
+    new Option('-o, --output <format>', 'how results are written').choices([...formats]).default(formats[0]),
   );
 }
 

@@ -16,13 +16,19 @@ export async function inspectFile(file: string, { signal }: CallOptions): Promis
   try {
     handle = await open(file, 'r');
   } catch (error) {
-    throw new GranaryError('file-unreadable', `${file} cannot be read: ${(error as Error).message}`, {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = code === 'ENOENT' ? 'does not exist' : `cannot be read: ${message}`;
+    throw new GranaryError('file-unreadable', `${file} ${why}`, {
       hint: 'name a snapshot file, or a backup as SEED/CLUSTER/POLICY/SLOT',
       cause: error,
     });
   }
   try {
-    const { size } = await handle.stat();
+    const stats = await handle.stat();
+    if (!stats.isFile()) {
+      throw new GranaryError('file-unreadable', `${file} is not a file`, { hint: 'name a snapshot file' });
+    }
+    const { size } = stats;
     return await analyseInWorker(handle.fd, size, { digest: true }, { signal });
   } finally {
     await handle.close();
