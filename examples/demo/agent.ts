@@ -1,11 +1,12 @@
 /** The agent of the demo: a real process, watched through its log. */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { formatBytes } from '../../src/model/units.ts';
 import { entry, showCommand, tell } from './say.ts';
 
 export interface RunningAgent {
-  /** Resolves when so many backups in all have been published. */
-  published(count: number): Promise<void>;
+  /** Resolves when a backup has been published that holds at least this revision. */
+  published(revision: number): Promise<void>;
   /** SIGTERM, and waits until it has drained. */
   stop(): Promise<void>;
 }
@@ -19,8 +20,8 @@ export function startAgent(args: readonly string[], env: NodeJS.ProcessEnv): Run
   });
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill);
-  let count = 0;
-  const waiting: { count: number; resolve: () => void; reject: (error: Error) => void }[] = [];
+  let newest = 0;
+  const waiting: { revision: number; resolve: () => void; reject: (error: Error) => void }[] = [];
   const log: string[] = [];
   const closed = new Promise<number>((resolve) => {
     child.once('close', (code) => {
@@ -35,17 +36,21 @@ export function startAgent(args: readonly string[], env: NodeJS.ProcessEnv): Run
       log.push(line);
       const run = backupIn(line);
       if (run === null) return;
-      tell(`  ${run.id}: ${run.outcome}`);
+      const { seed, cluster, policy, slot, outcome, revision, storedBytes, hashKV } = run;
+      const proof = hashKV === 'equal' ? 'equal to the live member' : hashKV;
+      tell(
+        `  ${seed}/${cluster}/${policy}/${slot}  ${outcome}, revision ${revision}, ${formatBytes(storedBytes)}, ${proof}`,
+      );
       if (run.outcome !== 'published') return;
-      count += 1;
-      for (const one of waiting) if (count >= one.count) one.resolve();
+      newest = Math.max(newest, revision);
+      for (const one of waiting) if (newest >= one.revision) one.resolve();
     });
   }
   return {
     published: (wanted) =>
       new Promise((resolve, reject) => {
-        if (count >= wanted) resolve();
-        else waiting.push({ count: wanted, resolve, reject });
+        if (newest >= wanted) resolve();
+        else waiting.push({ revision: wanted, resolve, reject });
       }),
     stop: async () => {
       child.kill('SIGTERM');
@@ -55,11 +60,23 @@ export function startAgent(args: readonly string[], env: NodeJS.ProcessEnv): Run
   };
 }
 
+interface LoggedRun {
+  readonly msg: string;
+  readonly seed: string;
+  readonly cluster: string;
+  readonly policy: string;
+  readonly slot: string;
+  readonly outcome: string;
+  readonly revision: number;
+  readonly storedBytes: number;
+  readonly hashKV: string;
+}
+
 /** A line of the agent's log that tells of a backup. */
-function backupIn(line: string): { id: string; outcome: string } | null {
+function backupIn(line: string): LoggedRun | null {
   try {
-    const { id, outcome } = JSON.parse(line) as { id?: unknown; outcome?: unknown };
-    return typeof id === 'string' && typeof outcome === 'string' ? { id, outcome } : null;
+    const entry = JSON.parse(line) as LoggedRun;
+    return /^backup (done|incomplete|failed)$/.test(entry.msg) ? entry : null;
   } catch {
     return null;
   }

@@ -40,6 +40,10 @@ async function keysOf(etcd: EtcdServer, world: World): Promise<Keys> {
   return found;
 }
 
+function newestRevision(keys: Keys): number {
+  return Math.max(...[...keys.values()].map((value) => Number(value.split(' ')[0])));
+}
+
 function freshFolder(): void {
   if (existsSync(folder) && !existsSync(ownMark)) {
     throw new Error(`${folder} exists and is not of an earlier demo: move it away first`);
@@ -75,9 +79,9 @@ async function demo(): Promise<void> {
   await agent.published(1);
   await fillEtcd(etcd, { keys: 500, seed: 2, prefix: '/registry/later' });
   tell('500 more keys are written; the next slot is at the full minute');
-  await agent.published(2);
-  await agent.stop();
   const before = await keysOf(etcd, world);
+  await agent.published(newestRevision(before));
+  await agent.stop();
 
   step('What lies in the destination');
   await granary(['get', 'backups', '--repo', path(world.repository)], keys);

@@ -105,7 +105,7 @@ function tellRestored(io: Io, restored: Restored, elapsedMs: number): void {
     `read       ${formatBytes(restored.bytes)} from ${restored.destination} in ${formatDuration(elapsedMs)}, ${hash} as written in the manifest`,
   );
   io.out(`written    ${restored.file}`);
-  io.err(`next       etcdutl snapshot restore ${shellWord(restored.file)} --data-dir NEW-DATA-DIR`);
+  io.out(`next       etcdutl snapshot restore ${shellWord(restored.file)} --data-dir NEW-DATA-DIR`);
 }
 
 /** A path as it can be pasted into a shell. */
