@@ -1,12 +1,13 @@
 /** The proof of a snapshot: a whole, sound database that hashes to what the live member says. */
 
 import { quickFacts } from '../bolt/facts.ts';
+import { agreesWith, type HashKv } from '../bolt/hashkv.ts';
 import type { DatabaseReport } from '../bolt/report.ts';
 import { analyseInWorker } from '../bolt/worker-client.ts';
 import type { HashKV } from '../etcd/answers.ts';
 import type { MemberConnection } from '../etcd/connection.ts';
 import type { HashKvMode } from '../model/config.ts';
-import { GranaryError, isGranaryError } from '../model/errors.ts';
+import { asGranaryError, GranaryError, isGranaryError } from '../model/errors.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
 import { formatCount } from '../model/units.ts';
 import type { CallOptions } from '../store/store.ts';
@@ -38,30 +39,37 @@ export async function proveSnapshot(
   { mode, others, signal }: ProveOptions,
 ): Promise<SnapshotProof> {
   const facts = quickFacts(spool.fd, spool.size);
-  const answer = mode === 'off' ? null : await askHash(member, facts.revision, facts.compactRevision, signal);
-  const comparable = answer !== null && 'hash' in answer ? answer : null;
-  const otherAnswers = comparable === null ? [] : askOthers(others, facts.revision, signal);
+  const asked = mode === 'off' ? null : await askHash(member, facts.revision, facts.compactRevision, signal);
+  const answer = asked !== null && 'hash' in asked ? asked : null;
+  const otherAnswers = answer === null ? [] : askOthers(others, facts.revision, signal);
   const hashAt = {
     revision: facts.revision,
-    compactRevision: comparable?.compactRevision ?? facts.compactRevision,
+    compactRevision: answer?.compactRevision ?? facts.compactRevision,
   };
   const report = await analyseInWorker(spool.fd, spool.size, { hashAt }, { signal });
   requireSound(report);
-  const hash = report.hashKV?.hash ?? null;
-  if (comparable !== null && comparable.hash !== hash)
-    throw mismatch(member, facts.revision, comparable.hash, hash);
-  const why = answer !== null && 'why' in answer ? answer.why : null;
+  const own = report.hashKV;
+  if (answer !== null && own !== null && !agreesWith(own, answer.hash)) throw mismatch(member, answer, own);
+  const equal = answer !== null && own !== null;
+  const why = equal || mode === 'off' ? null : whyNot(asked, report);
   if (mode === 'require' && why !== null) throw unverifiable(why);
   return {
     report,
     hashKV: {
-      hash,
+      hash: own?.hash ?? null,
       ...hashAt,
-      verdict: mode === 'off' ? 'off' : comparable === null ? 'unverifiable' : 'equal',
+      verdict: mode === 'off' ? 'off' : equal ? 'equal' : 'unverifiable',
       others: await Promise.all(otherAnswers).then((answers) => answers.filter((one) => one !== null)),
     },
     warnings: why === null ? [] : [`the hash could not be compared with the member's: ${why}`],
   };
+}
+
+type Asked = HashKV | { readonly why: string };
+
+function whyNot(asked: Asked | null, report: DatabaseReport): string {
+  if (asked !== null && 'why' in asked) return asked.why;
+  return report.hashKVReason ?? 'the snapshot has none';
 }
 
 /**
@@ -70,13 +78,15 @@ export async function proveSnapshot(
  * A hash depends on the revision up to which the member has compacted, and it must have compacted at least as far as
  * the snapshot: at R equal to a compaction, 3.5 and 3.6 answer from a cache with the compaction before it. Then the
  * hash of the newest revision is asked for, which is comparable if nothing was written meanwhile.
+ *
+ * That the member does not answer is no error here: its last snapshot may be all that is left of a dying cluster.
  */
 async function askHash(
   member: MemberConnection,
   revision: number,
   compacted: number,
   signal: AbortSignal,
-): Promise<HashKV | { readonly why: string }> {
+): Promise<Asked> {
   const fits = (answer: HashKV) =>
     answer.compactRevision >= compacted || (compacted <= 0 && answer.compactRevision <= 0);
   try {
@@ -86,16 +96,21 @@ async function askHash(
     if (newest.hashRevision === revision && fits(newest)) return newest;
     return { why: `it answered for the compaction at ${formatCount(answer.compactRevision)}` };
   } catch (error) {
+    signal.throwIfAborted();
     if (isGranaryError(error, 'revision-compacted'))
       return { why: 'it has compacted that revision meanwhile' };
-    throw error;
+    return { why: asGranaryError(error, 'etcd-failed').message };
   }
 }
+
+/** What the others say is for the record: nobody waits long for it. */
+const othersMs = 15_000;
 
 function askOthers(others: readonly MemberConnection[], revision: number, signal: AbortSignal) {
   return others.map(async (other) => {
     try {
-      const { memberId, hash, hashRevision, compactRevision } = await other.hashKV(revision, { signal });
+      const answer = await other.hashKV(revision, { signal, timeoutMs: othersMs });
+      const { memberId, hash, hashRevision, compactRevision } = answer;
       return { memberId, hash, revision: hashRevision, compactRevision };
     } catch {
       // What another member cannot answer proves nothing, neither for nor against the snapshot.
@@ -118,16 +133,11 @@ function requireSound(report: DatabaseReport): void {
   );
 }
 
-function mismatch(
-  member: MemberConnection,
-  revision: number,
-  theirs: number,
-  ours: number | null,
-): GranaryError {
-  const hex = (hash: number | null) => (hash === null ? 'none' : hash.toString(16).padStart(8, '0'));
+function mismatch(member: MemberConnection, theirs: HashKV, own: HashKv): GranaryError {
+  const hex = (hash: number) => hash.toString(16).padStart(8, '0');
   return new GranaryError(
     'hash-mismatch',
-    `the snapshot's HashKV at revision ${formatCount(revision)} is ${hex(ours)}, and ${member.endpoint} says ${hex(theirs)}`,
+    `the snapshot's HashKV at revision ${formatCount(own.revision)} is ${hex(own.hash)}, and ${member.endpoint} says ${hex(theirs.hash)}`,
     { hint: 'nothing was published; compare all members with `etcdctl endpoint hashkv --cluster`' },
   );
 }
