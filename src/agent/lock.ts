@@ -18,8 +18,6 @@ interface Owner {
   readonly since: string;
 }
 
-const attempts = 5;
-
 /**
  * Takes a state folder, and makes it where it is missing. Disposing gives it back.
  * @throws GranaryError `state-locked` with the pid of the agent that has it; `file-unreadable`
@@ -37,10 +35,7 @@ export async function lockState(folder: string): Promise<AsyncDisposable> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     // Written beside and then linked: the lock appears with its content or not at all.
     await writeFile(temp, text, { mode: 0o600, flag: 'wx' });
-    for (let attempt = 1; ; attempt++) {
-      if (await linkedNew(temp, path)) break;
-      if (!(await removeStale(path)) || attempt === attempts) throw await lockedBy(folder, path);
-    }
+    if (!(await linkedNew(temp, path))) await takeOver(temp, path, folder);
   } catch (error) {
     if (error instanceof GranaryError) throw error;
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
@@ -50,13 +45,38 @@ export async function lockState(folder: string): Promise<AsyncDisposable> {
       context: { path: folder },
     });
   } finally {
-    await rm(temp, { force: true });
+    await rm(temp, { force: true }).catch(() => {});
   }
   return {
     [Symbol.asyncDispose]: async () => {
       if ((await readText(path)) === text) await rm(path, { force: true });
     },
   };
+}
+
+/**
+ * Replaces a lock that nobody alive has. Of several who find it stale only one may look and replace: whoever makes the
+ * second file. Without that the slower one would replace the lock that the faster one has just taken.
+ */
+async function takeOver(temp: string, path: string, folder: string): Promise<void> {
+  const turn = `${path}.takeover`;
+  if (!(await linkedNew(temp, turn))) {
+    const other = await ownerOf(turn);
+    if (other !== null && (await isAlive(other))) throw lockedBy(other, folder);
+    // It was killed between two calls, right here.
+    await rm(turn, { force: true });
+    if (!(await linkedNew(temp, turn))) throw lockedBy(await ownerOf(turn), folder);
+  }
+  try {
+    const text = await readText(path);
+    const owner = parse(text ?? '');
+    if (owner !== null && (await isAlive(owner))) throw lockedBy(owner, folder);
+    // Given back meanwhile: it is free for everybody, and not only for whose turn it is.
+    if (text === null && !(await linkedNew(temp, path))) throw lockedBy(await ownerOf(path), folder);
+    if (text !== null) await rename(temp, path);
+  } finally {
+    await rm(turn, { force: true });
+  }
 }
 
 async function linkedNew(temp: string, path: string): Promise<boolean> {
@@ -69,36 +89,14 @@ async function linkedNew(temp: string, path: string): Promise<boolean> {
   }
 }
 
-/** Whether the lock is gone now because nobody alive had it. */
-async function removeStale(path: string): Promise<boolean> {
-  const text = await readText(path);
-  if (text === null) return true;
-  const owner = parse(text);
-  if (owner !== null && (await isAlive(owner))) return false;
-  const aside = `${path}-${randomUUID()}`;
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    // Another one, who found it stale too, was faster.
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
-    throw error;
-  }
-  // Between reading and renaming another one may have taken it over: that lock is no stale one and goes back.
-  const taken = await readText(aside);
-  if (taken !== text) await linkedNew(aside, path);
-  await rm(aside, { force: true });
-  return true;
-}
-
-async function lockedBy(folder: string, path: string): Promise<GranaryError> {
-  const owner = parse((await readText(path)) ?? '');
+function lockedBy(owner: Owner | null, folder: string): GranaryError {
   const who = owner === null ? '' : ` (pid ${owner.pid}, since ${formatTime(new Date(owner.since))})`;
   return new GranaryError(
     'state-locked',
     `another agent${who} already works with the state folder ${folder}`,
     {
       hint: 'end that one, or give this one a folder of its own with --state',
-      context: { path, pid: owner?.pid ?? null },
+      context: { folder, pid: owner?.pid ?? null },
     },
   );
 }
@@ -123,6 +121,12 @@ async function startOf(pid: number): Promise<string | null> {
   } catch {
     return null;
   }
+}
+
+/** null where there is no lock, or nothing that makes sense. */
+async function ownerOf(path: string): Promise<Owner | null> {
+  const text = await readText(path);
+  return text === null ? null : parse(text);
 }
 
 async function readText(path: string): Promise<string | null> {

@@ -51,14 +51,17 @@ export function makeMetrics(state: AgentState, now: () => Date): Metrics {
         ),
       ),
     );
-  const single = (name: string, help: string, value: () => number | null) =>
-    gauge(name, help, [], () => sample({}, value()));
+  const single = (name: string, help: string, value: () => number) =>
+    gauge(name, help, [], () => [{ labels: {}, value: value() }]);
 
   gauge('build_info', 'Always 1; the version is in the label.', ['version'], () => [
     { labels: { version: packageVersion() }, value: 1 },
   ]);
-  single('source_last_fetch_timestamp_seconds', 'When the configuration was last read.', () =>
-    seconds(state.source.lastFetch),
+  // Zero and not nothing: an alert on its age is to fire for a source that was never read.
+  single(
+    'source_last_fetch_timestamp_seconds',
+    'When the configuration was last read; 0: never.',
+    () => seconds(state.source.lastFetch) ?? 0,
   );
   single('source_ok', 'Whether the last try to read the configuration went well.', () =>
     Number(state.source.error === null),
