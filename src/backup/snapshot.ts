@@ -49,13 +49,14 @@ export async function snapshotToStores(
 ): Promise<Snapshot> {
   const { candidates, unreached } = await candidatesOf(job, options);
   let failure: unknown = unreached;
-  for (const candidate of candidates) {
+  for (const [index, candidate] of candidates.entries()) {
     try {
       return await snapshotOf(job, candidate, destinations, options);
     } catch (error) {
       options.signal.throwIfAborted();
       failure = error;
-      if (!anotherMayDo(error)) throw error;
+      // The last one's is the error of the run, and is told as that.
+      if (!anotherMayDo(error) || index === candidates.length - 1) throw error;
       const { message } = asGranaryError(error);
       options.onProgress?.({
         type: 'warning',

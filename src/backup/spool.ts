@@ -19,6 +19,7 @@ const maxBlocks = 4;
  */
 export class Spool implements UploadSource {
   readonly #handle: FileHandle;
+  readonly #folder: string;
   /** The block that is being filled, and how far. */
   #block: Buffer | null = null;
   #filled = 0;
@@ -35,8 +36,9 @@ export class Spool implements UploadSource {
   #failure: unknown;
   #waiters: (() => void)[] = [];
 
-  private constructor(handle: FileHandle) {
+  private constructor(handle: FileHandle, folder: string) {
     this.#handle = handle;
+    this.#folder = folder;
   }
 
   /**
@@ -49,7 +51,7 @@ export class Spool implements UploadSource {
     try {
       const handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
       await unlink(path);
-      return new Spool(handle);
+      return new Spool(handle, folder);
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') {
@@ -58,7 +60,7 @@ export class Spool implements UploadSource {
           cause: error,
         });
       }
-      throw asGranaryError(error);
+      throw asSpoolError(error, folder);
     }
   }
 
@@ -172,7 +174,7 @@ export class Spool implements UploadSource {
         if (this.#failure !== undefined) break;
       }
     } catch (error) {
-      this.fail(asGranaryError(error));
+      this.fail(asSpoolError(error, this.#folder));
     }
     this.#writing = null;
   }
@@ -203,6 +205,17 @@ export class Spool implements UploadSource {
       });
     });
   }
+}
+
+/** What the system says of a spool file, with the folder that it is in. */
+function asSpoolError(error: unknown, folder: string): GranaryError {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== 'ENOSPC' && code !== 'EDQUOT') return asGranaryError(error);
+  return new GranaryError('disk-full', `no space left in ${folder}, where snapshots are kept for a moment`, {
+    hint: 'free some space there, or set TMPDIR to a folder on a larger disk',
+    cause: error,
+    context: { folder },
+  });
 }
 
 /**

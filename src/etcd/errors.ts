@@ -271,6 +271,7 @@ function tidy(reason: string): string {
   return reason
     .replace(/^No connection established\. Last error: (Error: )?/, '')
     .replace(/\.? Resolution note: .*$/s, '')
+    .replace(/ \(\d{4}-\d{2}-\d{2}T[\d:.]+Z\)/g, '')
     .replace(/^etcdserver: /, '')
     .trim();
 }

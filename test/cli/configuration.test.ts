@@ -196,8 +196,15 @@ describe('the configuration', () => {
     await unknown(['backup', 'eu/prod', '--destination', 'moon'], ['moon'], 'local');
     await unknown(['backup', 'eu/prod', '--policy', 'daily'], ['policy daily'], 'hourly');
     await unknown(['restore', 'us/prod', '--to', 'x.db'], ['us'], 'eu');
-    await unknown(['restore', 'eu/test', '--to', 'x.db'], ['eu/test'], 'eu/prod');
     await unknown(['restore', 'eu/prod@moon', '--to', 'x.db'], ['moon'], 'local');
+  });
+
+  test('a cluster that Git no longer names may still have backups: only that there are none is said', async () => {
+    await expectFailure(
+      ['restore', 'eu/test', '--to', 'x.db', ...fleet.opened],
+      { code: 'backup-not-found', says: ['no backup of eu/test'], hint: 'granary get backups' },
+      { env: fleet.env },
+    );
   });
 
   test('a seed of nothing, where no private key is asked for', async () => {

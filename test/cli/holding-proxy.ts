@@ -1,9 +1,15 @@
-/** A TCP proxy that stops at a byte, so that a test can do something in the middle of a transfer. */
+/** A TCP proxy that stops or cuts at a byte, so that a test can do something in the middle of a transfer. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
 /** `down`: from the server; `up`: to it. */
 export type Direction = 'down' | 'up';
+
+/** Where connections end: so many bytes from the server, or from the first byte of the first of `needles` where there are any. They have the same length. */
+interface Cut {
+  readonly needles: readonly Buffer[];
+  readonly bytes: number;
+}
 
 interface Hold {
   readonly after: number;
@@ -18,6 +24,9 @@ export class HoldingProxy implements AsyncDisposable {
   readonly #target: URL;
   readonly #sockets = new Set<Socket>();
   #hold: Hold | null = null;
+  #cut: Cut | null = null;
+  /** Connections that were cut so far. */
+  cuts = 0;
 
   private constructor(target: string) {
     this.#target = new URL(target);
@@ -55,6 +64,22 @@ export class HoldingProxy implements AsyncDisposable {
     this.#hold = null;
   }
 
+  /** Every connection made from now on ends after so many bytes from the server; null: none is. */
+  cutAfter(bytes: number | null): void {
+    this.#cut = bytes === null ? null : { needles: [], bytes };
+  }
+
+  /** As `cutAfter`, counted from where one of `needles` begins: connections that never carry one are left alone. */
+  cutWithin(needles: readonly Buffer[], bytes: number): void {
+    this.#cut = { needles, bytes };
+  }
+
+  /** Breaks all connections there are, and holds no more. */
+  drop(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+    this.release();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.release();
     this.#server.close();
@@ -73,21 +98,45 @@ export class HoldingProxy implements AsyncDisposable {
         upstream.destroy();
       });
     }
-    void pass(client, upstream, this.#hold?.direction === 'up' ? this.#hold : null);
-    void pass(upstream, client, this.#hold?.direction === 'down' ? this.#hold : null);
+    const hold = (direction: Direction) => (this.#hold?.direction === direction ? this.#hold : null);
+    void pass(client, upstream, hold('up'), null, () => {});
+    void pass(upstream, client, hold('down'), this.#cut, () => {
+      this.cuts += 1;
+    });
   }
 }
 
-async function pass(from: Socket, to: Socket, hold: Hold | null): Promise<void> {
+async function pass(
+  from: Socket,
+  to: Socket,
+  hold: Hold | null,
+  cut: Cut | null,
+  onCut: () => void,
+): Promise<void> {
   let passed = 0;
+  let limit = cut === null ? Number.POSITIVE_INFINITY : cut.needles.length === 0 ? cut.bytes : null;
+  let tail = Buffer.alloc(0);
   try {
     for await (const chunk of from as AsyncIterable<Buffer>) {
+      if (limit === null && cut !== null) {
+        const seen = Buffer.concat([tail, chunk]);
+        const [at] = cut.needles.map((needle) => seen.indexOf(needle)).filter((found) => found >= 0);
+        if (at !== undefined) limit = passed - tail.length + at + cut.bytes;
+        tail = seen.subarray(-(cut.needles[0]?.length ?? 1));
+      }
+      const room = Math.max(0, (limit ?? Number.POSITIVE_INFINITY) - passed);
       passed += chunk.length;
       if (hold !== null && passed > hold.after) {
         hold.reached();
         await hold.released;
       }
-      if (!to.write(chunk)) await once(to, 'drain');
+      if (!to.write(chunk.subarray(0, room))) await once(to, 'drain');
+      if (room < chunk.length) {
+        onCut();
+        // The end is sent after all that was written; a reset at once would take some of it away.
+        to.end();
+        return;
+      }
     }
     to.end();
   } catch {
