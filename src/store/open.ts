@@ -15,7 +15,7 @@ export interface OpenOptions {
   readonly retry?: Partial<RetryPolicy> | undefined;
   /** Calls at a time. Default: 16. */
   readonly maxOperations?: number | undefined;
-  /** Uploads at a time, each of which takes up to 64 MiB of memory. Default: 2. */
+  /** Uploads at a time, each of which has up to four requests under way. Default: 2. */
   readonly maxUploads?: number | undefined;
   /** What `probeStore` found earlier. Default: conditions are kept. */
   readonly conditionalWrites?: boolean | undefined;

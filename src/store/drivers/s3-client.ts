@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { GranaryError } from '../../model/errors.ts';
 import type { Secret } from '../../secrets/secret.ts';
+import { SourceRange } from './s3-range.ts';
 import { S3Transport } from './s3-transport.ts';
 
 export interface S3Connection {
@@ -21,7 +22,7 @@ export interface S3Connection {
 /** From this size on a server may refuse a body before it is sent. A round trip costs more than smaller bodies do. */
 const expectContinueBytes = 2 ** 20;
 
-/** Smaller bodies are manifests and the like. */
+/** Smaller bodies are manifests and the like. An upload's body is read only as it goes: it is never signed. */
 const unsignedFromBytes = 2 ** 20;
 
 /** `store-misconfigured` or `invalid-credentials` where the settings cannot work whatever the store says. */
@@ -55,7 +56,8 @@ function leaveLargeBodiesUnsigned(client: S3Client): void {
   client.middlewareStack.add(
     (next) => async (args) => {
       const request = args.request as { headers: Record<string, string>; body?: unknown };
-      if (request.body instanceof Uint8Array && request.body.length >= unsignedFromBytes) {
+      const { body } = request;
+      if (body instanceof SourceRange || (body instanceof Uint8Array && body.length >= unsignedFromBytes)) {
         request.headers['x-amz-content-sha256'] = 'UNSIGNED-PAYLOAD';
       }
       return next(args);

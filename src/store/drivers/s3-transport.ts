@@ -8,6 +8,7 @@ import * as http from 'node:http';
 import * as https from 'node:https';
 import { pipeline, Transform } from 'node:stream';
 import { GranaryError } from '../../model/errors.ts';
+import { SourceRange } from './s3-range.ts';
 
 /** The parts of the SDK's request that its serializers fill. */
 interface SignedRequest {
@@ -69,7 +70,7 @@ export class S3Transport {
     limitConnecting(request);
     const answered = answerOf(request);
     let early = false;
-    const sending = sendBody(request, signed.body, options?.onSent).catch((error: unknown) => {
+    const sending = sendBody(request, signed.body, options).catch((error: unknown) => {
       // An answer that came before all was sent says why: it wins over the broken pipe.
       if (!early) request.destroy(error as Error);
     });
@@ -159,11 +160,12 @@ function answerOf(request: http.ClientRequest): Promise<http.IncomingMessage> {
 
 async function sendBody(
   request: http.ClientRequest,
-  body: unknown,
-  onSent: ((bytes: number) => void) | undefined,
+  given: unknown,
+  options: Partial<SendOptions> | undefined,
 ): Promise<void> {
-  const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-  if (!(bytes instanceof Uint8Array) || bytes.length === 0) {
+  const body = typeof given === 'string' ? Buffer.from(given) : given;
+  const hasBytes = body instanceof Uint8Array || body instanceof SourceRange;
+  if (!hasBytes || body.length === 0) {
     request.end();
     return;
   }
@@ -175,14 +177,21 @@ async function sendBody(
     request.flushHeaders();
     await permission(request);
   }
-  for (let offset = 0; offset < bytes.length && !refused; offset += sliceBytes) {
-    const slice = bytes.subarray(offset, offset + sliceBytes);
+  const signal = options?.abortSignal ?? new AbortController().signal;
+  for await (const slice of body instanceof SourceRange ? body.pieces({ signal }) : slicesOf(body)) {
+    if (refused) break;
     await new Promise<void>((resolve, reject) => {
       request.write(slice, (error) => (error ? reject(error) : resolve()));
     });
-    onSent?.(slice.length);
+    options?.onSent?.(slice.length);
   }
   if (!refused) request.end();
+}
+
+function* slicesOf(bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
+  for (let offset = 0; offset < bytes.length; offset += sliceBytes) {
+    yield bytes.subarray(offset, offset + sliceBytes);
+  }
 }
 
 /** Until the server wants the body, has answered without it, or has let the question pass. */

@@ -1,18 +1,22 @@
 /**
- * Writes a source of unknown length with bounded memory: one request where its end comes within 64 MiB, parts otherwise.
- * Knows order and buffers; `UploadTarget` knows requests.
+ * Writes a source of unknown length: one request where its end comes within 64 MiB, parts otherwise. What is sent is
+ * read from the source twice, first for its checksum: that costs little where the source is a file, and the memory of
+ * an upload does not depend on the size of its parts. Knows order; `UploadTarget` knows requests.
  */
-import { crc32c } from '@node-rs/crc32';
 import type { UploadSource } from '../store.ts';
+import { measureRange, SourceRange } from './s3-range.ts';
 
 const MiB = 2 ** 20;
-/** What is written in one request at most; also the memory that an upload takes. */
+/** So many parts are under way at a time. */
+const lanes = 4;
+/** What is read at a time for a checksum. */
+const blockBytes = MiB;
+/** What is written in one request at most. */
 export const wholeLimit = 64 * MiB;
 
 /**
- * Sizes of parts. S3 takes 10,000 of them and 5 TiB; who does not know the length must begin small and grow. Up to
- * 172 GiB four, two or one of them fit into the memory of a whole; a database of etcd is far below that. The rest only
- * makes sure that parts always suffice: 10,000 of these hold 6 TiB, and the largest takes 1 GiB of memory.
+ * Sizes of parts. S3 takes 10,000 of them and 5 TiB; who does not know the length must begin small and grow: 10,000 of
+ * these hold 6 TiB. A database of etcd never leaves the first stage.
  */
 export const stages: readonly { readonly parts: number; readonly bytes: number }[] = [
   { parts: 1_000, bytes: 16 * MiB },
@@ -25,7 +29,7 @@ export const stages: readonly { readonly parts: number; readonly bytes: number }
 export interface UploadPart {
   /** From 1. */
   readonly number: number;
-  readonly bytes: Uint8Array;
+  readonly body: SourceRange;
   readonly crc32c: number;
 }
 
@@ -39,7 +43,7 @@ export interface FinishedUpload {
 /** One upload's requests. Each repeats itself as far as that makes sense. */
 export interface UploadTarget<Receipt, Result> {
   putWhole(
-    bytes: Uint8Array,
+    body: SourceRange,
     crc32c: number,
     moved: (sent: number) => void,
     signal: AbortSignal,
@@ -78,46 +82,31 @@ export async function uploadFrom<Receipt, Result>(
   target: UploadTarget<Receipt, Result>,
   options: UploadOptions,
 ): Promise<Result> {
-  const memory = Buffer.allocUnsafeSlow(wholeLimit);
-  const result = await uploadWith(memory, source, target, options);
-  // Given back at once: the garbage collector would keep it beside that of the next upload. Not after a failure, when a
-  // request that was given up might still be about to read it.
-  memory.buffer.transfer(0);
-  return result;
-}
-
-async function uploadWith<Receipt, Result>(
-  memory: Uint8Array,
-  source: UploadSource,
-  target: UploadTarget<Receipt, Result>,
-  options: UploadOptions,
-): Promise<Result> {
   const { signal } = options;
-  const first = await source.read(0, wholeLimit, { signal, into: memory });
-  if (first.length < wholeLimit || (await source.read(wholeLimit, 1, { signal })).length === 0) {
-    return await target.putWhole(first, crc32c(first), progressOf(options), signal);
+  // Nothing behind the limit: the source has ended within it.
+  if ((await source.read(wholeLimit, 1, { signal })).length === 0) {
+    const into = Buffer.allocUnsafeSlow(blockBytes);
+    const { length, crc32c } = await measureRange(source, 0, wholeLimit, 0, { signal, into });
+    return target.putWhole(new SourceRange(source, 0, length), crc32c, progressOf(options), signal);
   }
   for (let attempt = 1; ; attempt += 1) {
-    const outcome = await uploadParts(source, target, memory, attempt === 1 ? first.length : 0, options);
+    const outcome = await uploadParts(source, target, options);
     if ('result' in outcome) return outcome.result;
     if (attempt === conflictAttempts) throw outcome.conflict;
   }
 }
 
-/** `filled`: how many bytes from the start of the source are in `memory` already. */
 async function uploadParts<Receipt, Result>(
   source: UploadSource,
   target: UploadTarget<Receipt, Result>,
-  memory: Uint8Array,
-  filled: number,
   options: UploadOptions,
 ): Promise<{ result: Result } | { conflict: Error }> {
   const id = await target.begin(options.signal);
   let done = false;
   try {
-    const sender = new PartSender(source, target, id, filled, options);
+    const sender = new PartSender(source, target, id, options);
     for (const stage of stages) {
-      if (!sender.ended) await sender.sendStage(stage.parts, buffersOf(memory, stage.bytes));
+      if (!sender.ended) await sender.sendStage(stage);
     }
     const outcome = await target.complete(id, sender.receipts, sender.finished, options.signal);
     done = 'result' in outcome;
@@ -127,14 +116,6 @@ async function uploadParts<Receipt, Result>(
   }
 }
 
-/** As many buffers of that size as there is memory; one of its own where it is larger than all of it. */
-function buffersOf(memory: Uint8Array, bytes: number): Uint8Array[] {
-  if (bytes > memory.length) return [Buffer.allocUnsafeSlow(bytes)];
-  return Array.from({ length: memory.length / bytes }, (_, index) =>
-    memory.subarray(index * bytes, (index + 1) * bytes),
-  );
-}
-
 class PartSender<Receipt> {
   /** In the order of parts. */
   readonly receipts: Receipt[] = [];
@@ -142,7 +123,7 @@ class PartSender<Receipt> {
   readonly #source: UploadSource;
   readonly #target: Pick<UploadTarget<Receipt, unknown>, 'sendPart'>;
   readonly #id: string;
-  readonly #filled: number;
+  readonly #block = Buffer.allocUnsafeSlow(blockBytes);
   readonly #signal: AbortSignal;
   readonly #moved: (part: number, sent: number) => void;
   #offset = 0;
@@ -153,13 +134,11 @@ class PartSender<Receipt> {
     source: UploadSource,
     target: Pick<UploadTarget<Receipt, unknown>, 'sendPart'>,
     id: string,
-    filled: number,
     options: UploadOptions,
   ) {
     this.#source = source;
     this.#target = target;
     this.#id = id;
-    this.#filled = filled;
     this.#signal = options.signal;
     const progress = progressOf(options);
     const sentOf = new Map<number, number>();
@@ -175,17 +154,17 @@ class PartSender<Receipt> {
     return { size: this.#offset, crc32c: this.#crc };
   }
 
-  /** Sends up to `parts` parts, one in each buffer at a time. The first that fails for good stops all. */
-  async sendStage(parts: number, buffers: readonly Uint8Array[]): Promise<void> {
+  /** Sends up to `parts` parts of `bytes` each. The first that fails for good stops all. */
+  async sendStage({ parts, bytes }: { readonly parts: number; readonly bytes: number }): Promise<void> {
     const last = this.#parts + parts;
     const failed = new AbortController();
     const signal = AbortSignal.any([this.#signal, failed.signal]);
     // Reading takes turns, so that parts follow each other and the CRC runs over the whole in order.
     let turn: Promise<unknown> = Promise.resolve();
-    const lane = async (buffer: Uint8Array) => {
+    const lane = async () => {
       try {
         for (;;) {
-          const reading = turn.then(() => this.#next(buffer, last, signal));
+          const reading = turn.then(() => this.#next(bytes, last, signal));
           turn = reading.catch(() => {});
           const part = await reading;
           if (part === null) return;
@@ -197,24 +176,22 @@ class PartSender<Receipt> {
       }
     };
     // Every lane ends before the upload is removed: a part that arrives after that would stay for ever.
-    await Promise.all(buffers.map(lane));
+    await Promise.all(Array.from({ length: lanes }, lane));
     signal.throwIfAborted();
   }
 
-  async #next(buffer: Uint8Array, last: number, signal: AbortSignal): Promise<UploadPart | null> {
+  async #next(bytes: number, last: number, signal: AbortSignal): Promise<UploadPart | null> {
     signal.throwIfAborted();
     if (this.ended || this.#parts === last) return null;
-    // The first turn of each lane finds its own buffer filled.
-    const bytes =
-      this.#offset < this.#filled
-        ? buffer
-        : await this.#source.read(this.#offset, buffer.length, { signal, into: buffer });
-    this.ended = bytes.length < buffer.length;
-    if (bytes.length === 0) return null;
-    this.#offset += bytes.length;
+    const offset = this.#offset;
+    const options = { signal, into: this.#block };
+    const { length, crc32c, running } = await measureRange(this.#source, offset, bytes, this.#crc, options);
+    this.ended = length < bytes;
+    if (length === 0) return null;
+    this.#offset += length;
     this.#parts += 1;
-    this.#crc = crc32c(bytes, this.#crc);
-    return { number: this.#parts, bytes, crc32c: crc32c(bytes) };
+    this.#crc = running;
+    return { number: this.#parts, body: new SourceRange(this.#source, offset, length), crc32c };
   }
 }
 

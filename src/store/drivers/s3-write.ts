@@ -17,6 +17,7 @@ import { GranaryError, isGranaryError } from '../../model/errors.ts';
 import type { RequestGuard } from '../guard.ts';
 import type { CallOptions, Checksums, PutOptions, PutResult } from '../store.ts';
 import { decodeCrc32c, encodeCrc32c, etagOfParts, md5Of, requireEqual, requireEtag } from './s3-checksum.ts';
+import { SourceRange } from './s3-range.ts';
 import type { RunOptions, S3Session } from './s3-session.ts';
 import type { FinishedUpload, UploadPart, UploadTarget } from './s3-upload.ts';
 
@@ -41,20 +42,21 @@ export class S3Writer {
   /** One request; one more to learn the size where the store answers with no checksum. */
   async putWhole(
     key: string,
-    bytes: Uint8Array,
+    body: Uint8Array | SourceRange,
     crc32c: number,
     conditions: PutOptions,
     run: RunOptions,
   ): Promise<PutResult> {
+    const sums = await this.#checksums(body, crc32c, run);
     const { output, storeTime } = await this.#session
       .run('s3:PutObject', key, run, (client, http) =>
         client.send(
           new PutObjectCommand({
             ...this.#session.object(key),
             ...conditionsOf(conditions),
-            ...this.#checksums(bytes, crc32c),
-            Body: bytes,
-            ContentLength: bytes.length,
+            ...sums,
+            Body: asBody(body),
+            ContentLength: body.length,
             ContentType: contentType,
           }),
           http,
@@ -65,15 +67,15 @@ export class S3Writer {
       });
     const etag = requireEtag(output.ETag, this.#session.place.host);
     const checksums = this.#compare(key, crc32c, output.ChecksumCRC32C);
-    if (checksums.crc32c === undefined) await this.#requireStored(key, { size: bytes.length, crc32c }, run);
-    return { etag, size: bytes.length, checksums, storeTime };
+    if (checksums.crc32c === undefined) await this.#requireStored(key, { size: body.length, crc32c }, run);
+    return { etag, size: body.length, checksums, storeTime };
   }
 
   /** The requests of one upload. Each goes through the guard, so that a lost part is sent again alone. */
   uploadTarget(key: string, conditions: PutOptions): UploadTarget<CompletedPart, PutResult> {
     return {
-      putWhole: (bytes, crc32c, progress, signal) =>
-        this.#guarded(signal, progress, (run) => this.putWhole(key, bytes, crc32c, conditions, run)),
+      putWhole: (body, crc32c, progress, signal) =>
+        this.#guarded(signal, progress, (run) => this.putWhole(key, body, crc32c, conditions, run)),
       begin: (signal) =>
         this.#guarded(
           signal,
@@ -140,16 +142,17 @@ export class S3Writer {
   }
 
   async #sendPart(key: string, id: string, part: UploadPart, run: RunOptions): Promise<CompletedPart> {
-    const { bytes, crc32c, number } = part;
+    const { body, crc32c, number } = part;
+    const sums = await this.#checksums(body, crc32c, run);
     const { output } = await this.#session.run('s3:PutObject', key, run, (client, http) =>
       client.send(
         new UploadPartCommand({
           ...this.#session.object(key),
-          ...this.#checksums(bytes, crc32c),
+          ...sums,
           UploadId: id,
           PartNumber: number,
-          Body: bytes,
-          ContentLength: bytes.length,
+          Body: asBody(body),
+          ContentLength: body.length,
         }),
         http,
       ),
@@ -230,9 +233,14 @@ export class S3Writer {
   }
 
   /** CRC32C always; MD5 as well where the store was seen not to know CRC32C. */
-  #checksums(bytes: Uint8Array, crc32c: number): { ChecksumCRC32C: string; ContentMD5?: string } {
+  async #checksums(
+    body: Uint8Array | SourceRange,
+    crc32c: number,
+    options: CallOptions,
+  ): Promise<{ ChecksumCRC32C: string; ContentMD5?: string }> {
     const sums = { ChecksumCRC32C: encodeCrc32c(crc32c) };
-    return this.#answersCrc ? sums : { ...sums, ContentMD5: md5Of(bytes) };
+    if (this.#answersCrc) return sums;
+    return { ...sums, ContentMD5: body instanceof SourceRange ? await body.md5(options) : md5Of(body) };
   }
 
   #compare(what: string, sent: number, answered: string | undefined): Checksums {
@@ -257,6 +265,11 @@ export class S3Writer {
     const { etag, size } = this.#session.info(key, { ...output, Size: output.ContentLength });
     return { etag, size, crc32c: decodeCrc32c(output.ChecksumCRC32C), storeTime };
   }
+}
+
+/** The SDK looks at no body of a kind that it does not know: it reaches our transport as it is. */
+function asBody(body: Uint8Array | SourceRange): Uint8Array {
+  return body as Uint8Array;
 }
 
 interface StoredObject {

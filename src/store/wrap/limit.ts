@@ -43,7 +43,7 @@ class Semaphore {
 }
 
 /**
- * At most `operations` calls at a time, and within them at most `uploads` uploads, each of which holds up to 64 MiB.
+ * At most `operations` calls at a time, and within them at most `uploads` uploads, each of which has up to four requests under way.
  *
  * A `get` counts until its answer is there, and a `list` not at all: who reads a body or a listing may call the store
  * for each piece of it, and would wait for themselves.
