@@ -8,7 +8,7 @@ import type { Secret } from '../secrets/secret.ts';
 import type { UploadSource } from '../store/store.ts';
 import { AgeEncryptor, decryptAge } from './age-stream.ts';
 import { artifactDamaged } from './damaged.ts';
-import { type Digest, Digester } from './digest.ts';
+import { Crc32c, type Digest, Digester } from './digest.ts';
 import type { Spool } from './spool.ts';
 
 export type CompressionAlgorithm = 'zstd' | 'none';
@@ -27,17 +27,25 @@ export function isPlain({ compression, recipients }: ArtifactOptions): boolean {
   return compression.algorithm === 'none' && recipients.length === 0;
 }
 
+/** What became of a raw snapshot. */
+export interface Artifact {
+  /** Of the bytes to be stored. */
+  readonly stored: Digest;
+  /** Of the raw bytes that it was made of. They came from the spool: whether these are what etcd sent is told by it. */
+  readonly rawCrc32c: number;
+}
+
 /**
  * Reads a raw snapshot as it grows and appends its stored form to `artifact`, which it ends.
- * @returns the digest of the stored bytes
  */
 export async function makeArtifact(
   raw: UploadSource,
   artifact: Spool,
   options: ArtifactOptions,
   { signal }: { signal: AbortSignal },
-): Promise<Digest> {
+): Promise<Artifact> {
   const digester = new Digester();
+  const rawCrc32c = new Crc32c();
   const encryptor = options.recipients.length > 0 ? await AgeEncryptor.create(options.recipients) : null;
   const store = async (pieces: readonly Uint8Array[]) => {
     for (const piece of pieces) {
@@ -49,7 +57,7 @@ export async function makeArtifact(
     for await (const bytes of source) await store(encryptor === null ? [bytes] : encryptor.update(bytes));
     if (encryptor !== null) await store(encryptor.final());
   };
-  const blocks = blocksOf(raw, signal);
+  const blocks = blocksOf(raw, rawCrc32c, signal);
   if (options.compression.algorithm === 'zstd') {
     // A write of more than zstd's buffer is taken whole before the next block is asked for.
     await pipeline(blocks, zstdCompress(options.compression.level), seal, { signal });
@@ -57,21 +65,29 @@ export async function makeArtifact(
     await seal(blocks);
   }
   await artifact.end();
-  return digester.finish();
+  return { stored: digester.finish(), rawCrc32c: rawCrc32c.value };
 }
 
-/** The digest of a raw snapshot that is stored as it is. */
-export async function digestOf(raw: UploadSource, { signal }: { signal: AbortSignal }): Promise<Digest> {
+/** A raw snapshot that is stored as it is. */
+export async function plainArtifact(
+  raw: UploadSource,
+  { signal }: { signal: AbortSignal },
+): Promise<Artifact> {
   const digester = new Digester();
-  for await (const block of blocksOf(raw, signal)) digester.update(block);
-  return digester.finish();
+  for await (const block of blocksOf(raw, new Crc32c(), signal)) digester.update(block);
+  const stored = digester.finish();
+  return { stored, rawCrc32c: stored.crc32c };
 }
 
 /**
  * The bytes of a source. A block is valid until the next one is asked for: two buffers take turns, because a fresh one
  * for each block costs more than the copying and lets the process grow by hundreds of megabytes.
  */
-async function* blocksOf(source: UploadSource, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* blocksOf(
+  source: UploadSource,
+  crc32c: Crc32c,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
   const left = new AbortController();
   const options = { signal: AbortSignal.any([signal, left.signal]) };
   let into = Buffer.allocUnsafeSlow(blockBytes);
@@ -82,6 +98,7 @@ async function* blocksOf(source: UploadSource, signal: AbortSignal): AsyncGenera
       const block = await reading;
       if (block.length === 0) return;
       offset += block.length;
+      crc32c.update(block);
       [into, spare] = [spare, into];
       // Read while this block is worked on.
       reading = source.read(offset, blockBytes, { ...options, into });

@@ -1,15 +1,15 @@
 /** A missing copy of a backup, made from a sound one: the same bytes, the same manifest. */
 import type { Source } from '../catalog/inventory.ts';
-import { buildKey, parseDataName } from '../catalog/keys.ts';
+import { buildKey, parseDataName, parseKey, slotPrefix } from '../catalog/keys.ts';
 import { GranaryError } from '../model/errors.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
 import type { Attempt, ObjectKey } from '../model/names.ts';
 import type { CallOptions, Store } from '../store/store.ts';
-import type { StoredManifest } from './destination.ts';
+import { commitKey, type StoredManifest } from './destination.ts';
 import { Digester } from './digest.ts';
 import type { OnProgress } from './events.ts';
 import { type Commitment, commit, slotOfManifest, uploadData } from './publish.ts';
-import { Spool } from './spool.ts';
+import { requireFreeDisk, Spool } from './spool.ts';
 
 export interface CopyOptions extends CallOptions {
   readonly spoolFolder?: string | undefined;
@@ -30,25 +30,63 @@ export async function copyBackup(
 ): Promise<Commitment> {
   const { manifest } = stored;
   const key = dataKey(manifest);
+  await requireNotRemoved(to, stored, signal);
+  await requireFreeDisk(manifest.data.storedBytes, spoolFolder);
   await using spool = await Spool.create(spoolFolder);
-  const read = new AbortController();
-  const both = AbortSignal.any([signal, read.signal]);
+  const stop = new AbortController();
+  const both = AbortSignal.any([signal, stop.signal]);
   const reading = fillSpool(from.store, key, stored, spool, both).catch((error: unknown) => {
     spool.fail(error);
     throw error;
   });
+  const upload = uploadData(to.store, key, spool, () => reading, 'manifest', {
+    signal: both,
+    onProgress: (bytes) => onProgress?.({ type: 'uploaded', destination: to.name, bytes }),
+  });
   try {
-    const upload = uploadData(to.store, key, spool, () => reading, 'manifest', {
-      signal: both,
-      onProgress: (bytes) => onProgress?.({ type: 'uploaded', destination: to.name, bytes }),
-    });
     await Promise.all([reading, upload]);
   } catch (error) {
-    read.abort(error);
-    await Promise.allSettled([reading]);
+    stop.abort(error);
+    // Neither may go on behind the back of whoever is told that it is over.
+    await Promise.allSettled([reading, upload]);
     throw error;
   }
-  return commit(to.store, slotOfManifest(manifest), manifest.attempt as Attempt, stored.bytes, { signal });
+  const slot = slotOfManifest(manifest);
+  const commitment = await commit(to.store, slot, manifest.attempt as Attempt, stored.bytes, { signal });
+  await requireData(to, stored, key, commitment, signal);
+  return commitment;
+}
+
+/** A slot that was tombstoned in a destination, or whose removal is under way there, is not filled again. */
+async function requireNotRemoved(
+  to: Source,
+  { manifest }: StoredManifest,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const { key } of to.store.list(slotPrefix(slotOfManifest(manifest)), { signal })) {
+    const { type } = parseKey(key);
+    if (type !== 'tombstone' && type !== 'verdict') continue;
+    throw new GranaryError('blocked', `${key} at ${to.store.url} says that this backup was to go there`, {
+      hint: 'nothing is copied into a slot that is being removed',
+    });
+  }
+}
+
+/** A removal that began before this copy takes the data away without knowing of the new manifest. */
+async function requireData(
+  to: Source,
+  stored: StoredManifest,
+  key: ObjectKey,
+  { outcome }: Commitment,
+  signal: AbortSignal,
+): Promise<void> {
+  if (outcome !== 'published' || (await to.store.head(key, { signal })) !== null) return;
+  const { manifest } = stored;
+  const attempt = manifest.attempt as Attempt;
+  await to.store.delete(commitKey(to.store, slotOfManifest(manifest), attempt), { signal });
+  throw new GranaryError('blocked', `${key} at ${to.store.url} was removed while it was copied`, {
+    hint: 'the next pass looks again',
+  });
 }
 
 async function fillSpool(
@@ -58,9 +96,11 @@ async function fillSpool(
   spool: Spool,
   signal: AbortSignal,
 ) {
-  const { body } = await store.get(key, { signal });
+  const { info, body } = await store.get(key, { signal });
   const digester = new Digester();
   for await (const piece of body) {
+    // What is larger than its manifest says would only fill the disk.
+    if (info.size !== stored.manifest.data.storedBytes) break;
     digester.update(piece);
     await spool.append(piece);
   }

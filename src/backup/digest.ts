@@ -8,15 +8,28 @@ export interface Digest {
   readonly crc32c: number;
 }
 
+/** A CRC-32C piece by piece: to tell at little cost whether two passes over the same bytes saw the same. */
+export class Crc32c {
+  #value = 0;
+
+  get value(): number {
+    return this.#value;
+  }
+
+  update(bytes: Uint8Array): void {
+    this.#value = crc32c(asBuffer(bytes), this.#value);
+  }
+}
+
 /** Computes a Digest piece by piece. */
 export class Digester {
   readonly #sha256: Hash = createHash('sha256');
-  #crc32c = 0;
+  readonly #crc32c = new Crc32c();
   #size = 0;
 
   update(bytes: Uint8Array): void {
     this.#sha256.update(bytes);
-    this.#crc32c = crc32c(asBuffer(bytes), this.#crc32c);
+    this.#crc32c.update(bytes);
     this.#size += bytes.length;
   }
 
@@ -26,7 +39,7 @@ export class Digester {
 
   /** Ends it: further updates are not allowed. */
   finish(): Digest {
-    return { size: this.#size, sha256: this.#sha256.digest('hex'), crc32c: this.#crc32c };
+    return { size: this.#size, sha256: this.#sha256.digest('hex'), crc32c: this.#crc32c.value };
   }
 }
 

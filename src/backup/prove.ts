@@ -29,7 +29,7 @@ export interface ProveOptions extends CallOptions {
 /**
  * Proves a snapshot that lies in a spool, against the member that sent it.
  *
- * The member is asked at once, before the file is walked: the longer it takes, the likelier a compaction that makes
+ * The member is asked at once, and the file is walked meanwhile: the later it is asked, the likelier a compaction that makes
  * the hashes incomparable.
  * @throws GranaryError `snapshot-corrupt`; `hash-mismatch`; `hash-unverifiable` where `mode` is `require`
  */
@@ -39,15 +39,21 @@ export async function proveSnapshot(
   { mode, others, signal }: ProveOptions,
 ): Promise<SnapshotProof> {
   const facts = quickFacts(spool.fd, spool.size);
-  const asked = mode === 'off' ? null : await askHash(member, facts.revision, facts.compactRevision, signal);
-  const answer = asked !== null && 'hash' in asked ? asked : null;
-  const otherAnswers = answer === null ? [] : askOthers(others, facts.revision, signal);
-  const hashAt = {
-    revision: facts.revision,
-    compactRevision: answer?.compactRevision ?? facts.compactRevision,
-  };
-  const report = await analyseInWorker(spool.fd, spool.size, { hashAt }, { signal });
+  const { revision } = facts;
+  const asking = mode === 'off' ? null : askHash(member, revision, facts.compactRevision, signal);
+  // Should the file turn out to be damaged, nobody waits for the answer.
+  asking?.catch(() => {});
+  const analyse = (compactRevision: number) =>
+    analyseInWorker(spool.fd, spool.size, { hashAt: { revision, compactRevision } }, { signal });
+  let report = await analyse(facts.compactRevision);
   requireSound(report);
+  const asked = await asking;
+  const answer = asked !== null && 'hash' in asked ? asked : null;
+  const otherAnswers = answer === null ? [] : askOthers(others, revision, signal);
+  const compactRevision = answer?.compactRevision ?? facts.compactRevision;
+  // The member has compacted while it sent: a walk more now and then costs less than every walk waiting for an answer.
+  const compactedSince = Math.max(0, compactRevision) !== Math.max(0, facts.compactRevision);
+  if (compactedSince) report = await analyse(compactRevision);
   const own = report.hashKV;
   if (answer !== null && own !== null && !agreesWith(own, answer.hash)) throw mismatch(member, answer, own);
   const equal = answer !== null && own !== null;
@@ -57,7 +63,8 @@ export async function proveSnapshot(
     report,
     hashKV: {
       hash: own?.hash ?? null,
-      ...hashAt,
+      revision,
+      compactRevision,
       verdict: mode === 'off' ? 'off' : equal ? 'equal' : 'unverifiable',
       others: await Promise.all(otherAnswers).then((answers) => answers.filter((one) => one !== null)),
     },

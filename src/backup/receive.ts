@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { GranaryError } from '../model/errors.ts';
 import { formatBytes } from '../model/units.ts';
+import { Crc32c } from './digest.ts';
 import type { Spool } from './spool.ts';
 
 /** A snapshot that came whole: etcd's own hash of it is right. */
@@ -9,6 +10,8 @@ export interface ReceivedSnapshot {
   readonly size: number;
   /** SHA-256 of all these bytes, lower-case hex. */
   readonly sha256: string;
+  /** CRC-32C of the same. */
+  readonly crc32c: number;
 }
 
 export interface ReceiveOptions {
@@ -32,6 +35,7 @@ export async function receiveSnapshot(
   { maxBytes, onBytes }: ReceiveOptions,
 ): Promise<ReceivedSnapshot> {
   const hash = createHash('sha256');
+  const crc32c = new Crc32c();
   // The last bytes are the hash of the others, and which are the last is known only at the end.
   let held: Uint8Array = new Uint8Array(0);
   let size = 0;
@@ -39,6 +43,7 @@ export async function receiveSnapshot(
     if (blob.length === 0) continue;
     size += blob.length;
     if (size > maxBytes) throw tooLarge(maxBytes);
+    crc32c.update(blob);
     await spool.append(blob);
     if (blob.length >= trailerBytes) {
       hash.update(held);
@@ -73,7 +78,7 @@ export async function receiveSnapshot(
     );
   }
   await spool.end();
-  return { size, sha256: whole.digest('hex') };
+  return { size, sha256: whole.digest('hex'), crc32c: crc32c.value };
 }
 
 function tooLarge(maxBytes: number): GranaryError {

@@ -3,7 +3,7 @@ import type { Source } from '../catalog/inventory.ts';
 import { buildKey, dataName } from '../catalog/keys.ts';
 import { encodeManifest } from '../catalog/manifest.ts';
 import { writeFirstProof } from '../catalog/proofs.ts';
-import { asGranaryError, GranaryError } from '../model/errors.ts';
+import { asGranaryError, GranaryError, inDestination } from '../model/errors.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
 import { type Attempt, formatBackupRef } from '../model/names.ts';
 import { copyBackup } from './copy.ts';
@@ -11,7 +11,7 @@ import { commitKey, type OpenDestination, readSlot, type StoredManifest } from '
 import type { BackupJob, RunOptions } from './job.ts';
 import { commit } from './publish.ts';
 import { type BackupResult, type CopyResult, failedResult, resultError } from './result.ts';
-import { discardData, type Snapshot, snapshotToStores } from './snapshot.ts';
+import { cleanUpSignal, discardData, type Snapshot, snapshotToStores } from './snapshot.ts';
 
 /** A run that took longer never publishes: its data may already count as left over and be swept (after 24 h). */
 const maxRunMs = 12 * 3_600_000;
@@ -24,10 +24,11 @@ export async function runBackup(job: BackupJob, options: RunOptions): Promise<Ba
   try {
     const looked = await lookAll(job, options);
     const held = looked.find((one) => one.stored !== null);
-    if (held?.stored) return await completeCopies(job, held.destination, held.stored, looked, options);
+    if (held?.stored) return await completeCopies(job, held.stored, looked, options);
     const reachable = looked.filter((one) => one.error === null).map((one) => one.destination);
-    if (reachable.length === 0) throw noDestination(job, looked);
-    if (job.copyOnly) throw nothingToCopy(job);
+    if (reachable.length === 0)
+      return failedResult(job.slot, noDestination(job, looked), failedLooks(job, looked));
+    if (job.copyOnly) throw looked.find((one) => one.error !== null)?.error ?? nothingToCopy(job);
     return await makeBackup(job, reachable, failedLooks(job, looked), options);
   } catch (error) {
     options.signal.throwIfAborted();
@@ -65,17 +66,15 @@ async function makeBackup(
   await using snapshot = await snapshotToStores(job, reachable, options);
   const manifest = manifestOf(job, reachable, snapshot);
   const bytes = encodeManifest(manifest);
-  const age = Math.max(Date.now() - started.wall, performance.now() - started.monotonic);
-  if (age > maxRunMs) {
-    throw new GranaryError('backup-too-old', 'the run took more than 12 hours and is not published', {
-      hint: 'a later slot is backed up anew; look at the speed of the destinations',
-    });
-  }
   const copies: CopyResult[] = [];
-  let winner: { from: Source; stored: StoredManifest } | null = null;
+  let winner: Winner | null = null;
   for (const destination of reachable) {
-    const uploadError = snapshot.uploads.get(destination.name) ?? null;
-    const copy = await publishOne(job, destination, manifest, bytes, uploadError, winner, options);
+    const upload = async () => {
+      const error = await snapshot.stored(destination.name);
+      if (error !== null) throw error;
+      requireYoung(started);
+    };
+    const copy = await publishOne(job, destination, { manifest, bytes, upload }, winner, options);
     copies.push(copy.result);
     // Whoever loses the first destination adopts the winner's attempt everywhere. Who has published already stays
     // with its own: after a partition a slot may have two attempts, and each of them is whole.
@@ -84,26 +83,53 @@ async function makeBackup(
   return summarize(job, winner?.stored.manifest ?? manifest, [...copies, ...failed], winner !== null);
 }
 
+/** The backup of a run that was faster, and a destination that holds it. */
+interface Winner {
+  readonly from: Source;
+  readonly stored: StoredManifest;
+}
+
+/** What is to be published: the same bytes everywhere, once the data is stored in the destination. */
+interface Publication {
+  readonly manifest: Manifest;
+  readonly bytes: Uint8Array;
+  /** Resolves when the data is stored there; throws what its upload failed with. */
+  readonly upload: () => Promise<void>;
+}
+
+/** Data without a manifest is swept after 24 hours: a run that took half of that might publish what is being swept. */
+function requireYoung(started: { readonly wall: number; readonly monotonic: number }): void {
+  const age = Math.max(Date.now() - started.wall, performance.now() - started.monotonic);
+  if (age <= maxRunMs) return;
+  throw new GranaryError('backup-too-old', 'the run took more than 12 hours and is not published', {
+    hint: 'a later slot is backed up anew; look at the speed of the destinations',
+  });
+}
+
 /** Publishes in one destination, or adopts the attempt of a run that was faster. */
 async function publishOne(
   job: BackupJob,
   destination: OpenDestination,
-  manifest: Manifest,
-  bytes: Uint8Array,
-  uploadError: unknown,
-  winner: { from: Source; stored: StoredManifest } | null,
+  { manifest, bytes, upload }: Publication,
+  winner: Winner | null,
   options: RunOptions,
-): Promise<{ result: CopyResult; winner: { from: Source; stored: StoredManifest } | null }> {
+): Promise<{ result: CopyResult; winner: Winner | null }> {
   const { signal, onProgress } = options;
   const { name, store } = destination;
   const attempt = manifest.attempt as Attempt;
+  let mayBePublished = false;
   try {
+    await upload().catch((error: unknown) => {
+      // Whoever adopts another attempt needs its own data nowhere.
+      if (winner === null) throw error;
+    });
+    await writeKeepUntil(job, destination, signal);
     if (winner !== null) {
       const adopted = await copyBackup(winner.stored, winner.from, destination, copyOptions(job, options));
+      await discardData(destination, job, attempt, signal);
       return { result: copied(name, winner.stored, adopted.outcome), winner: null };
     }
-    if (uploadError !== null) throw uploadError;
-    await writeKeepUntil(job, destination, signal);
+    mayBePublished = true;
     const commitment = await commit(store, job.slot, attempt, bytes, { signal });
     if (commitment.outcome === 'exists') {
       const { winner: stored } = commitment;
@@ -115,33 +141,56 @@ async function publishOne(
     await writeHashProof(job, destination, manifest, options);
     return { result: { destination: name, attempt, outcome: 'published', error: null }, winner: null };
   } catch (error) {
+    // Once the manifest was on its way its answer may only have been lost, and data that it names must stay.
+    if (!mayBePublished) await discardData(destination, job, attempt, cleanUpSignal());
     signal.throwIfAborted();
     return { result: failedCopy(name, error), winner: null };
   }
 }
 
-/** One destination holds the slot: the others get the same backup, byte for byte. */
+/** Some destinations hold the slot: the others get the same backup, byte for byte, from whichever copy is sound. */
 async function completeCopies(
   job: BackupJob,
-  from: OpenDestination,
   stored: StoredManifest,
   looked: readonly Looked[],
   options: RunOptions,
 ): Promise<BackupResult> {
-  const copies = await Promise.all(
+  const { attempt } = stored.manifest;
+  const holders = looked.filter((one) => one.stored?.manifest.attempt === attempt);
+  const settled = await Promise.allSettled(
     looked.map(async ({ destination, stored: held, error }): Promise<CopyResult> => {
       if (error !== null) return failedCopy(destination.name, error);
       if (held !== null) return copied(destination.name, held, 'exists');
-      try {
-        const { outcome } = await copyBackup(stored, from, destination, copyOptions(job, options));
-        return copied(destination.name, stored, outcome);
-      } catch (thrown) {
-        options.signal.throwIfAborted();
-        return failedCopy(destination.name, thrown);
-      }
+      return copyFromAny(job, stored, holders, destination, options);
     }),
   );
+  options.signal.throwIfAborted();
+  const copies = settled.map((one) => {
+    if (one.status === 'rejected') throw one.reason;
+    return one.value;
+  });
   return summarize(job, stored.manifest, [...copies, ...unopenedCopies(job)], true);
+}
+
+async function copyFromAny(
+  job: BackupJob,
+  stored: StoredManifest,
+  holders: readonly Looked[],
+  to: OpenDestination,
+  options: RunOptions,
+): Promise<CopyResult> {
+  let failure: unknown;
+  for (const { destination: from } of holders) {
+    try {
+      await writeKeepUntil(job, to, options.signal);
+      const { outcome } = await copyBackup(stored, from, to, copyOptions(job, options));
+      return copied(to.name, stored, outcome);
+    } catch (thrown) {
+      options.signal.throwIfAborted();
+      failure ??= thrown;
+    }
+  }
+  return failedCopy(to.name, failure);
 }
 
 function copyOptions(job: BackupJob, { signal, onProgress }: RunOptions) {
@@ -263,7 +312,12 @@ function copied(destination: string, stored: StoredManifest, outcome: 'published
 }
 
 function failedCopy(destination: string, thrown: unknown): CopyResult {
-  return { destination, attempt: null, outcome: 'failed', error: resultError(thrown) };
+  return {
+    destination,
+    attempt: null,
+    outcome: 'failed',
+    error: resultError(inDestination(destination, thrown)),
+  };
 }
 
 function unopenedCopies(job: BackupJob): CopyResult[] {
@@ -286,8 +340,10 @@ function nothingToCopy({ slot, destinations }: BackupJob): GranaryError {
 }
 
 function noDestination(job: BackupJob, looked: readonly Looked[]): GranaryError {
-  const error = looked.find((one) => one.error !== null)?.error ?? job.unopened[0]?.error;
-  if (error !== undefined) return error;
+  const failed = looked.find((one) => one.error !== null);
+  if (failed) return inDestination(failed.destination.name, failed.error);
+  const [unopened] = job.unopened;
+  if (unopened) return inDestination(unopened.name, unopened.error);
   return new GranaryError('store-unreachable', 'there is no destination to back up to', {
     hint: 'give the policy destinations, or the seed a defaultDestination',
   });

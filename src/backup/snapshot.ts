@@ -5,7 +5,7 @@ import { type Candidate, chooseMember, surveyMembers } from '../etcd/select.ts';
 import { asGranaryError, GranaryError, isGranaryError } from '../model/errors.ts';
 import type { Attempt, ObjectKey } from '../model/names.ts';
 import { formatBytes } from '../model/units.ts';
-import { type ArtifactOptions, digestOf, isPlain, makeArtifact } from './artifact.ts';
+import { type Artifact, type ArtifactOptions, isPlain, makeArtifact, plainArtifact } from './artifact.ts';
 import { newAttempt } from './attempt.ts';
 import type { OpenDestination } from './destination.ts';
 import type { Digest } from './digest.ts';
@@ -15,7 +15,10 @@ import { uploadData } from './publish.ts';
 import { type ReceivedSnapshot, receiveSnapshot } from './receive.ts';
 import { requireFreeDisk, Spool } from './spool.ts';
 
-/** A snapshot that is proven and stored, but not published. Disposing of it frees the spool. */
+/**
+ * A snapshot that is proven and on its way to the destinations, but not published. Disposing of it ends uploads that are
+ * still under way and frees the spools.
+ */
 export interface Snapshot extends AsyncDisposable {
   readonly attempt: Attempt;
   readonly startedAt: Date;
@@ -24,8 +27,8 @@ export interface Snapshot extends AsyncDisposable {
   readonly proof: SnapshotProof;
   readonly digest: Digest;
   readonly member: MemberFacts;
-  /** For each destination by name: what its upload failed with, null where it is stored. */
-  readonly uploads: ReadonlyMap<string, unknown>;
+  /** Resolves when the data is stored in a destination: null, or what its upload failed with. */
+  stored(destination: string): Promise<unknown>;
 }
 
 export interface MemberFacts {
@@ -134,10 +137,11 @@ async function snapshotOf(
     for (const other of others) members.use(other);
 
     const startedAt = new Date();
-    const digest = digestStored(raw, artifact, job, signal);
+    const made = artifactOf(raw, artifact, job, signal);
+    const digest = () => made.then(({ stored }) => stored);
     uploads.push(
       ...destinations.map((destination) =>
-        storeIn(destination, job, attempt, artifact, () => digest, { signal, onProgress }),
+        storeIn(destination, job, attempt, artifact, digest, { signal, onProgress }),
       ),
     );
     const received = await receive(member, raw, job, { signal, onProgress });
@@ -146,7 +150,8 @@ async function snapshotOf(
     for (const message of proof.warnings) onProgress?.({ type: 'warning', message });
     const { revision, keys } = proof.report;
     onProgress?.({ type: 'proved', revision, keys, verdict: proof.hashKV.verdict });
-    const outcomes = await Promise.all(uploads);
+    const { stored, rawCrc32c } = await made;
+    if (rawCrc32c !== received.crc32c) throw spoolFailed();
     options.signal.throwIfAborted();
     const keep = spools.move();
     return {
@@ -155,10 +160,14 @@ async function snapshotOf(
       finishedAt,
       received,
       proof,
-      digest: await digest,
+      digest: stored,
       member: status,
-      uploads: new Map(destinations.map(({ name }, index) => [name, outcomes[index] ?? null])),
-      [Symbol.asyncDispose]: () => keep.disposeAsync(),
+      stored: (name) => uploads[destinations.findIndex((one) => one.name === name)] ?? Promise.resolve(null),
+      [Symbol.asyncDispose]: async () => {
+        abort.abort(new GranaryError('interrupted', 'the upload is not needed any more'));
+        await Promise.all(uploads);
+        await keep.disposeAsync();
+      },
     };
   } catch (error) {
     abort.abort(error);
@@ -193,10 +202,17 @@ async function receive(
 }
 
 /** The stored form is made while the raw bytes come; its readers learn of a failure through the spool. */
-function digestStored(raw: Spool, artifact: Spool, job: BackupJob, signal: AbortSignal): Promise<Digest> {
-  const digest = isPlain(job) ? digestOf(raw, { signal }) : makeArtifact(raw, artifact, job, { signal });
-  digest.catch((error: unknown) => artifact.fail(error));
-  return digest;
+function artifactOf(raw: Spool, artifact: Spool, job: BackupJob, signal: AbortSignal): Promise<Artifact> {
+  const made = isPlain(job) ? plainArtifact(raw, { signal }) : makeArtifact(raw, artifact, job, { signal });
+  made.catch((error: unknown) => artifact.fail(error));
+  return made;
+}
+
+/** The proof and the stored form are made of what the spool gives back, not of what came over the network. */
+function spoolFailed(): GranaryError {
+  return new GranaryError('snapshot-corrupt', 'the spool gave back other bytes than were written to it', {
+    hint: 'memory or disk of this machine is failing: set TMPDIR to another disk, and test the memory',
+  });
 }
 
 /** Disk that the spools need, as a multiple of the database (design section 4). */
@@ -257,7 +273,7 @@ export async function discardData(
 }
 
 /** Clean-up goes on after Ctrl-C, but not for long. */
-function cleanUpSignal(): AbortSignal {
+export function cleanUpSignal(): AbortSignal {
   return AbortSignal.timeout(10_000);
 }
 
