@@ -59,13 +59,15 @@ const messages: Record<Action['type'], Record<ActionResult['outcome'], string>> 
 };
 const levels = { done: 'info', incomplete: 'warn', failed: 'error' } as const;
 
-/** @param commit of the configuration that it was done for */
+/**
+ * @param log that of the seed, which names it
+ * @param commit of the configuration that it was done for
+ */
 export function logResult(log: Log, result: ActionResult, notes: RunNotes, commit: string | null): void {
   const { action, outcome, backup, error } = result;
-  const { seed, cluster, policy, slot, reason } = action;
+  const { cluster, policy, slot, reason } = action;
   log[levels[outcome]](
     {
-      seed,
       cluster,
       policy,
       slot,
@@ -100,7 +102,7 @@ function backupFields({ attempt, revision, snapshotBytes, storedBytes, hashKV, c
 export class PlanNotes {
   #told = new Set<string>();
 
-  tell(log: Log, seed: string, { guards, warnings }: Plan): void {
+  tell(log: Log, { guards, warnings }: Plan): void {
     const now = new Set<string>();
     const tell = (key: string, say: () => void) => {
       now.add(key);
@@ -110,15 +112,13 @@ export class PlanNotes {
       // The message counts what is blocked, and so is another one each time.
       tell(`guard ${code} ${cluster} ${destination}`, () =>
         log.warn(
-          { seed, code, cluster, destination, blocked: blocks.length, reason: message, hint },
+          { code, cluster, destination, blocked: blocks.length, reason: message, hint },
           'guard holds',
         ),
       );
     }
     for (const { code, message, hint } of warnings) {
-      tell(`warning ${code} ${message}`, () =>
-        log.warn({ seed, code, reason: message, hint }, 'plan warning'),
-      );
+      tell(`warning ${code} ${message}`, () => log.warn({ code, reason: message, hint }, 'plan warning'));
     }
     this.#told = now;
   }

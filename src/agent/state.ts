@@ -1,6 +1,7 @@
 /** What the agent knows of itself, for metrics and probes. Free of secrets. Written by the loop, read by everything else. */
-import type { ResultError } from '../backup/result.ts';
+import type { BackupResult, ResultError } from '../backup/result.ts';
 import type { Plan } from '../model/generated/plan.ts';
+import type { Inventory } from '../model/inventory.ts';
 
 export interface AgentState {
   /** When the loop last showed that it is alive. */
@@ -71,6 +72,49 @@ export function newSeedState(seed: string): SeedState {
     running: 0,
     waiting: 0,
   };
+}
+
+/** What a pass has seen. */
+export function notePlan(state: SeedState, plan: Plan, inventory: Inventory, at: Date, passMs: number): void {
+  const found = newestPublished(inventory, state.seed);
+  // A backup that ended while the destinations were listed may be missing in the list.
+  for (const [key, time] of state.lastSuccess) if (time > at) found.set(key, time);
+  Object.assign(state, { plan, lastPass: at, lastPassMs: passMs });
+  state.lastSuccess.clear();
+  for (const [key, time] of found) state.lastSuccess.set(key, time);
+}
+
+/** A run that ended with a backup. */
+export function noteBackup(state: SeedState, backup: BackupResult, durationMs: number, now: Date): void {
+  const key = `${backup.cluster}/${backup.policy}`;
+  const { snapshotBytes, storedBytes } = backup;
+  if (backup.outcome !== 'exists') state.lastSuccess.set(key, now);
+  state.lastRun.set(key, { durationMs, snapshotBytes, storedBytes });
+}
+
+/** Whether the newest plan has a cluster for late. */
+export function isLate(
+  { plan }: SeedState,
+  of: { readonly cluster: string; readonly policy: string },
+): boolean {
+  const found = plan?.forecast.find(({ cluster, policy }) => cluster === of.cluster && policy === of.policy);
+  return found?.late ?? false;
+}
+
+/** When the newest backup of each `cluster/policy` of a seed was published, as far as destinations could be read. */
+function newestPublished({ destinations }: Inventory, seed: string): Map<string, Date> {
+  const newest = new Map<string, string>();
+  for (const destination of destinations) {
+    if (destination.status === 'unknown') continue;
+    for (const copy of destination.copies) {
+      if (copy.seed !== seed) continue;
+      const key = `${copy.cluster}/${copy.policy}`;
+      const known = newest.get(key);
+      // RFC 3339 in UTC: the order of the texts is that of the moments.
+      if (known === undefined || copy.published > known) newest.set(key, copy.published);
+    }
+  }
+  return new Map([...newest].map(([key, time]) => [key, new Date(time)]));
 }
 
 /** Why the agent cannot do its work, in words; null where it can. An older valid configuration in use will do. */

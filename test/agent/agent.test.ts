@@ -185,6 +185,25 @@ describeWith(['etcd-3.4'], 'the agent', () => {
     expect(filesBelow(disk).filter((path) => !path.startsWith('clusters/'))).toEqual(['granary.json']);
   });
 
+  test('a new configuration does not disturb what runs, and takes over after it', async () => {
+    using temp = tempFolder('agent');
+    const [disk = ''] = folders(temp, 'disk');
+    await using gate = await startGate(prod.prod ?? '', 500_000);
+    const repository = new Repository(temp.join('repository'));
+    const seeds = { eu: { prod: gate.endpoint } };
+    const first = repository.commit('first', configuration({ seeds, disk }));
+    await using agent = new RunningAgent(['--repo', repository.folder]);
+    await Promise.race([gate.held, agent.exited]);
+    const second = repository.commit('rename', configuration({ seeds, disk, policy: 'seldom' }));
+    await agent.logged('planned', { commit: second, backups: 1 });
+    expect(await agent.metric('granary_running_clusters{seed="eu"}')).toBe(1);
+    expect(manifests(disk)).toEqual([]);
+    gate.open();
+    await agent.logged('backup done', { policy: 'often', commit: first });
+    await agent.logged('backup done', { policy: 'seldom', commit: second });
+    expect(manifests(disk)).toHaveLength(2);
+  });
+
   test('one state folder is of one agent; what a killed one left is taken over', async () => {
     using temp = tempFolder('agent');
     const [disk = '', state = ''] = folders(temp, 'disk', 'state');
