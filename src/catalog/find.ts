@@ -45,14 +45,16 @@ const slotTolerance = 60_000;
  *
  * @param sources destinations that may hold it, in the order in which copies are preferred; a `destination` in the
  *   query narrows them
+ * @param options.unopened destinations that may hold it and could not even be opened: they count as unread
  * @throws GranaryError `backup-not-found`, with the nearest there is; the first store's error where none could be read
  */
 export async function findBackup(
   sources: readonly Source[],
   query: BackupRef | NewestQuery,
-  { signal }: CallOptions,
+  { signal, unopened = [] }: CallOptions & { readonly unopened?: readonly Unread[] },
 ): Promise<FoundBackup> {
-  const { listed, unread } = await listCluster(sources, query, { signal });
+  const { listed, unread: unlisted } = await listCluster(sources, query, { signal });
+  const unread = [...unlisted, ...unopened];
   return 'slot' in query
     ? findNamed(listed, unread, query, { signal })
     : findNewest(listed, unread, query, { signal });

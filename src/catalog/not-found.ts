@@ -75,11 +75,13 @@ function notFound(
   unread: readonly Unread[],
 ): GranaryError {
   const missing = unread.map(({ error }) => error.message).join('; ');
+  // What could not be read may hold it: that comes before the nearest of the others.
+  const [first] = unread;
   return new GranaryError(
     'backup-not-found',
-    missing === '' ? message : `${message}; not read was ${missing}`,
+    missing === '' ? message : `${message} in what could be read; not read was ${missing}`,
     {
-      hint: hint ?? '`granary get backups` lists what there is',
+      hint: first?.error.hint ?? hint ?? '`granary get backups` lists what there is',
       context: { seed, cluster },
     },
   );

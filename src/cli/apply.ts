@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { ActionResult, ApplyResult } from '../execute/apply.ts';
+import { withoutDestination } from '../model/errors.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import { formatBackupRef, type Slot } from '../model/names.ts';
 import { type ExitCode, exitCodes, type Io, worst } from './io.ts';
@@ -107,7 +108,8 @@ function tellAction(io: Io, { action, outcome, error, backup }: ActionResult): v
   if (error?.hint) io.err(`hint: ${error.hint}`);
   for (const copy of backup?.copies ?? []) {
     if (copy.error !== null && copy.error.message !== error?.message) {
-      io.err(`warning: no copy on ${copy.destination}: ${copy.error.message}`);
+      const why = withoutDestination(copy.destination, copy.error.message);
+      io.err(`warning: no copy on ${copy.destination}: ${why}`);
     }
   }
 }

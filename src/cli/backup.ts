@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { BackupResult } from '../backup/result.ts';
 import type { Assignment, Policy } from '../model/config.ts';
-import { GranaryError } from '../model/errors.ts';
+import { GranaryError, withoutDestination } from '../model/errors.ts';
 import { parseClusterRef } from '../model/names.ts';
 import { formatBytes, formatDuration, parseDuration } from '../model/units.ts';
 import { usage } from './failure.ts';
@@ -139,6 +139,12 @@ export function exitCodeOf({ outcome }: BackupResult): ExitCode {
 }
 
 function tellResult(io: Io, result: BackupResult, elapsedMs: number): void {
+  for (const { destination, error } of result.copies) {
+    // The one that is the error of the whole is told as that, at the end.
+    if (error === null || error.message === result.error?.message) continue;
+    io.err(`warning: no copy on ${destination}: ${withoutDestination(destination, error.message)}`);
+    if (error.hint !== null) io.err(`hint: ${error.hint}`);
+  }
   if (result.outcome === 'failed') {
     const { code, message, hint } = result.error ?? {
       code: 'internal',
@@ -146,11 +152,6 @@ function tellResult(io: Io, result: BackupResult, elapsedMs: number): void {
       hint: null,
     };
     throw new GranaryError(code, message, { hint: hint ?? undefined });
-  }
-  for (const { destination, error } of result.copies) {
-    if (error === null) continue;
-    io.err(`warning: no copy on ${destination}: ${error.message}`);
-    if (error.hint !== null) io.err(`hint: ${error.hint}`);
   }
   const where = result.copies
     .filter(({ outcome }) => outcome !== 'failed')

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import type { BackupItem } from '../execute/list.ts';
+import type { BackupList } from '../execute/list.ts';
+import { withoutDestination } from '../model/errors.ts';
 import { usage } from './failure.ts';
 import { exitCodes, type Io, worst } from './io.ts';
 import {
@@ -81,17 +82,18 @@ async function getBackups(io: Io, session: Session, options: GetOptions): Promis
     limit: json || options.all === true ? undefined : shownBackups,
   });
   if (json) io.out(JSON.stringify({ items: list.items }, null, 2));
-  else io.out(await backupsTable(list.items, list.hidden, io.width));
+  else io.out(await backupsTable(list, io.width));
   for (const { name, reason } of list.unknown)
-    io.err(`warning: ${name} could not be read, so there may be more: ${reason}`);
+    io.err(`warning: ${name} could not be read, so there may be more: ${withoutDestination(name, reason)}`);
   if (list.unknown.length > 0) io.exitCode = worst(io.exitCode, exitCodes.partly);
 }
 
-async function backupsTable(items: readonly BackupItem[], hidden: number, width: number): Promise<string> {
+async function backupsTable({ items, hidden, unknown }: BackupList, width: number): Promise<string> {
   const { backupRows, backupColumns } = await import('../report/listing.ts');
   const { table } = await import('../report/table.ts');
   const rows = backupRows(items, new Date());
-  if (rows.length === 0) return 'There are no backups.';
+  if (rows.length === 0)
+    return unknown.length === 0 ? 'There are no backups.' : 'No backups were found in what could be read.';
   const more = hidden > 0 ? `\n${hidden} more; --all for the rest` : '';
   return table(backupColumns, rows, { width }) + more;
 }

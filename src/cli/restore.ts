@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Restored } from '../backup/restore.ts';
 import type { FoundBackup } from '../catalog/find.ts';
-import { GranaryError } from '../model/errors.ts';
+import { GranaryError, withoutDestination } from '../model/errors.ts';
 import { formatBackupRef } from '../model/names.ts';
 import { formatBytes, formatDuration, formatTime } from '../model/units.ts';
 import { usage } from './failure.ts';
@@ -82,7 +82,8 @@ function tellFound(io: Io, found: FoundBackup): void {
   const { manifest } = found;
   for (const { backup, reason } of found.passedOver) io.err(`passed over ${backup}: ${reason}`);
   for (const { destination, error } of found.unread) {
-    io.err(`warning: ${destination} could not be read and may hold newer backups: ${error.message}`);
+    const why = withoutDestination(destination, error.message);
+    io.err(`warning: ${destination} could not be read and may hold newer backups: ${why}`);
   }
   for (const doubt of found.doubts) io.err(`warning: ${doubt}`);
   const ended = new Date(manifest.finishedAt);

@@ -2,7 +2,7 @@ import type { OpenDestination } from '../backup/destination.ts';
 import type { Source } from '../catalog/inventory.ts';
 import { ensureMarker } from '../catalog/marker.ts';
 import type { Destination } from '../model/config.ts';
-import { asGranaryError, type GranaryError } from '../model/errors.ts';
+import { asGranaryError, type GranaryError, inDestination } from '../model/errors.ts';
 import { openStore } from '../store/open.ts';
 import type { CallOptions } from '../store/store.ts';
 import type { Credentials } from './credentials.ts';
@@ -46,7 +46,7 @@ export class Destinations implements AsyncDisposable {
       return { ...source, markerId };
     } catch (error) {
       signal.throwIfAborted();
-      throw asGranaryError(error, 'store-failed').within(`destination ${destination.name}`);
+      throw inDestination(destination.name, error);
     }
   }
 
@@ -65,7 +65,7 @@ export class Destinations implements AsyncDisposable {
       const store = await openStore(destination, credential, { stallMs: this.#stallMs });
       return { name: destination.name, store };
     } catch (error) {
-      throw asGranaryError(error, 'store-failed').within(`destination ${destination.name}`);
+      throw inDestination(destination.name, error);
     }
   }
 }

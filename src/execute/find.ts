@@ -38,7 +38,10 @@ export async function findByName(
     });
   }
   const { sources, unopened } = await openSources(workspace, query.seed);
-  const [first] = unopened;
-  if (sources.length === 0 && first !== undefined) throw first.error;
-  return findBackup(sources, query, { signal });
+  const only = query.destination ?? null;
+  const wanted = unopened.filter((one) => only === null || one.name === only);
+  const [first] = wanted;
+  if (first !== undefined && (sources.length === 0 || only !== null)) throw first.error;
+  const unread = wanted.map((one) => ({ destination: one.name, error: one.error }));
+  return findBackup(sources, query, { signal, unopened: unread });
 }

@@ -120,6 +120,23 @@ export class GranaryError extends Error {
   }
 }
 
+/**
+ * A failure at a destination, with the destination's name in front of the message, once. Whoever has said the name
+ * already takes the message by `withoutDestination`.
+ */
+export function inDestination(name: string, thrown: unknown): GranaryError {
+  const error = asGranaryError(thrown, 'store-failed');
+  return error.context.destination === name
+    ? error
+    : error.within(`destination ${name}`, { destination: name });
+}
+
+/** The message of a failure at a destination without the name that `inDestination` put in front. */
+export function withoutDestination(name: string, message: string): string {
+  const prefix = `destination ${name}: `;
+  return message.startsWith(prefix) ? message.slice(prefix.length) : message;
+}
+
 /** True for an error that Granary named itself, with one of `codes` where any are given. */
 export function isGranaryError(error: unknown, ...codes: ErrorCode[]): error is GranaryError {
   return error instanceof GranaryError && (codes.length === 0 || codes.includes(error.code));
@@ -132,7 +149,10 @@ export function isGranaryError(error: unknown, ...codes: ErrorCode[]): error is 
 export function asGranaryError(error: unknown, fallback: ErrorCode = 'internal'): GranaryError {
   if (error instanceof GranaryError) return error;
   if (error instanceof Error) {
-    if (error.name === 'AbortError') return new GranaryError('interrupted', 'interrupted', { cause: error });
+    if (error.name === 'AbortError') {
+      const hint = 'run it again; nothing half-done is left behind';
+      return new GranaryError('interrupted', 'interrupted', { hint, cause: error });
+    }
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOSPC' || code === 'EDQUOT') {
       return new GranaryError('disk-full', `the disk is full: ${error.message}`, {

@@ -153,7 +153,7 @@ describe('the newest backup', () => {
     await expect(findBackup([s3(gone), minio(store)], other, { signal })).rejects.toMatchObject({
       code: 'backup-not-found',
       message: expect.stringMatching(
-        /^there is no backup of eu-west\/prod-b; not read was destination eu-s3: /,
+        /^there is no backup of eu-west\/prod-b in what could be read; not read was destination eu-s3: /,
       ),
     });
   });

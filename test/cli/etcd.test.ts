@@ -203,7 +203,7 @@ describeWith(['etcd-3.6'], 'a snapshot that breaks off', () => {
     using fleet = await Fleet.make({ endpoints: [proxy.endpoint] });
     const held = proxy.holdAfter(2_000_000, 'down');
     const running = start([...backup, ...fleet.opened, '--progress', 'plain'], { env: fleet.env });
-    await held;
+    await running.until(held);
     proxy.drop();
     const { code, stdout, stderr } = await running.ended;
     expect({ code, stderr }).toMatchObject({ code: 0 });
@@ -219,7 +219,7 @@ describeWith(['etcd-3.6'], 'a snapshot that breaks off', () => {
     using fleet = await Fleet.make({ endpoints: [proxy.endpoint] });
     const held = proxy.holdAfter(2_000_000, 'down');
     const running = start([...backup, ...fleet.opened], { env: fleet.env });
-    await held;
+    await running.until(held);
     await dying.members[0]?.stop();
     proxy.drop();
     expectErrorText(await running.ended, {
@@ -262,7 +262,7 @@ describeWith(['etcd-3.6'], 'a snapshot that breaks off', () => {
       using fleet = await Fleet.make({ endpoints: [proxy.endpoint] });
       const held = proxy.holdAfter(500_000, 'down');
       const running = start([...backup, ...fleet.opened, '-o', 'json'], { env: { TMPDIR: disk.path } });
-      await held;
+      await running.until(held);
       disk.fill();
       proxy.release();
       const ran = await running.ended;

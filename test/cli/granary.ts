@@ -24,8 +24,8 @@ export interface RunOptions {
 export interface Running {
   /** When it has ended. */
   readonly ended: Promise<Ran>;
-  /** When stderr holds this; rejects when the command ends before. */
-  said(words: string): Promise<void>;
+  /** What another promise gives, while the command runs; rejects when the command ends before. */
+  until<T>(other: Promise<T>): Promise<T>;
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -65,13 +65,11 @@ export function start(args: readonly string[], options: RunOptions = {}): Runnin
   children.add(child);
   let stdout = '';
   let stderr = '';
-  const listeners = new Set<() => void>();
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text;
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
-    for (const listener of listeners) listener();
   });
   const ended = new Promise<Ran>((resolve, reject) => {
     child.once('error', reject);
@@ -84,16 +82,12 @@ export function start(args: readonly string[], options: RunOptions = {}): Runnin
     expectNoSecret(ran.stderr, `stderr of granary ${args.join(' ')}`);
     return ran;
   });
-  const said = (words: string) =>
-    new Promise<void>((resolve, reject) => {
-      const look = () => {
-        if (stderr.includes(words)) resolve();
-      };
-      listeners.add(look);
-      look();
-      ended.then(() => reject(new Error(`it ended without saying ${words}: ${stdout}${stderr}`)), reject);
-    });
-  return { ended, said, kill: (signal) => child.kill(signal) };
+  const failed = ended.then(({ code, stderr }) => {
+    throw new Error(`granary ${args.join(' ')} ended too early, with ${code}: ${stderr}`);
+  });
+  failed.catch(() => {});
+  const until = <T>(other: Promise<T>) => Promise.race([other, failed]);
+  return { ended, until, kill: (signal) => child.kill(signal) };
 }
 
 /** Runs `granary` to its end. */
