@@ -29,8 +29,8 @@ export interface ProveOptions extends CallOptions {
 /**
  * Proves a snapshot that lies in a spool, against the member that sent it.
  *
- * The member is asked at once, and the file is walked meanwhile: the later it is asked, the likelier a compaction that makes
- * the hashes incomparable.
+ * The member is asked at once, and the file is walked meanwhile: the later it is asked, the likelier a compaction that
+ * makes the hashes incomparable.
  * @throws GranaryError `snapshot-corrupt`; `hash-mismatch`; `hash-unverifiable` where `mode` is `require`
  */
 export async function proveSnapshot(
@@ -41,15 +41,15 @@ export async function proveSnapshot(
   const facts = quickFacts(spool.fd, spool.size);
   const { revision } = facts;
   const asking = mode === 'off' ? null : askHash(member, revision, facts.compactRevision, signal);
-  // Should the file turn out to be damaged, nobody waits for the answer.
-  asking?.catch(() => {});
+  const askingOthers = asking?.then((asked) => ('hash' in asked ? askOthers(others, revision, signal) : []));
+  // Should the file turn out to be damaged, nobody waits for the answers.
+  askingOthers?.catch(() => {});
   const analyse = (compactRevision: number) =>
     analyseInWorker(spool.fd, spool.size, { hashAt: { revision, compactRevision } }, { signal });
   let report = await analyse(facts.compactRevision);
   requireSound(report);
   const asked = await asking;
   const answer = asked !== null && 'hash' in asked ? asked : null;
-  const otherAnswers = answer === null ? [] : askOthers(others, revision, signal);
   const compactRevision = answer?.compactRevision ?? facts.compactRevision;
   // The member has compacted while it sent: a walk more now and then costs less than every walk waiting for an answer.
   const compactedSince = Math.max(0, compactRevision) !== Math.max(0, facts.compactRevision);
@@ -66,7 +66,7 @@ export async function proveSnapshot(
       revision,
       compactRevision,
       verdict: mode === 'off' ? 'off' : equal ? 'equal' : 'unverifiable',
-      others: await Promise.all(otherAnswers).then((answers) => answers.filter((one) => one !== null)),
+      others: (await askingOthers) ?? [],
     },
     warnings: why === null ? [] : [`the hash could not be compared with the member's: ${why}`],
   };
@@ -113,17 +113,20 @@ async function askHash(
 /** What the others say is for the record: nobody waits long for it. */
 const othersMs = 15_000;
 
-function askOthers(others: readonly MemberConnection[], revision: number, signal: AbortSignal) {
-  return others.map(async (other) => {
-    try {
-      const answer = await other.hashKV(revision, { signal, timeoutMs: othersMs });
-      const { memberId, hash, hashRevision, compactRevision } = answer;
-      return { memberId, hash, revision: hashRevision, compactRevision };
-    } catch {
-      // What another member cannot answer proves nothing, neither for nor against the snapshot.
-      return null;
-    }
-  });
+async function askOthers(others: readonly MemberConnection[], revision: number, signal: AbortSignal) {
+  const answers = await Promise.all(
+    others.map(async (other) => {
+      try {
+        const answer = await other.hashKV(revision, { signal, timeoutMs: othersMs });
+        const { memberId, hash, hashRevision, compactRevision } = answer;
+        return { memberId, hash, revision: hashRevision, compactRevision };
+      } catch {
+        // What another member cannot answer proves nothing, neither for nor against the snapshot.
+        return null;
+      }
+    }),
+  );
+  return answers.filter((one) => one !== null);
 }
 
 function requireSound(report: DatabaseReport): void {
