@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Repository } from '../git/repository-fixture.ts';
@@ -202,6 +202,57 @@ describeWith(['etcd-3.4'], 'the agent', () => {
     await agent.logged('backup done', { policy: 'often', commit: first });
     await agent.logged('backup done', { policy: 'seldom', commit: second });
     expect(manifests(disk)).toHaveLength(2);
+  });
+
+  test('a seed taken out of the configuration is let go; with none left the last good one goes on', async () => {
+    using temp = tempFolder('agent');
+    const [disk = '', folder = ''] = folders(temp, 'disk', 'config');
+    writeAll(folder, configuration({ seeds: { eu: prod, us: prod }, disk }));
+    await using agent = new RunningAgent(['--path', folder]);
+    await agent.logged('backup done', { seed: 'eu' });
+    await agent.logged('backup done', { seed: 'us' });
+    rmSync(join(folder, 'seeds/us.yaml'));
+    await agent.logged('seed not served any more', { seed: 'us' });
+    expect(await agent.metric('granary_config_valid{seed="us"}')).toBeUndefined();
+    expect(await agent.metric('granary_config_valid{seed="eu"}')).toBe(1);
+
+    rmSync(join(folder, 'seeds/eu.yaml'));
+    const told = await agent.logged('configuration invalid', { seed: 'eu' });
+    expect(told).toMatchObject({ error: { code: 'unknown-object' } });
+    expect(await agent.metric('granary_config_in_use{seed="eu"}')).toBe(1);
+    expect((await agent.get('/readyz')).status).toBe(200);
+    expect(manifests(disk)).toHaveLength(2);
+  });
+
+  test('a source that cannot be read is told, and holds nothing back', async () => {
+    using temp = tempFolder('agent');
+    const [disk = ''] = folders(temp, 'disk');
+    const repository = new Repository(temp.join('repository'));
+    repository.commit('first', configuration({ seeds: { eu: prod }, disk }));
+    await using agent = new RunningAgent(['--repo', repository.folder]);
+    await agent.logged('backup done');
+    renameSync(repository.folder, temp.join('away'));
+    await agent.logged('source not read');
+    expect(await agent.metric('granary_source_ok')).toBe(0);
+    const ready = await agent.get('/readyz');
+    expect(ready.status).toBe(200);
+    expect(ready.text).toContain('the source was not read: ');
+    renameSync(temp.join('away'), repository.folder);
+    await agent.logged('source read again');
+    expect(await agent.metric('granary_source_ok')).toBe(1);
+  });
+
+  test('told to end before it has begun, it ends in order', async () => {
+    using temp = tempFolder('agent');
+    const [disk = '', tmp = ''] = folders(temp, 'disk', 'tmp');
+    const repository = new Repository(temp.join('repository'));
+    repository.commit('first', configuration({ seeds: { eu: prod }, disk }));
+    await using agent = new RunningAgent(['--repo', repository.folder], { TMPDIR: tmp });
+    await agent.logged('agent started');
+    agent.kill('SIGINT');
+    expect(await agent.exited).toEqual({ code: 0, signal: null });
+    expect(filesBelow(tmp)).toEqual([]);
+    expect(manifests(disk).length).toBe(agent.lines.filter(({ msg }) => msg === 'backup done').length);
   });
 
   test('one state folder is of one agent; what a killed one left is taken over', async () => {
