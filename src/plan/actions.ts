@@ -5,7 +5,14 @@ import type { Copy } from '../model/inventory.ts';
 import { manualPolicy, slotOf } from '../model/names.ts';
 import { formatDuration } from '../model/units.ts';
 import { copiesIn, groupKey, type Holdings } from './holdings.ts';
-import { type Candidate, decideOnDemand, decideRetention, isProvenBad, type Retention } from './retention.ts';
+import {
+  type Candidate,
+  decideOnDemand,
+  decideRetention,
+  isProvenBad,
+  lacksData,
+  type Retention,
+} from './retention.ts';
 import type { Place, View } from './view.ts';
 
 export type Removal = Extract<Action, { type: 'tombstone' | 'delete' }>;
@@ -72,8 +79,7 @@ function dueSince(milliseconds: number): string {
 
 /**
  * Copies that one destination of the policy has and another lacks: only what is newer than the newest there, or younger
- * than 24 hours, and only what the rules there keep. Whether the slot was ever meant for that destination stands in the
- * manifest, which is read before copying.
+ * than 24 hours, and only what the rules there keep. A destination that has just joined the policy gets the last day.
  */
 export function copiesToMake(view: View, now: Date): CopyAction[] {
   const known = view.places.filter((place) => place.known);
@@ -89,7 +95,8 @@ function copiesInto(target: Place, places: readonly Place[], view: View, now: Da
     if (source === target) continue;
     for (const copy of source.copies) {
       if (copy.slot < from || present.has(copy.slot) || missing.has(copy.slot)) continue;
-      if (isProvenBad(copy) || isBeingRemoved(copy)) continue;
+      if (target.removing.has(copy.slot)) continue;
+      if (isProvenBad(copy) || lacksData(copy) || isBeingRemoved(copy)) continue;
       const candidate = { slot: copy.slot, pinnedUntil: null, expires: null, proofs: [] };
       missing.set(copy.slot, { source: source.name, candidate });
     }

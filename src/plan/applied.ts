@@ -1,6 +1,6 @@
 /** From a configuration to `applied.json`: what is kept of it, as the base of the next plan. */
 import type { Configuration, Desired } from '../model/config.ts';
-import type { Plan } from '../model/generated/plan.ts';
+import type { Guard, Plan } from '../model/generated/plan.ts';
 import type { AppliedState, PlainObjects } from '../model/state.ts';
 
 /** The objects of a configuration without their positions. They hold no secret: those never leave their files. */
@@ -39,9 +39,9 @@ export function asApplied(desired: Desired, now: Date): AppliedState {
 }
 
 /**
- * What to record once a plan's actions have run. Policies whose removals the blast cap blocks are recorded as they were
- * applied before: with their new rules in the record, the next pass would take the same removals for long agreed, and
- * the cap would have held for one pass only.
+ * What to record once a plan's actions have run. What a guard holds back is recorded as it was before, or the guard
+ * would hold for one pass only: policies whose removals the blast cap blocks, or whose removals are not known because a
+ * destination could not be read, keep their former rules; a destination that was replaced keeps its former marker.
  * @param markers marker ids of the destinations as they are now, by name
  */
 export function nextApplied(
@@ -51,7 +51,7 @@ export function nextApplied(
   markers: Readonly<Record<string, string>>,
   now: Date,
 ): AppliedState {
-  const held = heldPolicies(plan);
+  const held = heldPolicies(desired, plan);
   const objects = plainObjects(desired.configuration);
   const before = new Map(previous?.objects.policies.map((policy) => [policy.name, policy]));
   return {
@@ -68,13 +68,27 @@ export function nextApplied(
         return old === undefined ? [] : [old];
       }),
     },
-    markers: { ...previous?.markers, ...markers },
+    markers: { ...previous?.markers, ...markers, ...heldMarkers(previous, plan) },
   };
 }
 
-function heldPolicies(plan: Plan): Set<string> {
-  const blocked = new Set(
-    plan.guards.filter((guard) => guard.code === 'blast-cap').flatMap((guard) => guard.blocks),
+function heldPolicies(desired: Desired, plan: Plan): Set<string> {
+  const capped = new Set(guardsWith(plan, 'blast-cap').flatMap((guard) => guard.blocks));
+  const unknown = new Set(guardsWith(plan, 'destination-unknown').map((guard) => guard.destination));
+  const withUnknown = desired.assignments.filter(({ destinations }) =>
+    destinations.some(({ destination }) => unknown.has(destination.name)),
   );
-  return new Set(plan.actions.filter((action) => blocked.has(action.id)).map((action) => action.policy));
+  return new Set([
+    ...plan.actions.filter((action) => capped.has(action.id)).map((action) => action.policy),
+    ...withUnknown.map(({ policy }) => policy.name),
+  ]);
+}
+
+function heldMarkers(previous: AppliedState | null, plan: Plan): Record<string, string> {
+  const replaced = new Set(guardsWith(plan, 'destination-replaced').map((guard) => guard.destination));
+  return Object.fromEntries(Object.entries(previous?.markers ?? {}).filter(([name]) => replaced.has(name)));
+}
+
+function guardsWith(plan: Plan, code: Guard['code']): Guard[] {
+  return plan.guards.filter((guard) => guard.code === code);
 }

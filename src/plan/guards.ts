@@ -107,11 +107,11 @@ function destinationUnknown({ views, holdings }: GuardInput): Guard[] {
 
 /** The bucket has the same name and is another one, or was emptied and filled again: its rules may not be ours. */
 function destinationReplaced(
-  { desired, actual, holdings }: GuardInput,
+  { desired, actual, holdings, approved }: GuardInput,
   removals: readonly Removal[],
 ): Guard[] {
   const { applied } = actual;
-  if (applied === null) return [];
+  if (applied === null || approved) return [];
   const former = new Map(applied.objects.destinations.map((destination) => [destination.name, destination]));
   return desired.configuration.destinations.flatMap((destination) => {
     const before = former.get(destination.name);
@@ -123,7 +123,7 @@ function destinationReplaced(
       guard(
         'destination-replaced',
         `destination ${destination.name} is not the one that was there before: its marker is ${found.markerId ?? 'missing'}, not ${expected}; nothing is removed there`,
-        'find out who changed the bucket; the marker is the object granary.json',
+        'find out who changed the bucket (the marker is the object granary.json); `granary apply --approve DIGEST` accepts the new one',
         removals.filter((action) => action.destination === destination.name),
         { destination: destination.name },
       ),

@@ -94,6 +94,15 @@ export function copiesIn(holdings: Holdings, destination: string, key: GroupKey)
   return holdings.copies.get(destination)?.get(key) ?? [];
 }
 
+/** Slots of a group that hold a tombstone and no manifest in a destination: their removal was begun and not ended. */
+export function removingIn(holdings: Holdings, destination: string, key: GroupKey): ReadonlySet<string> {
+  const remnants = holdings.read.get(destination)?.remnants ?? [];
+  const own = remnants.filter(
+    ({ seed, cluster, policy, tombstone }) => tombstone !== null && groupKey(seed, cluster, policy) === key,
+  );
+  return new Set(own.map(({ slot }) => slot));
+}
+
 /** Backups (copies of the same slot counted once) and their bytes (every copy counted). */
 export interface Tally {
   readonly backups: number;

@@ -5,7 +5,8 @@ import type { Slot } from '../model/names.ts';
 import { type Period, type PeriodOf, periodsIn } from './periods.ts';
 
 /** A committed backup of one cluster under one policy in one destination: a copy, or what is needed of it. */
-export type Candidate = Pick<Copy, 'slot' | 'pinnedUntil' | 'expires' | 'proofs'>;
+export type Candidate = Pick<Copy, 'slot' | 'pinnedUntil' | 'expires' | 'proofs'> &
+  Partial<Pick<Copy, 'storedBytes' | 'otherAttempts'>>;
 
 export interface Retention<C> {
   /** Newest first. Each has at least one reason: `last 1 of 24`, `daily 3 of 7`, `within 48h`, `floor`, `future`, `pinned`. */
@@ -38,8 +39,8 @@ interface Entry<C> {
  * - `last: n` keeps the n newest; a period rule of n takes the n newest periods that have a backup and keeps the oldest
  *   of each; `within: d` keeps what is newer than the newest minus d. Rules are ORed.
  * - The 3 newest stay, and the newest that a drill has proven. A pin that has not ended keeps.
- * - A backup whose newest proof of some kind is bad takes no place from a sound one: the rules are applied to the sound
- *   ones alone first. It stays as long as it would if it were sound, because `verify --repair` may mend it.
+ * - A backup whose newest proof of some kind is bad, or whose data is missing, takes no place from a sound one: the
+ *   rules are applied to the sound ones alone first. It stays as long as it would if it were sound, because `verify --repair` may mend it.
  * @throws RangeError where the time zone is not known
  */
 export function decideRetention<C extends Candidate>(
@@ -49,7 +50,7 @@ export function decideRetention<C extends Candidate>(
 ): Retention<C> {
   const entries = sorted(candidates);
   const present = withoutFuture(entries, now);
-  const sound = present.filter((entry) => !isProvenBad(entry.candidate));
+  const sound = present.filter(({ candidate }) => !isProvenBad(candidate) && !lacksData(candidate));
   applyRules(sound, keep, (entry, reason) => entry.reasons.push(reason));
   if (sound.length < present.length) {
     const others = new Set<Entry<Candidate>>(present.filter((entry) => entry.reasons.length === 0));
@@ -85,6 +86,11 @@ export function slotMilliseconds(slot: Slot): number {
 /** True where the newest proof of some kind says that the backup is not sound. */
 export function isProvenBad(candidate: Pick<Candidate, 'proofs'>): boolean {
   return candidate.proofs.some((proof) => !proof.ok);
+}
+
+/** True where the listing shows a manifest and no data at all beside it. */
+export function lacksData({ storedBytes, otherAttempts = [] }: Candidate): boolean {
+  return storedBytes === null && otherAttempts.length === 0;
 }
 
 function isProven(candidate: Candidate): boolean {

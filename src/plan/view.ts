@@ -3,7 +3,7 @@ import type { Assignment, Keep } from '../model/config.ts';
 import type { Copy } from '../model/inventory.ts';
 import { slotOf } from '../model/names.ts';
 import type { AppliedState } from '../model/state.ts';
-import { copiesIn, type GroupKey, groupKey, type Holdings } from './holdings.ts';
+import { copiesIn, type GroupKey, groupKey, type Holdings, removingIn } from './holdings.ts';
 import { futureToleranceMs, slotMilliseconds } from './retention.ts';
 import { type DueSlot, dueSlot, isLate, type SlotsAround, slotsAround } from './schedule.ts';
 
@@ -28,6 +28,8 @@ export interface Place {
   /** False: it could not be read, and `copies` says nothing. */
   readonly known: boolean;
   readonly copies: readonly Copy[];
+  /** Slots whose removal there is not finished: nothing is copied into them. */
+  readonly removing: ReadonlySet<string>;
 }
 
 /** Views of all assignments that run, in their order. */
@@ -70,6 +72,7 @@ function viewOf(
       keep,
       known: holdings.read.has(name),
       copies: copiesIn(holdings, name, key),
+      removing: removingIn(holdings, name, key),
     }));
   const complete = places.every((place) => place.known);
   const newest = newestSlot(places, now);
