@@ -27,8 +27,21 @@ export function formatLine(line: string, color: boolean): string {
   const label = String(level).padEnd(5);
   const code = levelColors[String(level)];
   const shown = color && code !== undefined ? `\u001b[${code}m${label}\u001b[0m` : label;
-  const rest = Object.entries(fields).map(([name, value]) => `${name}=${formatValue(value)}`);
+  const rest = Object.entries(fields).flatMap(([name, value]) => formatField(name, value));
   return [`${String(time).slice(11, 19)} ${shown} ${msg}`, ...rest].join('  ');
+}
+
+/** An error is told by its words, and not as an object. */
+function formatField(name: string, value: unknown): string[] {
+  if (name !== 'error' || typeof value !== 'object' || value === null)
+    return [`${name}=${formatValue(value)}`];
+  const { message, hint, code } = value as Record<string, unknown>;
+  const parts: [string, unknown][] = [
+    ['error', message],
+    ['hint', hint],
+    ['code', code],
+  ];
+  return parts.filter(([, part]) => part != null).map(([part, text]) => `${part}=${formatValue(text)}`);
 }
 
 /** Text that needs no quotes stands without them; all else as JSON, so that no control character reaches a terminal. */

@@ -22,10 +22,13 @@ test('for machines: one JSON object a line, with level and time in words', () =>
 
 test('for people: short, and nothing in it can steer the terminal', () => {
   const [line = ''] = linesOf(true, (log) =>
-    log.error({ seed: 'eu', error: { message: 'red \u001b[31m' }, why: 'two words' }, 'backup failed'),
+    log.error(
+      { seed: 'eu', error: { code: 'etcd-auth', message: 'red \u001b[31m', hint: null }, why: 'two words' },
+      'backup failed',
+    ),
   );
   expect(line).toMatch(/^\d\d:\d\d:\d\d error backup failed {2}seed=eu/);
-  expect(line).toContain('error={"message":"red \\u001b[31m"}  why="two words"');
+  expect(line).toContain('error="red \\u001b[31m"  code=etcd-auth  why="two words"');
   expect(line).not.toContain('\u001b');
 });
 
