@@ -3,8 +3,10 @@
  * then, the manifest and its data. At no moment is there a manifest without its data.
  */
 import { ulid } from 'ulid';
+import { readManifestAt } from '../backup/destination.ts';
 import { buildKey, leasesPrefix, parseKey, slotPrefix } from '../catalog/keys.ts';
 import { leaseExpiryMs } from '../catalog/leases.ts';
+import { claimVerdict, verdictKey } from '../catalog/verdicts.ts';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
 import type { DeleteAction, TombstoneAction } from '../model/generated/plan.ts';
 import type { SlotRef } from '../model/inventory.ts';
@@ -19,26 +21,35 @@ export async function writeTombstone(
 ): Promise<void> {
   const id = ulid() as Attempt;
   const key = buildKey({ type: 'tombstone', ...slotOfAction(action), due: new Date(action.due), id });
-  await store.put(key, json({ format: 1, reason: action.reason, due: action.due }), {
-    createOnly: true,
-    signal,
-  });
+  const body = json({ format: 1, reason: action.reason, due: action.due });
+  try {
+    await store.put(key, body, { createOnly: true, signal });
+  } catch (error) {
+    // The name is this call's alone: something there already means that an earlier answer was lost.
+    if (!isGranaryError(error, 'precondition-failed')) throw error;
+  }
 }
 
 /**
- * Removes a copy whose tombstone is due. `undelete` may come in between: whoever creates the verdict has won.
+ * Removes a copy whose tombstone is due. The plan may be hours old: what speaks against it now is looked at here.
+ * `undelete` may come in between: whoever creates the verdict has won.
  *
- * Order: leases, verdict, manifests, leases again, data, the rest. When it ends anywhere in the middle, the next pass
- * goes on from there: what is without a manifest is no backup.
- * @throws GranaryError `blocked` where a restore or verification is running, or `undelete` was first
+ * Order: leases, pins, the manifest's own word, verdict, all of these again, manifests, leases once more, data, the
+ * rest. When it ends anywhere in the middle, a later pass goes on from there: what is without a manifest is no backup.
+ * @throws GranaryError `blocked` where a restore or verification is running, a pin holds, or `undelete` was first;
+ *   `manifest-invalid`, `format-too-new` where nobody can tell what would be removed
  */
 export async function deleteCopy(store: Store, action: DeleteAction, { signal }: CallOptions): Promise<void> {
   const slot = slotOfAction(action);
+  const id = action.tombstone as Attempt;
   await requireNoLease(store, slot, new Date(), signal);
-  const storeTime = await takeVerdict(store, slot, action.tombstone as Attempt, signal);
+  requireNoPin(await list(store, slot, signal), slot, new Date());
+  await requireReadable(store, slot, signal);
+  const storeTime = await takeVerdict(store, slot, id, signal);
   // Once more by the store's own clock: a machine whose clock is ahead takes live leases for expired ones.
   await requireNoLease(store, slot, storeTime, signal);
-  const objects = await list(store, slotPrefix(slot), signal);
+  const objects = await list(store, slot, signal);
+  requireNoPin(objects, slot, storeTime);
   for (const manifest of objects.filter(({ type }) => type === 'manifest')) {
     await store.delete(manifest.key, { signal });
     if ((await store.head(manifest.key, { signal })) !== null) throw stillThere(store, manifest.key);
@@ -50,40 +61,41 @@ export async function deleteCopy(store: Store, action: DeleteAction, { signal }:
   for (const { key, type } of objects.toSorted((a, b) => order(a.type) - order(b.type))) {
     if (type !== 'manifest') await store.delete(key, { signal });
   }
-  await store.delete(verdictKey(slot, action.tombstone as Attempt), { signal });
+  await store.delete(verdictKey(slot, id), { signal });
 }
 
-/** @returns the store's clock, where it tells */
-async function takeVerdict(store: Store, slot: SlotRef, id: Attempt, signal: AbortSignal): Promise<Date> {
-  const key = verdictKey(slot, id);
-  try {
-    const written = await store.put(key, json({ format: 1, winner: 'remover' }), {
-      createOnly: true,
-      signal,
-    });
-    return written.storeTime ?? new Date();
-  } catch (error) {
-    if (!isGranaryError(error, 'precondition-failed')) throw error;
-    const { body } = await store.get(key, { signal, length: 1_000 });
-    const pieces: Uint8Array[] = [];
-    for await (const piece of body) pieces.push(piece);
-    // Our own verdict of an earlier pass, which was interrupted.
-    if (Buffer.concat(pieces).includes('"winner":"remover"')) return new Date();
+/** @returns the store's clock; null where it does not tell */
+async function takeVerdict(
+  store: Store,
+  slot: SlotRef,
+  id: Attempt,
+  signal: AbortSignal,
+): Promise<Date | null> {
+  const { winner, isNew, storeTime } = await claimVerdict(store, slot, id, 'remover', { signal });
+  if (winner !== 'remover') {
     throw new GranaryError('blocked', `${slotPrefix(slot)} was undeleted meanwhile and stays`, {
       hint: '`granary unpin` lets it go again',
     });
   }
+  if (isNew) return storeTime;
+  // Our own of an earlier pass, which was interrupted. It is written once more only for the store's clock in the answer.
+  return (await store.put(verdictKey(slot, id), json({ format: 1, winner: 'remover' }), { signal }))
+    .storeTime;
 }
 
-function verdictKey(slot: SlotRef, id: Attempt): ObjectKey {
-  return buildKey({ type: 'verdict', ...slot, id });
-}
-
-/** A lease that was not renewed for long is of a process that died. */
-async function requireNoLease(store: Store, slot: SlotRef, now: Date, signal: AbortSignal): Promise<void> {
+/**
+ * A lease that was not renewed for long is of a process that died.
+ * @param now null where the store's clock is not known: then every lease counts
+ */
+async function requireNoLease(
+  store: Store,
+  slot: SlotRef,
+  now: Date | null,
+  signal: AbortSignal,
+): Promise<void> {
   for await (const { key, modified } of store.list(leasesPrefix(slot), { signal })) {
     if (parseKey(key).type !== 'lease') continue;
-    if (now.getTime() - modified.getTime() > leaseExpiryMs) continue;
+    if (now !== null && now.getTime() - modified.getTime() > leaseExpiryMs) continue;
     throw new GranaryError(
       'blocked',
       `a restore or verification of ${slot.seed}/${slot.cluster} is running`,
@@ -95,10 +107,38 @@ async function requireNoLease(store: Store, slot: SlotRef, now: Date, signal: Ab
   }
 }
 
-async function list(store: Store, prefix: string, signal: AbortSignal) {
-  const objects: { key: ObjectKey; type: string }[] = [];
-  for await (const { key } of store.list(prefix, { signal })) objects.push({ key, type: parseKey(key).type });
-  return objects.filter(({ type }) => type !== 'foreign');
+/** A pin beats everything, also one that was written after the plan was made. */
+function requireNoPin(objects: readonly Listed[], slot: SlotRef, now: Date | null): void {
+  for (const { key } of objects) {
+    const parsed = parseKey(key);
+    if (parsed.type !== 'pin') continue;
+    if (parsed.until !== 'forever' && now !== null && parsed.until <= now) continue;
+    throw new GranaryError('blocked', `${slotPrefix(slot)} is pinned and stays`, {
+      hint: '`granary unpin` lets it go again',
+      context: { pin: key },
+    });
+  }
+}
+
+/** Fails closed: what cannot be read, or was written by a newer Granary, is not removed. */
+async function requireReadable(store: Store, slot: SlotRef, signal: AbortSignal): Promise<void> {
+  for (const { key, type } of await list(store, slot, signal)) {
+    if (type === 'manifest') await readManifestAt(store, key, { signal });
+  }
+}
+
+interface Listed {
+  readonly key: ObjectKey;
+  readonly type: string;
+}
+
+async function list(store: Store, slot: SlotRef, signal: AbortSignal): Promise<Listed[]> {
+  const objects: Listed[] = [];
+  for await (const { key } of store.list(slotPrefix(slot), { signal })) {
+    const { type } = parseKey(key);
+    if (type !== 'foreign') objects.push({ key, type });
+  }
+  return objects;
 }
 
 function slotOfAction({ seed, cluster, policy, slot }: TombstoneAction | DeleteAction): SlotRef {

@@ -1,0 +1,259 @@
+/** Pins and undelete against removal, on real stores: who wins, and that what is left is whole. */
+import { randomUUID } from 'node:crypto';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readDestination } from '../../src/catalog/inventory.ts';
+import { slotPrefix } from '../../src/catalog/keys.ts';
+import { keepCopy, unpinCopy } from '../../src/execute/pins.ts';
+import { deleteCopy, writeTombstone } from '../../src/execute/removal.ts';
+import { isGranaryError } from '../../src/model/errors.ts';
+import type { DeleteAction, TombstoneAction } from '../../src/model/generated/plan.ts';
+import type { Copy, SlotRef } from '../../src/model/inventory.ts';
+import { openFilesystemStore } from '../../src/store/drivers/filesystem.ts';
+import { openStore as openByDestination } from '../../src/store/open.ts';
+import type { Store } from '../../src/store/store.ts';
+import { altered, attempt, keysOf, publish, signal, slotAt, write } from '../catalog/helpers.ts';
+import { describeWith } from '../servers/describe.ts';
+import { type MinioServer, startMinio } from '../servers/minio.ts';
+import { tempFolder } from '../servers/temp.ts';
+import { bucketName, s3Credential, s3Destination } from '../store/destinations.ts';
+import { collect } from '../store/support.ts';
+
+const slot = slotAt(3);
+const due = '2020-11-21T04:00:00.000Z';
+const inAWeek = new Date(Date.now() + 7 * 86_400_000);
+
+function tombstoneAction(ref: SlotRef): TombstoneAction {
+  return { id: 'tombstone', type: 'tombstone', destination: 'test', reason: 'no rule keeps it', due, ...ref };
+}
+
+async function copyIn(store: Store, ref: SlotRef): Promise<Copy | undefined> {
+  const { copies } = await readDestination({ name: 'test', store }, [ref], { signal });
+  return copies.find((copy) => copy.slot === ref.slot && copy.policy === ref.policy);
+}
+
+/** The removal of a copy that has a tombstone, as a plan has it that was made just now. */
+async function removalOf(store: Store, ref: SlotRef): Promise<DeleteAction> {
+  const tombstone = (await copyIn(store, ref))?.tombstone?.id;
+  if (tombstone === undefined) throw new Error('it has no tombstone');
+  return { id: 'delete', type: 'delete', destination: 'test', reason: 'no rule keeps it', tombstone, ...ref };
+}
+
+async function doomed(store: Store, ref: SlotRef): Promise<DeleteAction> {
+  await publish(store, ref);
+  await writeTombstone(store, tombstoneAction(ref), { signal });
+  return removalOf(store, ref);
+}
+
+const kinds = (keys: readonly string[]) => keys.map((key) => key.split('/').at(-1)?.split('-')[0]).sort();
+
+/** Whether the removal was done; where `undelete` was first it says so. */
+async function removes(store: Store, action: DeleteAction): Promise<boolean> {
+  try {
+    await deleteCopy(store, action, { signal });
+    return true;
+  } catch (error) {
+    if (!isGranaryError(error, 'blocked')) throw error;
+    return false;
+  }
+}
+
+type Side = 'undelete' | 'remover';
+
+/** Two sides that do one call at a time, in an order that chance decides: any order that there can be. */
+class Turns {
+  readonly #waiting = new Map<Side, () => void>();
+  readonly #playing = new Set<Side>(['undelete', 'remover']);
+  readonly #share = Math.random();
+
+  async take(side: Side): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.set(side, resolve);
+    this.#next();
+    await promise;
+  }
+
+  end(side: Side): void {
+    this.#playing.delete(side);
+    this.#next();
+  }
+
+  /** When all that play wait, nobody is at work. */
+  #next(): void {
+    if (this.#waiting.size < this.#playing.size) return;
+    const wanted: Side = Math.random() < this.#share ? 'undelete' : 'remover';
+    const side = this.#waiting.has(wanted) ? wanted : [...this.#waiting.keys()][0];
+    if (side === undefined) return;
+    const go = this.#waiting.get(side);
+    this.#waiting.delete(side);
+    go?.();
+  }
+
+  /** The store as one side sees it; `check` runs after each of its calls. */
+  store(side: Side, store: Store, check: () => void): Store {
+    const inTurn = async <T>(call: () => Promise<T>): Promise<T> => {
+      await this.take(side);
+      const result = await call();
+      check();
+      return result;
+    };
+    return altered(store, {
+      put: (...args) => inTurn(() => store.put(...args)),
+      delete: (...args) => inTurn(() => store.delete(...args)),
+      head: (...args) => inTurn(() => store.head(...args)),
+      get: (...args) => inTurn(() => store.get(...args)),
+      list: async function* (this: void, ...args: Parameters<Store['list']>) {
+        yield* await inTurn(() => collect(store.list(...args)));
+      },
+    });
+  }
+}
+
+async function race(store: Store, ref: SlotRef, check: () => void): Promise<Side> {
+  const action = await doomed(store, ref);
+  const turns = new Turns();
+  const [kept, removed] = await Promise.all([
+    keepCopy(turns.store('undelete', store, check), ref, inAWeek, { signal }).finally(() =>
+      turns.end('undelete'),
+    ),
+    removes(turns.store('remover', store, check), action).finally(() => turns.end('remover')),
+  ]);
+  expect({ kept, removed }).toEqual({ kept: removed ? 'lost' : 'kept', removed });
+  const left = await keysOf(store, slotPrefix(ref));
+  if (removed) {
+    expect(left).toEqual([]);
+    return 'remover';
+  }
+  expect(kinds(left)).toEqual(['data', 'manifest.json', 'pin', 'verdict']);
+  const copy = await copyIn(store, ref);
+  expect(copy).toMatchObject({ attempt: attempt(), storedBytes: 4, tombstone: null });
+  // A remover that still goes by the plan of before finds that it has lost.
+  expect(await removes(store, action)).toBe(false);
+  expect(await copyIn(store, ref)).toEqual(copy);
+  return 'undelete';
+}
+
+describe('in a folder', () => {
+  test('undelete and removal of one copy, many times: exactly one wins, and what is left is whole', async () => {
+    const folder = tempFolder('undelete');
+    const store = await openFilesystemStore({ path: folder.path });
+    const winners = { undelete: 0, remover: 0 };
+    for (let round = 0; round < 200; round += 1) {
+      const ref = { ...slot, cluster: `round-${round}` };
+      const place = join(folder.path, slotPrefix(ref));
+      const withoutData = () => {
+        // In this order: data go after the manifest, so what lacks its data here has lost its manifest before.
+        const names = existsSync(place) ? readdirSync(place) : [];
+        const hasData = names.some((name) => name.startsWith('data-'));
+        if (!hasData && existsSync(join(place, 'manifest.json')))
+          throw new Error('a manifest without its data');
+      };
+      winners[await race(store, ref, withoutData)] += 1;
+    }
+    // Both sides have to win sometimes, or this was no race.
+    expect(winners.undelete).toBeGreaterThan(10);
+    expect(winners.remover).toBeGreaterThan(10);
+  });
+
+  async function folderStore(): Promise<Store> {
+    return openFilesystemStore({ path: tempFolder('undelete').path });
+  }
+
+  test('a removal that has begun is not taken back, and the attempt leaves nothing behind', async () => {
+    const store = await folderStore();
+    const action = await doomed(store, slot);
+    const stopped = altered(store, { delete: () => Promise.reject(new Error('the process died')) });
+    await expect(deleteCopy(stopped, action, { signal })).rejects.toThrow('the process died');
+    const before = await keysOf(store);
+    expect(await keepCopy(store, slot, inAWeek, { signal })).toBe('lost');
+    expect(await keysOf(store)).toEqual(before);
+    expect(await removes(store, action)).toBe(true);
+    expect(await keysOf(store)).toEqual([]);
+  });
+
+  test('a copy that is gone is not brought back as a pin alone', async () => {
+    const store = await folderStore();
+    const action = await doomed(store, slot);
+    expect(await removes(store, action)).toBe(true);
+    expect(await keepCopy(store, slot, 'forever', { signal })).toBe('lost');
+    expect(await keysOf(store)).toEqual([]);
+  });
+
+  test('every tombstone is taken back; one that a remover has won is enough to lose', async () => {
+    const store = await folderStore();
+    await doomed(store, slot);
+    await writeTombstone(store, tombstoneAction(slot), { signal });
+    expect(await keepCopy(store, slot, inAWeek, { signal })).toBe('kept');
+    expect(kinds(await keysOf(store))).toEqual(['data', 'manifest.json', 'pin', 'verdict', 'verdict']);
+
+    const other = await folderStore();
+    await doomed(other, slot);
+    await write(other, { type: 'tombstone', ...slot, due: new Date(due), id: attempt(9) });
+    await write(
+      other,
+      { type: 'verdict', ...slot, id: attempt(9) },
+      Buffer.from('{"format":1,"winner":"remover"}'),
+    );
+    const before = await keysOf(other);
+    expect(await keepCopy(other, slot, inAWeek, { signal })).toBe('lost');
+    expect(await keysOf(other)).toEqual(before);
+  });
+
+  test('what was pinned before stays pinned when a later undelete loses', async () => {
+    const store = await folderStore();
+    await doomed(store, slot);
+    await write(store, { type: 'pin', ...slot, until: 'forever' });
+    await write(store, { type: 'tombstone', ...slot, due: new Date(due), id: attempt(9) });
+    await write(store, { type: 'verdict', ...slot, id: attempt(9) }, Buffer.from('{"winner":"remover"}'));
+    const before = await keysOf(store);
+    expect(await keepCopy(store, slot, 'forever', { signal })).toBe('lost');
+    expect(await keysOf(store)).toEqual(before);
+  });
+
+  test('unpin after undelete: no tombstone is left that would remove the copy at once', async () => {
+    const store = await folderStore();
+    const action = await doomed(store, slot);
+    await keepCopy(store, slot, inAWeek, { signal });
+    expect(await unpinCopy(store, slot, { signal })).toBe(1);
+    expect(await copyIn(store, slot)).toMatchObject({ pinnedUntil: null, tombstone: null, storedBytes: 4 });
+    // Nor does a remover with an old plan.
+    expect(await removes(store, action)).toBe(false);
+    expect(await unpinCopy(store, slot, { signal })).toBe(0);
+    // A new tombstone does its work, and all goes with the copy.
+    await writeTombstone(store, tombstoneAction(slot), { signal });
+    expect(await removes(store, await removalOf(store, slot))).toBe(true);
+    expect(await keysOf(store)).toEqual([]);
+  });
+
+  test('unpin takes back a tombstone that a pin outlasted; one without a pin it leaves', async () => {
+    const store = await folderStore();
+    await doomed(store, slot);
+    expect(await unpinCopy(store, slot, { signal })).toBe(0);
+    expect((await copyIn(store, slot))?.tombstone?.settled).toBe(false);
+    await write(store, { type: 'pin', ...slot, until: 'forever' });
+    expect(await unpinCopy(store, slot, { signal })).toBe(1);
+    expect(await copyIn(store, slot)).toMatchObject({ pinnedUntil: null, tombstone: null });
+  });
+});
+
+describeWith(['minio'], 'in a bucket', () => {
+  let minio: MinioServer;
+  beforeAll(async () => {
+    minio = await startMinio();
+  });
+  afterAll(() => minio.stop());
+
+  test('undelete and removal of one copy: exactly one wins, and what is left is whole', async () => {
+    const bucket = bucketName();
+    await minio.createBucket(bucket);
+    const destination = s3Destination(minio, { bucket, prefix: `p-${randomUUID()}` });
+    const store = await openByDestination(destination, s3Credential(minio), { stallMs: 30_000 });
+    try {
+      for (let round = 0; round < 20; round += 1)
+        await race(store, { ...slot, cluster: `round-${round}` }, () => {});
+    } finally {
+      await store.close();
+    }
+  });
+});
