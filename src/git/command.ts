@@ -26,11 +26,15 @@ const inherited = [
   'GIT_HTTP_LOW_SPEED_TIME',
   'GIT_HTTP_PROXY_AUTHMETHOD',
   'GIT_HTTP_USER_AGENT',
+  // Not git's own: what programs behind GIT_ASKPASS are usually given the answers in.
+  'GIT_PASSWORD',
   'GIT_PROXY_SSL_CAINFO',
   'GIT_SSL_CAINFO',
   'GIT_SSL_CAPATH',
   'GIT_SSL_CERT',
   'GIT_SSL_KEY',
+  'GIT_TOKEN',
+  'GIT_USERNAME',
   'SSH_ASKPASS',
 ];
 

@@ -16,17 +16,23 @@ interface Failure {
 /** The first that matches is taken. Words are git's own in the C locale, or the server's as far as they are usual. */
 const known: readonly { words: RegExp; code: ErrorCode; says: string; hint: string }[] = [
   {
+    words: /remote host identification has changed/i,
+    code: 'git-auth',
+    says: 'the SSH host key of the server is another than the known one',
+    hint: 'somebody may be in between: compare it with what the provider publishes, and only then replace the line in known_hosts',
+  },
+  {
     words: /host key verification failed/i,
     code: 'git-auth',
-    says: 'the SSH host key of the server is not known, or is another than before',
-    hint: 'compare the key with what the provider publishes, then add it to ~/.ssh/known_hosts',
+    says: 'the SSH host key of the server is not known here',
+    hint: 'compare what `ssh-keyscan HOST` prints with what the provider publishes, then add the line to ~/.ssh/known_hosts',
   },
   {
     words:
       /authentication failed|could not read (username|password)|permission denied \(|terminal prompts disabled|access denied|returned error: 40[13]|invalid (username or )?(password|token|credentials)|write access to repository not granted/i,
     code: 'git-auth',
     says: 'the server refuses the credentials, or asks for some and none were given',
-    hint: 'for HTTPS set up a git credential helper or give https://user:token@host/…; for SSH an agent, or GIT_SSH_COMMAND="ssh -i KEY"',
+    hint: 'for HTTPS set up a git credential helper or give https://user:token@host/…; for SSH an agent, or GIT_SSH_COMMAND="ssh -i KEY" (docs/git.md)',
   },
   {
     words: /couldn't find remote ref|not our ref|no such remote ref|unadvertised object/i,
@@ -89,7 +95,7 @@ export function explainFailure(failure: Failure): GranaryError {
     return new GranaryError('git-failed', message, { hint: 'check the network and the server', context });
   }
   const match = known.find((each) => each.words.test(failure.words));
-  const words = essence(scrub(failure.words, failure.address));
+  const words = essence(scrub(failure.words, failure.address), match?.words);
   if (match === undefined) {
     return new GranaryError('git-failed', `${where}: git ${failure.command} failed: ${words}`, {
       hint: 'run the same with git itself to see more',
@@ -99,10 +105,11 @@ export function explainFailure(failure: Failure): GranaryError {
   return new GranaryError(match.code, `${where}: ${match.says} (${words})`, { hint: match.hint, context });
 }
 
-/** The line that says why, without git's prefixes, cut to a readable length. */
-function essence(words: string): string {
-  const lines = words.split('\n').map((line) => line.trim());
+/** The line that says why, without git's prefixes and ssh's frame, cut to a readable length. */
+function essence(words: string, matched: RegExp | undefined): string {
+  const lines = words.split('\n').map((line) => line.replace(/^[@\s]+|[@\s]+$/g, ''));
   const telling =
+    lines.find((line) => matched?.test(line)) ??
     lines.find((line) => /^(fatal|error): /.test(line)) ??
     lines.find((line) => line !== '') ??
     'it said nothing';

@@ -1,9 +1,11 @@
 /** Real Git repositories in temp folders, and an HTTP server that hands them out to whoever knows the password. */
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
+import type { KeyPair } from '../servers/certificates.ts';
 
 const env = {
   PATH: process.env.PATH ?? '',
@@ -49,12 +51,17 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-export async function serve(listener: RequestListener): Promise<HttpServer> {
+/** With a certificate it speaks HTTPS. */
+export async function serve(listener: RequestListener, pair?: KeyPair): Promise<HttpServer> {
   const requests: string[] = [];
-  const server = createServer((request, response) => {
+  const answer: RequestListener = (request, response) => {
     requests.push(request.url ?? '');
     listener(request, response);
-  });
+  };
+  const server =
+    pair === undefined
+      ? createServer(answer)
+      : createSecureServer({ cert: readFileSync(pair.certFile), key: readFileSync(pair.keyFile) }, answer);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     port: (server.address() as AddressInfo).port,

@@ -19,6 +19,8 @@ export interface DebianTool {
   readonly kind: 'debian';
   readonly packages: readonly string[];
   readonly binaries: readonly string[];
+  /** Shared libraries that are put beside the programs, for what a bare Debian lacks. */
+  readonly libraries?: readonly string[];
   /**
    * `unpack`: the package is unpacked into the cache folder and not installed: it needs no root, and no service of
    * the package ever starts. `install`: apt-get install, for what belongs on a developer's machine anyway.
@@ -84,7 +86,15 @@ export const catalogue = {
   age: { kind: 'debian', packages: ['age'], binaries: ['age', 'age-keygen'], how: 'unpack' },
   zstd: { kind: 'debian', packages: ['zstd'], binaries: ['zstd'], how: 'install' },
   git: { kind: 'debian', packages: ['git'], binaries: ['git'], how: 'install' },
-  ssh: { kind: 'debian', packages: ['openssh-client'], binaries: ['ssh-keygen'], how: 'install' },
+  // Only its program: no service starts, and no host key of the machine is made or read.
+  sshd: {
+    kind: 'debian',
+    packages: ['openssh-server', 'libwrap0', 'libnss-wrapper'],
+    binaries: ['sshd'],
+    libraries: ['libwrap.so.0', 'libnss_wrapper.so'],
+    how: 'unpack',
+  },
+  ssh: { kind: 'debian', packages: ['openssh-client'], binaries: ['ssh-keygen', 'ssh'], how: 'install' },
   openssl: { kind: 'debian', packages: ['openssl'], binaries: ['openssl'], how: 'install' },
 } as const satisfies Record<string, Tool>;
 

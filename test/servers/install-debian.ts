@@ -1,7 +1,7 @@
 /** Programs from Debian packages: unpacked into the cache folder, or installed with apt-get. */
 import { execFile } from 'node:child_process';
 import { copyFileSync, existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { DebianTool } from './catalogue.ts';
 import { placeWhole } from './place.ts';
@@ -9,7 +9,7 @@ import { placeWhole } from './place.ts';
 const execute = promisify(execFile);
 let listsUpdated = false;
 
-/** Fetches packages (apt checks their signatures) and takes only their programs out of them. No root is needed. */
+/** Fetches packages (apt checks their signatures) and takes only their programs and named libraries. No root is needed. */
 export async function unpackDebianPackages(tool: DebianTool, folder: string): Promise<void> {
   await requireApt();
   await placeWhole(folder, async (scratch, bin) => {
@@ -25,7 +25,19 @@ export async function unpackDebianPackages(tool: DebianTool, folder: string): Pr
     for (const file of readdirSync(scratch).filter((name) => name.endsWith('.deb'))) {
       await execute('dpkg-deb', ['--extract', join(scratch, file), content]);
     }
-    for (const name of tool.binaries) copyFileSync(join(content, 'usr', 'bin', name), join(bin, name));
+    for (const name of tool.binaries) {
+      const folder = ['bin', 'sbin'].find((each) => existsSync(join(content, 'usr', each, name))) ?? 'bin';
+      copyFileSync(join(content, 'usr', folder, name), join(bin, name));
+    }
+    // Below a folder that is named after the machine's architecture.
+    const libraries = join(content, 'usr', 'lib');
+    for (const name of tool.libraries ?? []) {
+      const path = readdirSync(libraries, { recursive: true, encoding: 'utf8' }).find(
+        (each) => basename(each) === name,
+      );
+      if (path === undefined) throw new Error(`${tool.packages.join(', ')} hold no ${name}`);
+      copyFileSync(join(libraries, path), join(bin, name));
+    }
   });
 }
 
