@@ -3,12 +3,14 @@ import type { Command } from 'commander';
 import { addAgent } from './agent.ts';
 import { addApply } from './apply.ts';
 import { addBackup } from './backup.ts';
+import { addCheck } from './check.ts';
 import { addGet } from './get.ts';
 import { addInspect } from './inspect.ts';
 import { addInventory } from './inventory.ts';
 import type { Io } from './io.ts';
 import { addPlan } from './plan.ts';
 import { addRestore } from './restore.ts';
+import { addSecrets } from './secrets.ts';
 import { addValidate } from './validate.ts';
 import { addVerify } from './verify.ts';
 
@@ -23,4 +25,6 @@ export const commands: readonly ((program: Command, io: Io) => Command)[] = [
   addVerify,
   addRestore,
   addInspect,
+  addCheck,
+  addSecrets,
 ];

@@ -51,6 +51,7 @@ async function main(io: Io, argv: readonly string[]): Promise<void> {
 
 /** Commander's words as ours: what is wrong is the message, what would be right and where to read on the hint. */
 function misused(error: CommanderError, argv: readonly string[], program: Command): GranaryError {
+  if (error.code === 'commander.help') return withoutSubcommand(argv, program);
   const [said = '', ...suggestions] = error.message.replace(/^error: /, '').split('\n');
   const [wrong = '', ...right] = said.replace(/\.$/, '').split(/\. (?=[A-Z])/);
   const message = wrong
@@ -58,6 +59,13 @@ function misused(error: CommanderError, argv: readonly string[], program: Comman
     .replace(/^option ('.*') argument missing$/, '$1 needs a value');
   const hints = [...right.map(lowerFirst), ...suggestions.map(suggestion), whereToRead(error, argv, program)];
   return usage(inBackticks(message), hints.map(inBackticks).join('; ').replaceAll('?; ', '? '));
+}
+
+/** A command that only has others below it. */
+function withoutSubcommand([first = '']: readonly string[], program: Command): GranaryError {
+  const below = program.commands.find((command) => command.name() === first)?.commands ?? [];
+  const names = below.map((command) => `\`granary ${first} ${command.name()}\``).join(', ');
+  return usage(`\`granary ${first}\` by itself does nothing`, `there are ${names}`);
 }
 
 function whereToRead(error: CommanderError, argv: readonly string[], program: Command): string {
@@ -97,7 +105,8 @@ function wantedOutput(argv: readonly string[]): string | undefined {
 }
 
 if (import.meta.main) {
-  const io = processIo();
-  await main(io, process.argv.slice(2));
+  const argv = process.argv.slice(2);
+  const io = processIo(wantedOutput(argv) === 'json');
+  await main(io, argv);
   process.exitCode = io.exitCode;
 }

@@ -132,6 +132,21 @@ async function findFiles(root: string): Promise<{ paths: FoundPath[]; diagnostic
   return { paths, diagnostics };
 }
 
+/**
+ * Reads one file that somebody named, within the same limits; what is wrong with it becomes a diagnostic. A symbolic
+ * link is followed wherever it leads.
+ */
+export async function readNamedFile(file: string): Promise<ConfigurationFile | Diagnostic> {
+  try {
+    const target = await realpath(file);
+    // A pipe would be waited for.
+    if ((await stat(target)).isFile()) return await readOne({ file, realPath: target });
+  } catch (cause) {
+    return fileFault(file, 'file-unreadable', `cannot read it: ${reason(cause)}`);
+  }
+  return fileFault(file, 'file-unreadable', 'this is no file', 'name the file itself');
+}
+
 async function readOne(path: FoundPath): Promise<ConfigurationFile | Diagnostic> {
   const { file, realPath } = path;
   try {

@@ -8,7 +8,7 @@ import {
   completeSeed,
   defaultRepository,
 } from './complete.ts';
-import { readConfigurationFiles } from './files.ts';
+import { type ConfigurationFile, readConfigurationFiles } from './files.ts';
 import { parseFile } from './parse.ts';
 import { resolveAssignments } from './resolve.ts';
 import type { RuleContext, Sourced } from './rules/context.ts';
@@ -60,6 +60,12 @@ export async function loadConfiguration(root: string, options: LoadOptions = {})
   };
   for (const rule of rules) rule(context);
   return { ...configuration, diagnostics: diagnostics.sort(inOrder), files: found.count };
+}
+
+/** What is wrong with one file by itself: its YAML, and each document by the closed schema of its kind. */
+export function diagnoseFile({ file, text }: ConfigurationFile): Diagnostic[] {
+  const { documents, faults } = parseFile(file, text);
+  return documents.flatMap((document, index) => readSource(document, faults[index] ?? []).diagnostics);
 }
 
 type SourcedObjects = Pick<

@@ -1,7 +1,7 @@
 /** One commit of the configuration, valid and ready to act on: what is wanted, and the means to reach it. */
 import { closureOf, resolveAssignments } from '../config/index.ts';
 import type { Source } from '../git/source.ts';
-import type { Assignment, Configuration, Desired, Diagnostic } from '../model/config.ts';
+import type { Assignment, Cluster, Configuration, Desired, Diagnostic } from '../model/config.ts';
 import { GranaryError } from '../model/errors.ts';
 import type { Identities } from '../secrets/identities.ts';
 import { Credentials } from './credentials.ts';
@@ -85,17 +85,19 @@ export function requireSeed(configuration: Configuration, name: string): void {
   });
 }
 
+/** One cluster by its name. @throws GranaryError `unknown-object` */
+export function clusterOf({ seeds }: Configuration, seed: string, cluster: string): Cluster {
+  const found = seeds.find((one) => one.name === seed)?.clusters.find((one) => one.name === cluster);
+  if (found !== undefined) return found;
+  const known = seeds.flatMap((one) => one.clusters.map((each) => `${one.name}/${each.name}`));
+  throw new GranaryError('unknown-object', `there is no cluster ${seed}/${cluster} in the configuration`, {
+    hint: known.length === 0 ? 'the configuration has no cluster at all' : `defined here are ${some(known)}`,
+  });
+}
+
 /** The assignments of one cluster. @throws GranaryError `unknown-object` */
 export function assignmentsOf(desired: Desired, seed: string, cluster: string): readonly Assignment[] {
-  const { seeds } = desired.configuration;
-  const found = seeds.find((one) => one.name === seed)?.clusters.find((one) => one.name === cluster);
-  if (found === undefined) {
-    const known = seeds.flatMap((one) => one.clusters.map((each) => `${one.name}/${each.name}`));
-    throw new GranaryError('unknown-object', `there is no cluster ${seed}/${cluster} in the configuration`, {
-      hint:
-        known.length === 0 ? 'the configuration has no cluster at all' : `defined here are ${some(known)}`,
-    });
-  }
+  clusterOf(desired.configuration, seed, cluster);
   return desired.assignments.filter((one) => one.seed.name === seed && one.cluster.name === cluster);
 }
 

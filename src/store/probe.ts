@@ -1,5 +1,4 @@
 /** Tries out everything that Granary needs from a store, with one small object, and says what does not work. */
-import { randomUUID } from 'node:crypto';
 import { asGranaryError, GranaryError } from '../model/errors.ts';
 import type { ObjectKey } from '../model/names.ts';
 import type { CallOptions, PutOptions, Store } from './store.ts';
@@ -12,7 +11,7 @@ export type ProbeStepName =
   | 'create-only'
   | 'if-match'
   | 'delete'
-  | 'missing';
+  | 'gone';
 
 export interface ProbeStep {
   readonly name: ProbeStepName;
@@ -35,15 +34,11 @@ export interface ProbeResult {
 const content = Buffer.from('granary was here: this object is made and removed by a check\n');
 
 /**
- * Probes below `prefixKey` (a key without a slash at its end), with names of its own, and removes what it wrote. Rejects
- * only with the reason of the signal: everything else that goes wrong is a step that is not ok.
+ * Probes with one object under `key`, which nobody else uses, and removes it. Rejects only with the reason of the
+ * signal: everything else that goes wrong is a step that is not ok.
  */
-export async function probeStore(
-  store: Store,
-  prefixKey: string,
-  options: CallOptions,
-): Promise<ProbeResult> {
-  const probe = new Probe(store, `${prefixKey}-${randomUUID()}` as ObjectKey, options.signal);
+export async function probeStore(store: Store, key: ObjectKey, options: CallOptions): Promise<ProbeResult> {
+  const probe = new Probe(store, key, options.signal);
   try {
     return await probe.run();
   } finally {
@@ -78,7 +73,7 @@ class Probe {
       const replaces = await this.#step('if-match', () => this.#staleIsRefused(first));
       refuses = creates && replaces;
       await this.#step('delete', () => this.#delete());
-      await this.#step('missing', () => this.#isGone());
+      await this.#step('gone', () => this.#isGone());
     }
     return { steps: this.#steps, conditionalWrites: refuses, clockSkewMs: this.#clockSkewMs };
   }
@@ -150,7 +145,7 @@ class Probe {
       throw error;
     }
     throw new GranaryError('store-misconfigured', 'the store ignores the condition of a write', {
-      hint: 'backups work; where two agents race, a slot may get two attempts, and the lowest counts',
+      hint: 'let one agent alone write there: where two race for a slot, the later would replace the earlier',
     });
   }
 

@@ -5,7 +5,7 @@ import { probeStore } from '../../src/store/probe.ts';
 import type { Store } from '../../src/store/store.ts';
 import { passThrough } from '../../src/store/wrap/pass-through.ts';
 import { type TempFolder, tempFolder } from '../servers/temp.ts';
-import { keysOf, noAbort } from './support.ts';
+import { key, keysOf, noAbort } from './support.ts';
 
 let folder: TempFolder;
 let store: Store;
@@ -15,11 +15,11 @@ beforeEach(async () => {
 });
 afterEach(() => folder.remove());
 
-const all = ['write', 'read', 'range', 'list', 'create-only', 'if-match', 'delete', 'missing'];
+const all = ['write', 'read', 'range', 'list', 'create-only', 'if-match', 'delete', 'gone'];
 const leftOver = () => keysOf(store.list('', noAbort()));
 
 test('a store that can do everything passes, and nothing stays', async () => {
-  const result = await probeStore(store, 'seeds/eu/probe', noAbort());
+  const result = await probeStore(store, key('seeds/eu/probe-1'), noAbort());
   expect(result.steps.map(({ name }) => name)).toEqual(all);
   expect(result.steps.filter(({ ok }) => !ok)).toEqual([]);
   expect(result.conditionalWrites).toBe(true);
@@ -30,9 +30,9 @@ test('a store that can do everything passes, and nothing stays', async () => {
 test('a store that ignores conditions is found out', async () => {
   const ignoring: Store = {
     ...passThrough(store),
-    put: (key, bytes, { signal }) => store.put(key, bytes, { signal }),
+    put: (wanted, bytes, { signal }) => store.put(wanted, bytes, { signal }),
   };
-  const { steps, conditionalWrites } = await probeStore(ignoring, 'p', noAbort());
+  const { steps, conditionalWrites } = await probeStore(ignoring, key('p'), noAbort());
   expect(steps.filter(({ ok }) => !ok).map(({ name }) => name)).toEqual(['create-only', 'if-match']);
   expect(conditionalWrites).toBe(false);
   expect(await leftOver()).toEqual([]);
@@ -41,9 +41,9 @@ test('a store that ignores conditions is found out', async () => {
 test('a store that keeps only creates is found out', async () => {
   const halfway: Store = {
     ...passThrough(store),
-    put: (key, bytes, { signal, createOnly }) => store.put(key, bytes, { signal, createOnly }),
+    put: (wanted, bytes, { signal, createOnly }) => store.put(wanted, bytes, { signal, createOnly }),
   };
-  const { steps, conditionalWrites } = await probeStore(halfway, 'p', noAbort());
+  const { steps, conditionalWrites } = await probeStore(halfway, key('p'), noAbort());
   expect(steps.filter(({ ok }) => !ok).map(({ name }) => name)).toEqual(['if-match']);
   expect(conditionalWrites).toBe(false);
 });
@@ -55,7 +55,7 @@ test('what may not be written is told with its hint, and nothing else is tried',
       throw new GranaryError('access-denied', 'access denied: s3:PutObject', { hint: 'allow it' });
     },
   };
-  expect(await probeStore(denied, 'p', noAbort())).toEqual({
+  expect(await probeStore(denied, key('p'), noAbort())).toEqual({
     steps: [{ name: 'write', ok: false, detail: 'access denied: s3:PutObject', hint: 'allow it' }],
     conditionalWrites: false,
     clockSkewMs: null,
@@ -70,20 +70,20 @@ test('one step that fails does not keep the others from being tried', async () =
       throw new GranaryError('access-denied', 'no s3:DeleteObject');
     },
   };
-  const { steps } = await probeStore(blind, 'p', noAbort());
+  const { steps } = await probeStore(blind, key('p'), noAbort());
   expect(steps.map(({ name }) => name)).toEqual(all);
-  expect(steps.filter(({ ok }) => !ok).map(({ name }) => name)).toEqual(['list', 'delete', 'missing']);
+  expect(steps.filter(({ ok }) => !ok).map(({ name }) => name)).toEqual(['list', 'delete', 'gone']);
 });
 
 test('an abort rejects with its reason, and the object is removed all the same', async () => {
   const controller = new AbortController();
   const slow: Store = {
     ...passThrough(store),
-    get: async (key, options) => {
+    get: async (wanted, options) => {
       controller.abort(new Error('shut down'));
-      return store.get(key, options);
+      return store.get(wanted, options);
     },
   };
-  await expect(probeStore(slow, 'p', controller)).rejects.toThrow('shut down');
+  await expect(probeStore(slow, key('p'), controller)).rejects.toThrow('shut down');
   expect(await leftOver()).toEqual([]);
 });

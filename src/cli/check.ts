@@ -1,0 +1,66 @@
+import type { Command } from 'commander';
+import { type CheckResult, failures, isDead } from '../model/check.ts';
+import { parseClusterRef } from '../model/names.ts';
+import { type ExitCode, exitCodes, type Io, worst } from './io.ts';
+import {
+  type KeyOptions,
+  type OutputOptions,
+  type SourceOptions,
+  withKeys,
+  withOutput,
+  withSource,
+} from './options.ts';
+
+type CheckCommandOptions = SourceOptions & KeyOptions & OutputOptions;
+
+/** `check [DESTINATION|SEED/CLUSTER]`: whether a place can be used. */
+export function addCheck(program: Command, io: Io): Command {
+  const command = program
+    .command('check')
+    .argument('[place]', 'a destination, or SEED/CLUSTER; none: everything')
+    .summary('try out destinations and clusters, and name what is missing')
+    .description(
+      'Tries a destination: signs in, then writes, reads, lists, replaces and deletes a small object of its own. Asks each member of a cluster for its state, and whether snapshots and hashes are allowed. Nothing but that object is written, and it is removed again.',
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  granary check\n  granary check eu-minio\n  granary check eu-west/prod-a -o json',
+    );
+  withSource(command);
+  withKeys(command);
+  withOutput(command);
+  return command.action((place: string | undefined, options: CheckCommandOptions) =>
+    check(io, place, options),
+  );
+}
+
+async function check(io: Io, place: string | undefined, options: CheckCommandOptions): Promise<void> {
+  const { openSession } = await import('./session.ts');
+  const { checkPlaces, leftOut } = await import('../execute/check.ts');
+  const { checkJson, checkSummary, checkText, leftOutText } = await import('../report/check.ts');
+  const seed = options.seed ?? (place === undefined ? undefined : parseClusterRef(place)?.seed);
+  await using session = await openSession(io, options, seed);
+  const json = options.output === 'json';
+  const results: CheckResult[] = [];
+  for await (const result of checkPlaces(session.workspace, {
+    signal: io.signal,
+    name: place,
+    seed: options.seed,
+  })) {
+    results.push(result);
+    if (!json) io.out(checkText(result, io));
+  }
+  if (json) io.out(checkJson(results));
+  else {
+    const skipped = place === undefined ? leftOut(session.workspace, options.seed) : [];
+    if (skipped.length > 0) io.out(leftOutText(skipped));
+    io.out(checkSummary(results));
+  }
+  io.exitCode = worst(io.exitCode, exitCodeOf(results));
+}
+
+/** Nothing works at all: 1. Some of it does: 4. */
+function exitCodeOf(results: readonly CheckResult[]): ExitCode {
+  if (results.every((result) => failures(result) === 0)) return exitCodes.done;
+  return results.every(isDead) ? exitCodes.failed : exitCodes.partly;
+}
