@@ -47,6 +47,7 @@ export async function readBackup(
     }
   } catch (error) {
     if (isGranaryError(error, 'artifact-damaged')) throw damaged(manifest, from, error.message);
+    if (isGranaryError(error, 'age-key-missing', 'age-key-wrong')) throw locked(manifest, error);
     throw error;
   }
   if (rawDigester.finish().sha256 !== snapshot.sha256)
@@ -82,6 +83,23 @@ async function* storedBytes(
     yield bytes;
   }
   if (digester.finish().sha256 !== data.sha256) throw damaged(manifest, from, 'SHA-256 differs at rest');
+}
+
+/** Without a key that fits: which backup it is, and whose keys would. */
+function locked(manifest: Manifest, { code, hint }: GranaryError): GranaryError {
+  const id = nameOf(manifest);
+  const message =
+    code === 'age-key-missing'
+      ? `${id} is encrypted and no age key was given`
+      : `none of the given age keys opens ${id}`;
+  const recipients = manifest.data.recipients.join(', ');
+  return new GranaryError(code, message, {
+    hint:
+      code === 'age-key-missing'
+        ? hint
+        : `it was encrypted for ${recipients}: give the private key of one of these`,
+    context: { backup: id },
+  });
 }
 
 /** The one way to say that a copy is bad. */

@@ -46,21 +46,14 @@ export class Spool implements UploadSource {
    * @throws GranaryError `disk-full`, `access-denied`
    */
   static async create(folder: string = tmpdir()): Promise<Spool> {
-    await mkdir(folder, { recursive: true });
     const path = join(folder, `.granary-spool-${process.pid}-${crypto.randomUUID()}`);
     try {
+      await mkdir(folder, { recursive: true });
       const handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
       await unlink(path);
       return new Spool(handle, folder);
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
-      if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') {
-        throw new GranaryError('access-denied', `cannot write a spool file in ${folder}`, {
-          hint: 'set TMPDIR to a folder on a disk with room for twice the database',
-          cause: error,
-        });
-      }
-      throw asSpoolError(error, folder);
+      throw cannotSpool(error, folder);
     }
   }
 
@@ -224,16 +217,35 @@ function asSpoolError(error: unknown, folder: string): GranaryError {
  * @throws GranaryError `disk-full`
  */
 export async function requireFreeDisk(bytes: number, folder: string = tmpdir()): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  const { bavail, bsize } = await statfs(folder);
-  const free = bavail * bsize;
+  const free = await freeDisk(folder);
   if (free >= bytes) return;
   throw new GranaryError(
     'disk-full',
-    `${folder} has ${formatBytes(free)} free, and this backup needs ${formatBytes(bytes)} for a moment`,
+    `${folder} has ${formatBytes(free)} free, and ${formatBytes(bytes)} are needed there for a moment`,
     {
       hint: 'free some space, or set TMPDIR to a folder on a larger disk',
       context: { folder, free, needed: bytes },
     },
   );
+}
+
+async function freeDisk(folder: string): Promise<number> {
+  try {
+    await mkdir(folder, { recursive: true });
+    const { bavail, bsize } = await statfs(folder);
+    return bavail * bsize;
+  } catch (error) {
+    throw cannotSpool(error, folder);
+  }
+}
+
+const unusable = new Set(['EACCES', 'EROFS', 'EPERM', 'ENOTDIR', 'EEXIST', 'ENAMETOOLONG']);
+
+function cannotSpool(error: unknown, folder: string): GranaryError {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === undefined || !unusable.has(code)) return asSpoolError(error, folder);
+  return new GranaryError('access-denied', `cannot write a spool file in ${folder} (${code})`, {
+    hint: 'set TMPDIR to a folder on a disk with room for twice the database',
+    cause: error,
+  });
 }

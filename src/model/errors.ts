@@ -72,6 +72,7 @@ export const errorCatalogue = {
   'destination-locked': 'human',
   'slot-taken': 'human',
   'target-exists': 'human',
+  'target-unwritable': 'human',
   // plan
   'plan-stale': 'human',
   blocked: 'human',

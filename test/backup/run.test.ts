@@ -32,7 +32,9 @@ for (const version of etcdVersions) {
         ['a', 'published'],
         ['b', 'published'],
       ]);
-      expect(await keysOf(a)).toEqual(await keysOf(b));
+      // Proofs bear the second in which they were written, which may differ.
+      const withoutProofs = (keys: string[]) => keys.filter((key) => !key.includes('/proof-'));
+      expect(withoutProofs(await keysOf(a))).toEqual(withoutProofs(await keysOf(b)));
       expect(
         (await keysOf(a)).map((key) =>
           key
