@@ -126,6 +126,8 @@ export class Loop {
     const { state, log, identities, seed } = this.#options;
     const known = [...state.seeds.keys()];
     const loaded = await loadSeeds(source, { identities, only: seed, known });
+    // Nobody would end a runner that begins now. The new workspaces have nothing open yet.
+    this.#stop.signal.throwIfAborted();
     const commit = source.commit?.id ?? null;
     state.problem = loaded.problem;
     if (loaded.problem !== null) log.error({ commit, error: loaded.problem }, 'configuration not usable');

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { root } from '../house/repository.ts';
 import { atExit } from '../servers/at-exit.ts';
+import { tempFolder } from '../servers/temp.ts';
 
 export type Line = Readonly<Record<string, unknown>> & { readonly msg: string };
 
@@ -25,6 +26,8 @@ export class RunningAgent implements AsyncDisposable {
   readonly lines: Line[] = [];
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   stderr = '';
+  /** Where it puts what is temporary: an agent that is killed leaves its clone. */
+  readonly #temp = tempFolder('agent-temp');
   readonly #child: ChildProcess;
   readonly #looks = new Set<() => void>();
 
@@ -41,7 +44,7 @@ export class RunningAgent implements AsyncDisposable {
     ];
     this.#child = spawn(process.execPath, all, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, TMPDIR: this.#temp.path, ...env },
     });
     guard(this.#child);
     this.exited = new Promise((resolve) => {
@@ -103,6 +106,7 @@ export class RunningAgent implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.kill('SIGKILL');
     await this.exited;
+    this.#temp.remove();
   }
 
   #log(): string {
