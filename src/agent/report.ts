@@ -52,12 +52,27 @@ export class RunNotes {
 }
 
 const messages: Record<Action['type'], Record<ActionResult['outcome'], string>> = {
-  backup: { done: 'backup done', incomplete: 'backup incomplete', failed: 'backup failed' },
-  copy: { done: 'copy done', incomplete: 'copy incomplete', failed: 'copy failed' },
-  tombstone: { done: 'tombstone written', incomplete: 'tombstone failed', failed: 'tombstone failed' },
-  delete: { done: 'backup removed', incomplete: 'removal failed', failed: 'removal failed' },
+  backup: {
+    done: 'backup done',
+    incomplete: 'backup incomplete',
+    blocked: 'backup blocked',
+    failed: 'backup failed',
+  },
+  copy: { done: 'copy done', incomplete: 'copy incomplete', blocked: 'copy blocked', failed: 'copy failed' },
+  tombstone: {
+    done: 'tombstone written',
+    incomplete: 'tombstone failed',
+    blocked: 'tombstone blocked',
+    failed: 'tombstone failed',
+  },
+  delete: {
+    done: 'backup removed',
+    incomplete: 'removal failed',
+    blocked: 'removal blocked',
+    failed: 'removal failed',
+  },
 };
-const levels = { done: 'info', incomplete: 'warn', failed: 'error' } as const;
+const levels = { done: 'info', incomplete: 'warn', blocked: 'warn', failed: 'error' } as const;
 
 /**
  * @param log that of the seed, which names it

@@ -5,6 +5,7 @@
  */
 import { asGranaryError, GranaryError, isGranaryError } from '../model/errors.ts';
 import type { Applied } from '../model/generated/applied.ts';
+import type { ObjectKey } from '../model/names.ts';
 import type { AppliedState } from '../model/state.ts';
 import type { CallOptions, Store } from '../store/store.ts';
 import { type DocumentKind, decodeDocument, readSmall, requireValid, unreadable } from './document.ts';
@@ -128,13 +129,28 @@ export async function writeApplied(
       written.push(destination);
     } catch (error) {
       signal.throwIfAborted();
-      if (isGranaryError(error, 'precondition-failed')) throw appliedMeanwhile(seed, destination, error);
+      if (isGranaryError(error, 'precondition-failed')) {
+        if (!(await holds(store, key, bytes, { signal }))) throw appliedMeanwhile(seed, destination, error);
+        written.push(destination);
+        continue;
+      }
       failed.push({ destination, error: named(destination, error) });
     }
   }
   const [first] = failed;
   if (written.length === 0) throw first?.error ?? noDestination(seed);
   return { written, failed };
+}
+
+/** A write that is refused may be our own, whose answer was lost. */
+async function holds(
+  store: Store,
+  key: ObjectKey,
+  bytes: Uint8Array,
+  options: CallOptions,
+): Promise<boolean> {
+  const found = await readSmall(store, key, appliedKind, options);
+  return Buffer.compare(found.bytes, bytes) === 0;
 }
 
 function conditionOf(store: Store, { etag }: AppliedRecord): { createOnly?: boolean; ifMatch?: string } {

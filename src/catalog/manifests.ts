@@ -67,6 +67,14 @@ export async function readManifest(store: Store, copy: Copy, { signal }: CallOpt
   return manifest;
 }
 
+/**
+ * Makes sure that a copy's manifest is still there: what was found before a lease was taken may have been removed.
+ * @throws GranaryError `backup-not-found`
+ */
+export async function requireStillThere(store: Store, copy: Copy, { signal }: CallOptions): Promise<void> {
+  if ((await store.head(manifestKeyOf(copy), { signal })) === null) throw wentMeanwhile(store, copy);
+}
+
 async function fetchManifest(
   store: Store,
   copy: Copy,
@@ -77,12 +85,16 @@ async function fetchManifest(
     return await readSmall(store, key, manifestKind, { signal });
   } catch (error) {
     if (!isGranaryError(error, 'object-missing')) throw error;
-    throw new GranaryError(
-      'backup-not-found',
-      `${formatBackupRef(copy)} is no longer at ${store.url}: it went after it was listed`,
-      { hint: 'somebody removed it meanwhile; look again', cause: error },
-    );
+    throw wentMeanwhile(store, copy, error);
   }
+}
+
+function wentMeanwhile(store: Store, copy: Copy, cause?: unknown): GranaryError {
+  return new GranaryError(
+    'backup-not-found',
+    `${formatBackupRef(copy)} is no longer at ${store.url}: it went after it was listed`,
+    { hint: 'somebody removed it meanwhile; look again', cause },
+  );
 }
 
 function foreignData(store: Store, copy: Copy, manifest: Manifest): GranaryError {

@@ -84,12 +84,13 @@ async function refuseNothing(io: Io, plan: Plan, output: OutputFormat): Promise<
 
 async function exitCodeOf({ plan, results, recordError }: ApplyResult): Promise<ExitCode> {
   const { isBlocked } = await import('../plan/plan.ts');
-  const bad = results.filter(({ outcome }) => outcome !== 'done').length + (recordError === null ? 0 : 1);
+  const bad = results.filter(({ outcome }) => outcome === 'failed' || outcome === 'incomplete').length;
   // Nothing done is only what failed wholly: a pass that did some of its work says so by 4.
   const all = results.length > 0 && results.every(({ outcome }) => outcome === 'failed');
   if (all) return exitCodes.failed;
-  if (bad > 0) return exitCodes.partly;
-  return isBlocked(plan) ? exitCodes.blocked : exitCodes.done;
+  if (bad > 0 || recordError !== null) return exitCodes.partly;
+  const held = results.some(({ outcome }) => outcome === 'blocked');
+  return held || isBlocked(plan) ? exitCodes.blocked : exitCodes.done;
 }
 
 function tellAction(io: Io, { action, outcome, error, backup }: ActionResult): void {
@@ -116,9 +117,11 @@ function tellAction(io: Io, { action, outcome, error, backup }: ActionResult): v
 
 function summary(applied: readonly ApplyResult[]): string {
   const results = applied.flatMap((one) => one.results);
-  const done = results.filter(({ outcome }) => outcome === 'done').length;
-  const blocked = applied.reduce((sum, { plan }) => sum + plan.summary.blocked, 0);
-  return `Applied: ${done} done, ${results.length - done} failed, ${blocked} blocked.`;
+  const count = (...outcomes: ActionResult['outcome'][]) =>
+    results.filter(({ outcome }) => outcomes.includes(outcome)).length;
+  const planned = applied.reduce((sum, { plan }) => sum + plan.summary.blocked, 0);
+  const failed = count('failed', 'incomplete');
+  return `Applied: ${count('done')} done, ${failed} failed, ${planned + count('blocked')} blocked.`;
 }
 
 function asJson({ seed, plan, results, recordError }: ApplyResult) {

@@ -5,7 +5,7 @@ import { writeApplied } from '../catalog/applied.ts';
 import type { Source } from '../catalog/inventory.ts';
 import { readMarker } from '../catalog/marker.ts';
 import type { Assignment } from '../model/config.ts';
-import { GranaryError } from '../model/errors.ts';
+import { GranaryError, isGranaryError } from '../model/errors.ts';
 import type { Action, BackupAction, CopyAction, Plan } from '../model/generated/plan.ts';
 import type { Slot } from '../model/names.ts';
 import { nextApplied } from '../plan/applied.ts';
@@ -17,7 +17,8 @@ import type { Workspace } from './workspace.ts';
 
 export interface ActionResult {
   readonly action: Action;
-  readonly outcome: 'done' | 'incomplete' | 'failed';
+  /** `blocked`: what was found on the spot speaks against it; a later pass looks again. */
+  readonly outcome: 'done' | 'incomplete' | 'blocked' | 'failed';
   /** Of a backup or copy. */
   readonly backup: BackupResult | null;
   readonly error: ResultError | null;
@@ -78,7 +79,9 @@ async function runPerCluster(
   const worker = async () => {
     for (const queue of queues) for (const action of queue) await run(action);
   };
-  await Promise.all(Array.from({ length: concurrency }, worker));
+  // Nobody is told that it is over while a queue is still ending.
+  const settled = await Promise.allSettled(Array.from({ length: concurrency }, worker));
+  for (const one of settled) if (one.status === 'rejected') throw one.reason;
 }
 
 /** Runs one action of a plan. What fails stands in the result; only an abort throws. */
@@ -105,7 +108,8 @@ export async function runAction(
     }
   } catch (error) {
     signal.throwIfAborted();
-    return { action, outcome: 'failed', backup: null, error: resultError(error) };
+    const outcome = isGranaryError(error, 'blocked') ? 'blocked' : 'failed';
+    return { action, outcome, backup: null, error: resultError(error) };
   }
 }
 
@@ -122,7 +126,7 @@ async function makeBackup(
     spoolFolder: options.spoolFolder,
     onProgress: options.onStart?.(action),
     copyOnly: action.type === 'copy',
-    only: action.type === 'copy' ? [action.from, action.destination] : action.destinations,
+    ...(action.type === 'copy' ? { only: [action.from, action.destination] } : {}),
   });
 }
 

@@ -2,8 +2,12 @@
 
 import type { ReadOptions } from '../backup/read.ts';
 import { type Restored, restoreToFile } from '../backup/restore.ts';
+import type { FoundCopy } from '../catalog/candidates.ts';
 import type { FoundBackup } from '../catalog/find.ts';
 import { holdLease } from '../catalog/leases.ts';
+import { requireStillThere } from '../catalog/manifests.ts';
+import { isGranaryError } from '../model/errors.ts';
+import type { CallOptions } from '../store/store.ts';
 
 /**
  * Restores a backup to a file under a lease in each destination that holds it.
@@ -19,5 +23,22 @@ export async function restoreBackup(
     signal: options.signal,
     onWarning: (message) => options.onProgress?.({ type: 'warning', message }),
   });
-  return await restoreToFile(found, file, options);
+  return await restoreToFile({ ...found, copies: await stillThere(found.copies, options) }, file, options);
+}
+
+/**
+ * The copies that are there now that the lease holds. One that cannot be asked stays: reading it will tell.
+ * @throws GranaryError `backup-not-found` where none is left
+ */
+async function stillThere(copies: readonly FoundCopy[], { signal }: CallOptions): Promise<FoundCopy[]> {
+  const checks = await Promise.allSettled(
+    copies.map(({ store, copy }) => requireStillThere(store, copy, { signal })),
+  );
+  signal.throwIfAborted();
+  const gone = checks.map(
+    (one) => one.status === 'rejected' && isGranaryError(one.reason, 'backup-not-found'),
+  );
+  const left = copies.filter((_, index) => !gone[index]);
+  if (left.length > 0) return left;
+  throw checks.find((one) => one.status === 'rejected')?.reason;
 }

@@ -5,6 +5,7 @@ import { type Verified, verifyCopy } from '../backup/verify.ts';
 import type { FoundCopy } from '../catalog/candidates.ts';
 import type { FoundBackup } from '../catalog/find.ts';
 import { holdLease } from '../catalog/leases.ts';
+import { requireStillThere } from '../catalog/manifests.ts';
 import { writeProof } from '../catalog/proofs.ts';
 import { asGranaryError, isGranaryError } from '../model/errors.ts';
 import { formatBackupRef } from '../model/names.ts';
@@ -62,7 +63,7 @@ function clustersOf({ desired }: Workspace): string[] {
 async function verifyOne(
   workspace: Workspace,
   found: FoundBackup,
-  { destination, store }: FoundCopy,
+  { destination, store, copy }: FoundCopy,
   { signal, onProgress }: VerifyOptions,
 ): Promise<VerifyResult> {
   const source = { name: destination, store };
@@ -92,6 +93,7 @@ async function verifyOne(
   };
   try {
     const { identities } = workspace.credentials;
+    await requireStillThere(store, copy, { signal });
     const { depth }: Verified = await verifyCopy(manifest, source, { signal, onProgress, identities });
     // Hashing the stored bytes proves that they did not change, and not that they open: no proof is written for that.
     if (depth === 'content')
