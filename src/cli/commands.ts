@@ -8,9 +8,14 @@ import { addGet } from './get.ts';
 import { addInspect } from './inspect.ts';
 import { addInventory } from './inventory.ts';
 import type { Io } from './io.ts';
+import { addPin } from './pin.ts';
 import { addPlan } from './plan.ts';
+import { addPrune } from './prune.ts';
 import { addRestore } from './restore.ts';
 import { addSecrets } from './secrets.ts';
+import { addSimulate } from './simulate.ts';
+import { addUndelete } from './undelete.ts';
+import { addUnpin } from './unpin.ts';
 import { addValidate } from './validate.ts';
 import { addVerify } from './verify.ts';
 
@@ -27,4 +32,9 @@ export const commands: readonly ((program: Command, io: Io) => Command)[] = [
   addInspect,
   addCheck,
   addSecrets,
+  addPrune,
+  addPin,
+  addUnpin,
+  addUndelete,
+  addSimulate,
 ];

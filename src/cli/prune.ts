@@ -1,0 +1,129 @@
+import type { Command } from 'commander';
+import type { ActionResult } from '../execute/apply.ts';
+import type { PruneFilter } from '../execute/prune.ts';
+import type { Plan } from '../model/generated/plan.ts';
+import { formatBackupRef, parseClusterRef, type Slot } from '../model/names.ts';
+import { exitCodes, type Io, worst } from './io.ts';
+import {
+  type KeyOptions,
+  type OutputOptions,
+  type SourceOptions,
+  withKeys,
+  withOutput,
+  withSource,
+} from './options.ts';
+import { seedNames } from './plan.ts';
+
+interface PruneCommandOptions extends SourceOptions, KeyOptions, OutputOptions, PruneFilter {
+  yes?: boolean;
+}
+
+interface Pruned {
+  readonly seed: string;
+  readonly plan: Plan;
+  readonly results: readonly ActionResult[];
+}
+
+/** `prune`: the removals of the plan, and nothing else of it. */
+export function addPrune(program: Command, io: Io): Command {
+  const command = program
+    .command('prune')
+    .summary('remove what no rule keeps any more')
+    .description(
+      'Says which backups no rule keeps, each with its reason, and with --yes takes the next step of their removal, as the agent does: a tombstone first; when its grace time is over, the backup. Guards hold as they do for `apply`.',
+    )
+    .option('--policy <name>', 'only backups under this policy; `manual` has those on demand')
+    .option('--cluster <name>', 'only this cluster: CLUSTER or SEED/CLUSTER')
+    .option('--destination <name>', 'only copies there')
+    .option('--yes', 'do it; without this it is only said what would be done')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  granary prune\n  granary prune --policy hourly --cluster eu-west/prod-a --yes',
+    );
+  withSource(command);
+  withKeys(command);
+  withOutput(command);
+  return command.action((options: PruneCommandOptions) => runPrune(io, options));
+}
+
+async function runPrune(io: Io, options: PruneCommandOptions): Promise<void> {
+  const { openSession } = await import('./session.ts');
+  const { planNothing, planSeed } = await import('../execute/plan.ts');
+  const { prune, removalPlan, requireKnown } = await import('../execute/prune.ts');
+  const only = options.seed ?? parseClusterRef(options.cluster ?? '')?.seed;
+  await using session = await openSession(io, options, only);
+  const { workspace } = session;
+  requireKnown(workspace, options);
+  const quiet = options.output === 'json';
+  const pruned: Pruned[] = [];
+  const seeds = seedNames(workspace.desired, only);
+  if (seeds.length === 0) {
+    const plan = removalPlan(planNothing(workspace, new Date()), options);
+    if (!quiet) io.out(await planWords(io, plan));
+    await setExitCode(io, plan, []);
+  }
+  for (const seed of seeds) {
+    const planned = await planSeed(workspace, seed, { signal: io.signal, now: new Date() });
+    const plan = removalPlan(planned.plan, options);
+    if (!quiet) io.out(await planWords(io, plan, seed));
+    const results = options.yes
+      ? await prune(
+          workspace,
+          { ...planned, plan },
+          { signal: io.signal, onEnd: (one) => !quiet && tellRemoval(io, one) },
+        )
+      : [];
+    pruned.push({ seed, plan, results });
+    await setExitCode(io, plan, results);
+  }
+  const dryRun = options.yes !== true;
+  if (quiet) io.out(JSON.stringify({ dryRun, items: pruned.map(asJson) }, null, 2));
+  else io.out(summary(pruned, dryRun));
+}
+
+/** Every removal with its reason: a list that is to be agreed to is never cut. */
+async function planWords(io: Io, plan: Plan, seed?: string): Promise<string> {
+  if (plan.actions.length === 0 && plan.guards.length === 0)
+    return `${seed === undefined ? 'Configuration' : `Seed ${seed}`}: nothing to remove.`;
+  const { planText } = await import('../report/plan-text.ts');
+  return planText(plan, { width: io.width, colour: io.color, limit: Number.POSITIVE_INFINITY });
+}
+
+async function setExitCode(io: Io, plan: Plan, results: readonly ActionResult[]): Promise<void> {
+  const { isBlocked } = await import('../plan/plan.ts');
+  const bad = results.filter(({ outcome }) => outcome !== 'done').length;
+  if (bad > 0) io.exitCode = worst(io.exitCode, bad < results.length ? exitCodes.partly : exitCodes.failed);
+  else if (isBlocked(plan)) io.exitCode = worst(io.exitCode, exitCodes.blocked);
+}
+
+function tellRemoval(io: Io, { action, outcome, error }: ActionResult): void {
+  const name = formatBackupRef({ ...action, slot: action.slot as Slot });
+  if (outcome === 'done') io.out(`done       ${action.type} ${name}`);
+  else io.err(`${outcome.padEnd(10)} ${action.type} ${name}: ${error?.message}`);
+  if (error?.hint) io.err(`hint: ${error.hint}`);
+}
+
+function summary(pruned: readonly Pruned[], dryRun: boolean): string {
+  const sum = (count: (one: Pruned) => number) => pruned.reduce((total, one) => total + count(one), 0);
+  const blocked = sum(({ plan }) => plan.summary.blocked);
+  const free = sum(({ plan }) => plan.summary.delete);
+  if (dryRun) return free === 0 ? 'Nothing was changed.' : `Nothing was changed; --yes takes ${steps(free)}.`;
+  const done = sum(({ results }) => results.filter(({ outcome }) => outcome === 'done').length);
+  const all = sum(({ results }) => results.length);
+  return `Pruned: ${done} done, ${all - done} failed, ${blocked} blocked.`;
+}
+
+function steps(count: number): string {
+  return count === 1 ? 'this step' : `these ${count} steps`;
+}
+
+function asJson({ seed, plan, results }: Pruned) {
+  return {
+    seed,
+    digest: plan.digest,
+    commit: plan.commit,
+    actions: plan.actions,
+    guards: plan.guards,
+    results,
+  };
+}
