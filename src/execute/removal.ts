@@ -34,8 +34,9 @@ export async function writeTombstone(
  * Removes a copy whose tombstone is due. The plan may be hours old: what speaks against it now is looked at here.
  * `undelete` may come in between: whoever creates the verdict has won.
  *
- * Order: leases, pins, the manifest's own word, verdict, all of these again, manifests, leases once more, data, the
- * rest. When it ends anywhere in the middle, a later pass goes on from there: what is without a manifest is no backup.
+ * Order: leases, pins, the manifest's own word, verdict, leases and pins by the store's clock, manifests, leases once
+ * more, data, the rest. When it ends anywhere in the middle, a later pass goes on from there: what is without a manifest
+ * is no backup.
  * @throws GranaryError `blocked` where a restore or verification is running, a pin holds, or `undelete` was first;
  *   `manifest-invalid`, `format-too-new` where nobody can tell what would be removed
  */
@@ -43,13 +44,16 @@ export async function deleteCopy(store: Store, action: DeleteAction, { signal }:
   const slot = slotOfAction(action);
   const id = action.tombstone as Attempt;
   await requireNoLease(store, slot, new Date(), signal);
-  requireNoPin(await list(store, slot, signal), slot, new Date());
+  const before = await list(store, slot, signal);
+  requireNoPin(before, slot, new Date());
   await requireReadable(store, slot, signal);
   const storeTime = await takeVerdict(store, slot, id, signal);
-  // Once more by the store's own clock: a machine whose clock is ahead takes live leases for expired ones.
+  // Once more by the store's own clock: a machine whose clock is ahead takes live leases and pins for expired ones.
   await requireNoLease(store, slot, storeTime, signal);
+  // Only those of before: whoever pins a copy with a tombstone claims its verdict next, and that is lost by now. To give
+  // way to such a pin would leave a copy that each side takes for the other's.
+  requireNoPin(before, slot, storeTime ?? new Date());
   const objects = await list(store, slot, signal);
-  requireNoPin(objects, slot, storeTime);
   for (const manifest of objects.filter(({ type }) => type === 'manifest')) {
     await store.delete(manifest.key, { signal });
     if ((await store.head(manifest.key, { signal })) !== null) throw stillThere(store, manifest.key);
@@ -108,11 +112,11 @@ async function requireNoLease(
 }
 
 /** A pin beats everything, also one that was written after the plan was made. */
-function requireNoPin(objects: readonly Listed[], slot: SlotRef, now: Date | null): void {
+function requireNoPin(objects: readonly Listed[], slot: SlotRef, now: Date): void {
   for (const { key } of objects) {
     const parsed = parseKey(key);
     if (parsed.type !== 'pin') continue;
-    if (parsed.until !== 'forever' && now !== null && parsed.until <= now) continue;
+    if (parsed.until !== 'forever' && parsed.until <= now) continue;
     throw new GranaryError('blocked', `${slotPrefix(slot)} is pinned and stays`, {
       hint: '`granary unpin` lets it go again',
       context: { pin: key },

@@ -180,6 +180,19 @@ describe('in a folder', () => {
     expect(await keysOf(store)).toEqual([]);
   });
 
+  test('a pin that is there holds against an older plan, and one that has ended does not', async () => {
+    const store = await folderStore();
+    const action = await doomed(store, slot);
+    const pin = await write(store, { type: 'pin', ...slot, until: 'forever' });
+    const before = await keysOf(store);
+    expect(await removes(store, action)).toBe(false);
+    expect(await keysOf(store)).toEqual(before);
+    await store.delete(pin, { signal });
+    await write(store, { type: 'pin', ...slot, until: new Date(due) });
+    expect(await removes(store, action)).toBe(true);
+    expect(await keysOf(store)).toEqual([]);
+  });
+
   test('every tombstone is taken back; one that a remover has won is enough to lose', async () => {
     const store = await folderStore();
     await doomed(store, slot);
