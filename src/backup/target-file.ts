@@ -1,6 +1,6 @@
 /** The file that a restore writes: hidden until it is whole, and then there under its name in one step. */
 import { constants } from 'node:fs';
-import { access, type FileHandle, link, open, rename, rm, statfs } from 'node:fs/promises';
+import { access, type FileHandle, link, open, rename, rm, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { asGranaryError, GranaryError } from '../model/errors.ts';
 import { formatBytes } from '../model/units.ts';
@@ -14,6 +14,7 @@ export async function requireRoom(target: string, bytes: number): Promise<void> 
   await requireAbsent(target);
   const folder = dirname(target);
   try {
+    if (!(await stat(folder)).isDirectory()) throw Object.assign(new Error(folder), { code: 'ENOTDIR' });
     await access(folder, constants.W_OK | constants.X_OK);
     const { bavail, bsize } = await statfs(folder);
     if (bavail * bsize >= bytes) return;

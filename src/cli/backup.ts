@@ -63,7 +63,7 @@ async function backup(io: Io, name: string, options: BackupCommandOptions): Prom
   await using session = await openSession(io, { ...options, seed: options.seed ?? ref.seed });
   const assignments = assignmentsOf(session.workspace.desired, ref.seed, ref.cluster);
   const assignment = lendingPolicy(assignments, name, options.policy);
-  const view = progressView(io, options.output === 'json' ? 'none' : options.progress);
+  using view = progressView(io, options.output === 'json' ? 'none' : options.progress);
   const began = Date.now();
   const result = await backupNow(session.workspace, assignment, {
     signal: io.signal,
@@ -142,7 +142,7 @@ function tellResult(io: Io, result: BackupResult, elapsedMs: number): void {
   for (const { destination, error } of result.copies) {
     // The one that is the error of the whole is told as that, at the end.
     if (error === null || error.message === result.error?.message) continue;
-    io.err(`warning: no copy on ${destination}: ${withoutDestination(destination, error.message)}`);
+    io.warn(`no copy on ${destination}: ${withoutDestination(destination, error.message)}`);
     if (error.hint !== null) io.err(`hint: ${error.hint}`);
   }
   if (result.outcome === 'failed') {

@@ -84,7 +84,7 @@ async function getBackups(io: Io, session: Session, options: GetOptions): Promis
   if (json) io.out(JSON.stringify({ items: list.items }, null, 2));
   else io.out(await backupsTable(list, io.width));
   for (const { name, reason } of list.unknown)
-    io.err(`warning: ${name} could not be read, so there may be more: ${withoutDestination(name, reason)}`);
+    io.warn(`${name} could not be read, so there may be more: ${withoutDestination(name, reason)}`);
   if (list.unknown.length > 0) io.exitCode = worst(io.exitCode, exitCodes.partly);
 }
 

@@ -5,6 +5,8 @@ export interface Io {
   out(text: string): void;
   /** Progress, warnings and errors, on stderr. */
   err(text: string): void;
+  /** A warning, on stderr, in the form that `-o` asks for. */
+  warn(message: string): void;
   /** A line that stays open, on stderr: for what moves. */
   draw(text: string): void;
   readonly env: NodeJS.ProcessEnv;
@@ -37,8 +39,11 @@ export function worst(...codes: readonly ExitCode[]): ExitCode {
   return mostSerious.find((code) => codes.includes(code)) ?? exitCodes.done;
 }
 
-/** The process' own terminal. */
-export function processIo(): Io {
+/**
+ * The process' own terminal.
+ * @param json what is told on stderr is JSON: one value for each warning, and one for the error
+ */
+export function processIo(json: boolean): Io {
   const abort = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.once(name, () => {
@@ -47,9 +52,13 @@ export function processIo(): Io {
       process.once(name, () => process.exit(exitCodes.failed));
     });
   }
+  const err = (text: string) => {
+    process.stderr.write(text.endsWith('\n') ? text : `${text}\n`);
+  };
   return {
     out: (text) => process.stdout.write(text.endsWith('\n') ? text : `${text}\n`),
-    err: (text) => process.stderr.write(text.endsWith('\n') ? text : `${text}\n`),
+    err,
+    warn: (message) => err(json ? JSON.stringify({ warning: message }) : `warning: ${message}`),
     draw: (text) => process.stderr.write(text),
     env: process.env,
     width: process.stdout.columns ?? 100,

@@ -4,7 +4,8 @@ import { formatBytes, formatCount } from '../model/units.ts';
 import type { Io } from './io.ts';
 import type { ProgressOptions } from './options.ts';
 
-export interface ProgressView {
+/** Disposing of it takes a moving line away, so that an error never stands behind half a bar. */
+export interface ProgressView extends Disposable {
   readonly onProgress: OnProgress;
   /** Takes a moving line away, before something else is written. */
   clear(): void;
@@ -20,7 +21,7 @@ export function progressView(
   how: ProgressOptions['progress'],
   what: string | null = null,
 ): ProgressView {
-  if (how === 'none') return { onProgress: warningsOnly(io), clear: () => {} };
+  if (how === 'none') return { onProgress: warningsOnly(io), clear: () => {}, [Symbol.dispose]: () => {} };
   const moving = how === 'auto' && io.interactive && what === null;
   const label = what === null ? '' : `${what}  `;
   let drawn = 0;
@@ -43,12 +44,12 @@ export function progressView(
       io.draw(`\r\u001b[2K${text}`);
     }
   };
-  return { onProgress, clear };
+  return { onProgress, clear, [Symbol.dispose]: clear };
 }
 
 function warningsOnly(io: Io): OnProgress {
   return (event) => {
-    if (event.type === 'warning') io.err(`warning: ${event.message}`);
+    if (event.type === 'warning') io.warn(event.message);
   };
 }
 

@@ -3,7 +3,7 @@ import type { Restored } from '../backup/restore.ts';
 import type { FoundBackup } from '../catalog/find.ts';
 import { GranaryError, withoutDestination } from '../model/errors.ts';
 import { formatBackupRef } from '../model/names.ts';
-import { formatBytes, formatDuration, formatTime } from '../model/units.ts';
+import { formatAge, formatBytes, formatDuration, formatTime } from '../model/units.ts';
 import { usage } from './failure.ts';
 import type { Io } from './io.ts';
 import {
@@ -57,7 +57,7 @@ async function restore(io: Io, name: string, options: RestoreOptions): Promise<v
   const found = await findByName(session.workspace, name, { signal: io.signal, at });
   const quiet = options.output === 'json';
   if (!quiet) tellFound(io, found);
-  const view = progressView(io, quiet ? 'none' : options.progress);
+  using view = progressView(io, quiet ? 'none' : options.progress);
   const began = Date.now();
   const restored = await restoreBackup(found, options.to, {
     signal: io.signal,
@@ -83,9 +83,15 @@ function tellFound(io: Io, found: FoundBackup): void {
   for (const { backup, reason } of found.passedOver) io.err(`passed over ${backup}: ${reason}`);
   for (const { destination, error } of found.unread) {
     const why = withoutDestination(destination, error.message);
-    io.err(`warning: ${destination} could not be read and may hold newer backups: ${why}`);
+    io.warn(`${destination} could not be read and may hold newer backups: ${why}`);
   }
-  for (const doubt of found.doubts) io.err(`warning: ${doubt}`);
+  for (const doubt of found.doubts) io.warn(doubt);
+  // What speaks against every copy is among the doubts about the backup.
+  const isSound = found.copies.some(({ doubts }) => doubts.length === 0);
+  for (const { destination, doubts } of found.copies) {
+    if (isSound && doubts.length > 0)
+      io.warn(`the copy on ${destination} is tried last: ${doubts.join('; ')}`);
+  }
   const ended = new Date(manifest.finishedAt);
   const verdict = {
     equal: "equal to the live member's hash",
@@ -93,9 +99,9 @@ function tellFound(io: Io, found: FoundBackup): void {
     off: 'made without comparing hashes',
   }[manifest.hashKV.verdict];
   const where = found.copies.map(({ destination }) => destination).join(', ');
-  const age = formatDuration(Date.now() - ended.getTime());
+  const age = formatAge(Date.now() - ended.getTime());
   io.err(
-    `found      ${formatBackupRef(found)}, ended ${formatTime(ended)} (${age} ago), ${verdict}, on ${where}`,
+    `found      ${formatBackupRef(found)}, ended ${formatTime(ended)} (${age}), ${verdict}, on ${where}`,
   );
 }
 

@@ -17,7 +17,7 @@ export interface Session extends AsyncDisposable {
 /** The private keys that the command line or the environment names; says what is odd about them. */
 export async function readIdentities(io: Io, options: KeyOptions): Promise<Identities> {
   const identities = await loadIdentities({ files: options.ageKeyFile, env: io.env });
-  for (const note of identities.notes) io.err(`warning: ${note}`);
+  for (const note of identities.notes) io.warn(note);
   return identities;
 }
 

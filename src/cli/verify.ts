@@ -13,7 +13,9 @@ import {
   withSource,
 } from './options.ts';
 
-type VerifyCommandOptions = SourceOptions & KeyOptions & OutputOptions & ProgressOptions;
+interface VerifyCommandOptions extends SourceOptions, KeyOptions, OutputOptions, ProgressOptions {
+  repair?: boolean;
+}
 
 /** `verify [BACKUP…]`: read back and check every byte. */
 export function addVerify(program: Command, io: Io): Command {
@@ -27,9 +29,10 @@ export function addVerify(program: Command, io: Io): Command {
     .description(
       'Reads every copy of a backup, hashes what is stored, opens it, walks the database and compares revision, keys and HashKV with the manifest. Without the private key of an encrypted backup only the stored bytes can be checked, and it says so.',
     )
+    .option('--repair', 'replace bad copies by the bytes of a sound one of the same attempt')
     .addHelpText(
       'after',
-      '\nExamples:\n  granary verify\n  granary verify eu-west/prod-a/hourly/20261121T140000Z@eu-minio',
+      '\nExamples:\n  granary verify\n  granary verify eu-west/prod-a/hourly/20261121T140000Z@eu-minio\n  granary verify --repair eu-west/prod-a',
     );
   withSource(command);
   withKeys(command);
@@ -40,31 +43,45 @@ export function addVerify(program: Command, io: Io): Command {
 
 async function verify(io: Io, names: readonly string[], options: VerifyCommandOptions): Promise<void> {
   const { openSession } = await import('./session.ts');
-  const { verifyBackups } = await import('../execute/verify.ts');
+  const verified = options.repair
+    ? (await import('../execute/repair.ts')).repairBackups
+    : (await import('../execute/verify.ts')).verifyBackups;
   const { progressView } = await import('./progress.ts');
   await using session = await openSession(io, options);
   const quiet = options.output === 'json';
-  const view = progressView(io, quiet ? 'none' : options.progress);
+  using view = progressView(io, quiet ? 'none' : options.progress);
   const results: VerifyResult[] = [];
-  for await (const result of verifyBackups(session.workspace, names, {
+  for await (const result of verified(session.workspace, names, {
     signal: io.signal,
     onProgress: view.onProgress,
   })) {
     view.clear();
     results.push(result);
     if (!quiet) io.out(lineOf(result));
-    if (!quiet && result.error?.hint) io.err(`hint: ${result.error.hint}`);
+    const hint = result.outcome === 'failed' && (result.notRepaired ?? result.error)?.hint;
+    if (!quiet && hint) io.err(`hint: ${hint}`);
   }
   if (quiet) io.out(JSON.stringify({ items: results }, null, 2));
   const failed = results.filter(({ outcome }) => outcome === 'failed').length;
-  if (!quiet) io.err(`${results.length - failed} of ${results.length} copies are sound`);
+  if (!quiet) io.err(summaryOf(results, failed));
   if (failed > 0)
     io.exitCode = worst(io.exitCode, failed < results.length ? exitCodes.partly : exitCodes.failed);
 }
 
+function summaryOf(results: readonly VerifyResult[], failed: number): string {
+  const repaired = results.filter(({ outcome }) => outcome === 'repaired').length;
+  const how = repaired === 0 ? '' : `, ${repaired} of them repaired just now`;
+  return `${results.length - failed} of ${results.length} copies are sound${how}`;
+}
+
 function lineOf(result: VerifyResult): string {
   const where = `${result.id}@${result.destination}`;
-  if (result.outcome === 'failed') return `FAIL  ${where}  ${result.error?.message}`;
+  if (result.outcome === 'repaired')
+    return `repaired  ${where} from ${result.repairedFrom}\n      it was bad: ${result.error?.message}`;
+  if (result.outcome === 'failed') {
+    const tried = result.notRepaired === null ? '' : `\n      not repaired: ${result.notRepaired.message}`;
+    return `FAIL  ${where}  ${result.error?.message}${tried}`;
+  }
   const size = formatBytes(result.storedBytes);
   if (result.depth === 'stored') return `ok    ${where}  ${size} as stored; no private key, so not opened`;
   return `ok    ${where}  ${size}, revision ${formatCount(result.revision)}, HashKV as recorded`;

@@ -48,6 +48,15 @@ export function formatDuration(milliseconds: number): string {
   return '';
 }
 
+/** How long ago something was: `just now`, `8 seconds ago`, `18 minutes ago`. A clock that is ahead counts as now. */
+export function formatAge(milliseconds: number): string {
+  if (milliseconds < 1_000) return 'just now';
+  // Nobody means tenths of a second when speaking of the past.
+  if (milliseconds >= 10_000) return `${formatDuration(milliseconds)} ago`;
+  const seconds = Math.floor(milliseconds / 1_000);
+  return `${seconds} second${seconds === 1 ? '' : 's'} ago`;
+}
+
 /** A count with separators, the same in every locale: `88,213,004`. */
 export function formatCount(count: number | bigint): string {
   return count.toString().replace(/\B(?=(\d{3})+(?!\d))/g, ',');

@@ -3,7 +3,7 @@ import type { Desired, Policy, Repository } from '../model/config.ts';
 import type { Action, BackupAction, CopyAction } from '../model/generated/plan.ts';
 import type { Copy } from '../model/inventory.ts';
 import { manualPolicy, slotOf } from '../model/names.ts';
-import { formatDuration } from '../model/units.ts';
+import { formatAge } from '../model/units.ts';
 import { copiesIn, groupKey, type Holdings } from './holdings.ts';
 import {
   type Candidate,
@@ -74,7 +74,7 @@ export function backupOf(view: View, now: Date): BackupAction[] {
 }
 
 function dueSince(milliseconds: number): string {
-  return milliseconds < 1_000 ? 'due now' : `due ${formatDuration(milliseconds)} ago`;
+  return milliseconds < 1_000 ? 'due now' : `due ${formatAge(milliseconds)}`;
 }
 
 /**

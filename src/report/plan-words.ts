@@ -1,7 +1,7 @@
 /** What the text and the markdown of a plan have in common: the same facts in the same words. */
 import type { Action, FieldChange, Forecast, Guard, Plan } from '../model/generated/plan.ts';
 import { slotTime } from '../model/names.ts';
-import { formatBytes, formatCount, formatDuration, formatTime } from '../model/units.ts';
+import { formatAge, formatBytes, formatCount, formatDuration, formatTime } from '../model/units.ts';
 import { isRemoval, unknownAction } from '../plan/actions.ts';
 import { printable, shorten } from './text.ts';
 
@@ -150,7 +150,7 @@ export function lossText({ lossMs, late, backups }: Outlook): string {
 }
 
 export function provenText({ proven }: Outlook, now: Date): string {
-  return proven === null ? 'never' : `${formatDuration(now.getTime() - Date.parse(proven))} ago`;
+  return proven === null ? 'never' : formatAge(now.getTime() - Date.parse(proven));
 }
 
 export function holdingsText({ backups, bytes }: Outlook): string {

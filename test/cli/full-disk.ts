@@ -19,10 +19,18 @@ export class SmallDisk implements Disposable {
     atExit(() => this.#unmount());
   }
 
-  /** Takes all room but so many bytes. */
-  fill(left = 0): void {
+  /** Takes all the room there is. */
+  fill(): void {
     const { bavail, bsize } = statfsSync(this.path);
-    writeFileSync(join(this.path, `fill-${bavail}`), Buffer.alloc(Math.max(0, bavail * bsize - left)));
+    try {
+      writeFileSync(join(this.path, 'fill'), Buffer.alloc(bavail * bsize + bsize));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    }
+  }
+
+  makeReadOnly(): void {
+    execFileSync('mount', ['-o', 'remount,ro', this.path], { stdio: 'pipe' });
   }
 
   [Symbol.dispose](): void {

@@ -146,7 +146,20 @@ export function errorOf(ran: Ran): ErrorJson {
     const error = [...results, ...items][0]?.error;
     if (error != null) return error;
   }
-  return (JSON.parse(ran.stderr) as { error: ErrorJson }).error;
+  // Each warning before it is a JSON value on a line of its own.
+  const json = ran.stderr
+    .split('\n')
+    .filter((line) => !('warning' in (tryJson(line) ?? {})))
+    .join('\n');
+  return (JSON.parse(json) as { error: ErrorJson }).error;
+}
+
+function tryJson(text: string): object | null {
+  try {
+    return JSON.parse(text) as object;
+  } catch {
+    return null;
+  }
 }
 
 /** As `expectErrorText`, of `-o json`. */

@@ -1,4 +1,6 @@
 /** Buckets that are not there, refuse, vanish or fill up, and an upload that is interrupted. */
+import { mkdirSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { ListMultipartUploadsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeWith } from '../servers/describe.ts';
@@ -8,8 +10,12 @@ import { type MinioServer, startMinio } from '../servers/minio.ts';
 import { freePort } from '../servers/ports.ts';
 import { FaultProxy } from '../store/fault-proxy.ts';
 import { Fleet, freshSecret } from './fleet.ts';
-import { errorOf, expectErrorText, expectFailure, granary, plant, start } from './granary.ts';
+import { SmallDisk, whyNoSmallDisk } from './full-disk.ts';
+import { errorOf, expectErrorText, expectFailure, filesIn, granary, plant, start } from './granary.ts';
 import { HoldingProxy } from './holding-proxy.ts';
+
+const noDisk = whyNoSmallDisk();
+const skippedDisk = noDisk === null ? '' : ` (skipped: ${noDisk})`;
 
 describeWith(['etcd-3.6', 'minio', 'sops'], 'a bucket', () => {
   let etcd: EtcdServer;
@@ -223,4 +229,80 @@ describeWith(['etcd-3.6', 'minio', 'sops'], 'a bucket', () => {
       expect(fleet.leftInTemp()).toEqual([]);
     },
   );
+
+  /** A backup in a bucket, and a fleet that reads it through a proxy. */
+  async function backedUp(bucket: string, proxy: HoldingProxy): Promise<{ fleet: Fleet; target: string }> {
+    await minio.createBucket(bucket);
+    const fleet = await fleetWith({ bucket, endpoint: proxy.endpoint });
+    const { code, stderr } = await granary([...backup, ...fleet.opened], { env: fleet.env });
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    mkdirSync(fleet.folder.join('out'));
+    return { fleet, target: fleet.folder.join('out', 'prod.db') };
+  }
+
+  test('SIGINT in the middle of a restore leaves neither a file nor a lease', async () => {
+    await using proxy = await HoldingProxy.start(minio.endpoint);
+    const { fleet, target } = await backedUp('interrupted-restore', proxy);
+    using _ = fleet;
+    const held = proxy.holdAfter(2_000_000, 'down');
+    const running = start(['restore', 'eu/prod', '--to', target, ...fleet.opened], { env: fleet.env });
+    await running.until(held);
+    expect(readdirSync(dirname(target))).toEqual([expect.stringMatching(/^\.prod\.db\..*\.partial$/)]);
+    expect((await keysIn('interrupted-restore')).filter((key) => key.includes('/leases/'))).toHaveLength(1);
+    running.kill('SIGINT');
+    expectErrorText(await running.ended, {
+      code: 'interrupted',
+      says: ['interrupted'],
+      hint: 'run it again',
+    });
+    expect(readdirSync(dirname(target))).toEqual([]);
+    expect((await keysIn('interrupted-restore')).filter((key) => key.includes('/leases/'))).toEqual([]);
+  });
+
+  test('whose connection breaks in the middle of a restore: it goes on where it was', async () => {
+    await using proxy = await HoldingProxy.start(minio.endpoint);
+    const { fleet, target } = await backedUp('broken-restore', proxy);
+    using _ = fleet;
+    const held = proxy.holdAfter(2_000_000, 'down');
+    const running = start(['restore', 'eu/prod', '--to', target, ...fleet.opened], { env: fleet.env });
+    await running.until(held);
+    proxy.drop();
+    const { code, stderr } = await running.ended;
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(readdirSync(dirname(target))).toEqual(['prod.db']);
+  });
+
+  test.skipIf(noDisk !== null)(`a disk that fills in the middle of a restore${skippedDisk}`, async () => {
+    await using proxy = await HoldingProxy.start(minio.endpoint);
+    const { fleet } = await backedUp('full-restore', proxy);
+    using _ = fleet;
+    using disk = new SmallDisk(120);
+    const target = join(disk.path, 'prod.db');
+    const held = proxy.holdAfter(2_000_000, 'down');
+    const running = start(['restore', 'eu/prod', '--to', target, ...fleet.opened], { env: fleet.env });
+    await running.until(held);
+    disk.fill();
+    proxy.release();
+    expectErrorText(await running.ended, { code: 'disk-full', says: [disk.path], hint: 'larger disk' });
+    expect(readdirSync(disk.path).filter((name) => name.includes('prod.db'))).toEqual([]);
+  });
+
+  test.skipIf(noDisk !== null)(`beside a folder on a full disk${skippedDisk}`, async () => {
+    await minio.createBucket('beside-full');
+    using fleet = await fleetWith({ bucket: 'beside-full', local: true });
+    using disk = new SmallDisk(4);
+    fleet.write('Destination', 'local', { provider: 'filesystem', path: disk.path });
+    const ran = await granary([...backup, ...fleet.opened], { env: fleet.env });
+    expect(ran).toMatchObject({ code: 0, stdout: expect.stringMatching(/ on minio, /) });
+    expect(ran.stderr).toMatch(/^warning: no copy on local: .*no space left/m);
+    expect(filesIn(disk.path).filter((file) => file !== 'granary.json')).toEqual([]);
+    fleet.writePolicy('hourly', { destinations: ['local'], compression: { algorithm: 'none' } });
+    await expectFailure(
+      [...backup, ...fleet.opened],
+      { code: 'disk-full', says: ['destination local', 'no space left'], hint: 'free some space there' },
+      { env: fleet.env },
+    );
+    expect(filesIn(disk.path).filter((file) => file !== 'granary.json')).toEqual([]);
+    expect(fleet.leftInTemp()).toEqual([]);
+  });
 });

@@ -1,0 +1,299 @@
+/** Backups that were damaged where they lie, and targets that cannot be written: restore and verify. */
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { generateX25519Identity, identityToRecipient } from 'age-encryption';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describeWith } from '../servers/describe.ts';
+import { type EtcdServer, startEtcd } from '../servers/etcd.ts';
+import { fillEtcd } from '../servers/keys.ts';
+import { Fleet } from './fleet.ts';
+import { SmallDisk, whyNoSmallDisk } from './full-disk.ts';
+import { expectFailure, filesIn, granary, granaryJson, plant } from './granary.ts';
+
+const noDisk = whyNoSmallDisk();
+const skippedDisk = noDisk === null ? '' : ` (skipped: ${noDisk})`;
+
+describeWith(['etcd-3.6'], 'a backup', () => {
+  let etcd: EtcdServer;
+  beforeAll(async () => {
+    etcd = await startEtcd({ version: '3.6' });
+    await fillEtcd(etcd, { keys: 500, valueBytes: 8_000 });
+  });
+  afterAll(() => etcd.stop());
+
+  let fleet: Fleet;
+  afterEach(() => fleet[Symbol.dispose]());
+
+  let id: string;
+  let target: string;
+
+  /** A fleet with these destinations, and one backup in all of them. */
+  async function prepare(names: readonly string[], policy: object = {}): Promise<void> {
+    fleet = await Fleet.make({ endpoints: etcd.endpoints, destinations: {} });
+    for (const name of names) fleet.write('Destination', name, fleet.local(name));
+    fleet.writePolicy('hourly', { destinations: names, ...policy });
+    const { results } = await granaryJson<{ results: { id: string }[] }>(
+      ['backup', 'eu/prod', ...fleet.opened],
+      {
+        env: fleet.env,
+      },
+    );
+    id = results[0]?.id ?? '';
+    mkdirSync(fleet.folder.join('out'));
+    target = fleet.folder.join('out', 'prod.db');
+  }
+
+  /** Files of the backup in a destination: its data, its manifest. */
+  function fileOf(name: string, what: 'data' | 'manifest', backup = id): string {
+    const folder = fleet.folder.join(name, 'clusters', backup);
+    const file = readdirSync(folder).find((each) => each.startsWith(`${what}-`) || each === `${what}.json`);
+    return join(folder, file ?? '');
+  }
+
+  const restore = () => ['restore', id, '--to', target, ...fleet.opened];
+
+  /** Nothing beside the target, nothing in the temporary folder, no lease, and what there was is still there. */
+  function expectNothingLeft(): void {
+    expect(readdirSync(dirname(target))).toEqual([]);
+    expect(fleet.leftInTemp()).toEqual([]);
+    expect(filesIn(fleet.folder.path).filter((file) => file.includes('/leases/'))).toEqual([]);
+  }
+
+  type Damage = [name: string, says: string, harm: (destination: string) => void | Promise<void>];
+  const damages: Damage[] = [
+    ['whose data were cut', 'bytes', (name) => truncateSync(fileOf(name, 'data'), 100_000)],
+    ['whose data are empty', 'bytes', (name) => truncateSync(fileOf(name, 'data'), 0)],
+    [
+      'with one bit turned',
+      'is not what was written',
+      (name) => {
+        const file = fileOf(name, 'data');
+        const bytes = readFileSync(file);
+        const middle = bytes.length >> 1;
+        bytes[middle] = (bytes[middle] ?? 0) ^ 1;
+        writeFileSync(file, bytes);
+      },
+    ],
+    [
+      'with the last bit turned',
+      'is not what was written',
+      (name) => {
+        const file = fileOf(name, 'data');
+        const bytes = readFileSync(file);
+        bytes[bytes.length - 1] = (bytes[bytes.length - 1] ?? 0) ^ 1;
+        writeFileSync(file, bytes);
+      },
+    ],
+    [
+      'whose data are those of another backup',
+      'is not what was written',
+      async (name) => {
+        await etcd.etcdctl('put', 'another', 'state');
+        const { results } = await granaryJson<{ results: { id: string }[] }>(
+          ['backup', 'eu/prod', '--destination', name, ...fleet.opened],
+          { env: fleet.env },
+        );
+        copyFileSync(fileOf(name, 'data', results[0]?.id), fileOf(name, 'data'));
+      },
+    ],
+  ];
+
+  test.each(damages)(
+    '%s: not restored, but from its other copy; verify proves it bad',
+    async (_, says, harm) => {
+      await prepare(['one', 'two']);
+      await harm('one');
+      await expectFailure(
+        ['restore', `${id}@one`, '--to', target, ...fleet.opened],
+        { code: 'backup-damaged', says: [id, 'on one', says], hint: 'granary verify' },
+        { env: fleet.env },
+      );
+      expectNothingLeft();
+
+      const restored = await granary(restore(), { env: fleet.env });
+      expect(restored).toMatchObject({ code: 0, stdout: expect.stringContaining(`written    ${target}\n`) });
+      expect(restored.stderr).toMatch(/^warning: .*\bon one\b/m);
+      expect(restored.stderr).toMatch(/^read {7}.* from two /m);
+      expect(readdirSync(dirname(target))).toEqual(['prod.db']);
+
+      const [all, only] = [
+        await granary(['verify', id, ...fleet.opened, '-o', 'json'], { env: fleet.env }),
+        await granary(['verify', `${id}@one`, ...fleet.opened], { env: fleet.env }),
+      ];
+      expect(all.code).toBe(4);
+      const { items } = JSON.parse(all.stdout) as { items: { destination: string; outcome: string }[] };
+      expect(items.map(({ destination, outcome }) => `${destination} ${outcome}`).sort()).toEqual([
+        'one failed',
+        'two ok',
+      ]);
+      expect(only).toMatchObject({ code: 1, stdout: expect.stringContaining(`FAIL  ${id}@one`) });
+      expect(only.stderr).toContain('hint: ');
+      expect(only.stderr).toContain('0 of 1 copies are sound');
+      const proofs = (name: string) => fleet.stored(name).filter((file) => /proof-.*-read-/.test(file));
+      expect(proofs('one').length).toBeGreaterThan(0);
+      for (const proof of proofs('one')) expect(proof).toMatch(/-bad\.json$/);
+      for (const proof of proofs('two')) expect(proof).toMatch(/-ok\.json$/);
+      expect(fleet.leftInTemp()).toEqual([]);
+    },
+  );
+
+  describe('with a manifest that is', () => {
+    const garbage: [string, (manifest: string) => string][] = [
+      ['no JSON', () => 'garbage'],
+      ['empty', () => ''],
+      ['cut', (text) => text.slice(0, text.length >> 1)],
+      ['of another cluster', (text) => text.replace('"cluster": "prod"', '"cluster": "test"')],
+      ['too large', (text) => text + ' '.repeat(300_000)],
+    ];
+
+    test.each(garbage)('%s: not restored, but from its other copy', async (_, change) => {
+      await prepare(['one', 'two']);
+      const file = fileOf('one', 'manifest');
+      writeFileSync(file, change(readFileSync(file, 'utf8')));
+      await expectFailure(
+        ['restore', `${id}@one`, '--to', target, ...fleet.opened],
+        { code: 'manifest-invalid', says: ['destination one', 'manifest'], hint: 'granary verify' },
+        { env: fleet.env },
+      );
+      expectNothingLeft();
+      const restored = await granary(restore(), { env: fleet.env });
+      expect(restored).toMatchObject({ code: 0, stdout: expect.stringContaining(`written    ${target}\n`) });
+      expect(restored.stderr).toMatch(/^warning: .*\bone\b/m);
+      expect(restored.stderr).toMatch(/^read {7}.* from two /m);
+      const verified = await granary(['verify', id, `${id}@one`, ...fleet.opened], { env: fleet.env });
+      expect(verified.code).toBe(4);
+      expect(verified.stdout.match(/^FAIL .*one/gm)).toHaveLength(2);
+      expect(verified.stdout).toContain(`ok    ${id}@two`);
+    });
+
+    test('of a later format: a newer Granary is asked for', async () => {
+      await prepare(['one']);
+      const file = fileOf('one', 'manifest');
+      writeFileSync(file, readFileSync(file, 'utf8').replace('"format": 1', '"format": 2'));
+      await expectFailure(
+        restore(),
+        { code: 'format-too-new', says: ['format 2'], hint: 'a newer Granary' },
+        { env: fleet.env },
+      );
+    });
+  });
+
+  describe('that is sound', () => {
+    beforeEach(() => prepare(['one']));
+
+    test('is not written over a file that is there', async () => {
+      writeFileSync(target, 'mine');
+      await expectFailure(
+        restore(),
+        { code: 'target-exists', says: [target, 'exists already'], hint: 'name a file that does not exist' },
+        { env: fleet.env },
+      );
+      expect(readFileSync(target, 'utf8')).toBe('mine');
+      expect(readdirSync(dirname(target))).toEqual(['prod.db']);
+    });
+
+    test('is not written into a folder that does not exist', async () => {
+      target = fleet.folder.join('nowhere', 'prod.db');
+      await expectFailure(
+        restore(),
+        {
+          code: 'target-unwritable',
+          says: [fleet.folder.join('nowhere'), 'does not exist'],
+          hint: 'make the folder',
+        },
+        { env: fleet.env },
+      );
+      expect(existsSync(fleet.folder.join('nowhere'))).toBe(false);
+    });
+
+    test('is not written below a file', async () => {
+      writeFileSync(fleet.folder.join('file'), '');
+      target = fleet.folder.join('file', 'prod.db');
+      await expectFailure(
+        restore(),
+        { code: 'target-unwritable', says: [target, 'its folder is a file'], hint: 'make the folder' },
+        { env: fleet.env },
+      );
+    });
+
+    test.skipIf(noDisk !== null)(`is not written to a disk that can only be read${skippedDisk}`, async () => {
+      using disk = new SmallDisk(40);
+      disk.makeReadOnly();
+      target = join(disk.path, 'prod.db');
+      await expectFailure(
+        restore(),
+        { code: 'target-unwritable', says: [target, 'its disk can only be read'], hint: 'somewhere else' },
+        { env: fleet.env },
+      );
+    });
+
+    test.skipIf(noDisk !== null)(`is not written to a disk without room${skippedDisk}`, async () => {
+      using disk = new SmallDisk(2);
+      target = join(disk.path, 'prod.db');
+      await expectFailure(
+        restore(),
+        { code: 'disk-full', says: [disk.path, '2.0 MiB free'], hint: 'larger disk' },
+        { env: fleet.env },
+      );
+      expect(readdirSync(disk.path)).toEqual([]);
+    });
+
+    test('that is not there gives the nearest that is', async () => {
+      await expectFailure(
+        ['restore', 'eu/prod/manual/20200101T000000Z', '--to', target, ...fleet.opened],
+        { code: 'backup-not-found', says: ['eu/prod/manual/20200101T000000Z'], hint: id },
+        { env: fleet.env },
+      );
+      await expectFailure(
+        ['restore', 'eu/prod', '--at', '2020-01-01T00:00:00Z', '--to', target, ...fleet.opened],
+        { code: 'backup-not-found', says: ['2020-01-01 00:00 UTC'], hint: id },
+        { env: fleet.env },
+      );
+      expectNothingLeft();
+    });
+
+    test('one named twice or wrongly is a result like any other', async () => {
+      const missing = 'eu/prod/manual/20200101T000000Z';
+      const verified = await granary(['verify', id, missing, ...fleet.opened], { env: fleet.env });
+      expect(verified.code).toBe(4);
+      expect(verified.stdout).toContain(`ok    ${id}@one`);
+      expect(verified.stdout).toContain(`FAIL  ${missing}`);
+    });
+  });
+
+  describe('that is encrypted', () => {
+    test('needs a private key, the right one; without it verify looks at the stored bytes only', async () => {
+      const mine = plant(await generateX25519Identity());
+      await prepare(['one'], { encryption: { recipients: [await identityToRecipient(mine)] } });
+      const keyFile = fleet.folder.join('mine.key');
+      writeFileSync(keyFile, `${mine}\n`, { mode: 0o600 });
+      const base = ['restore', id, '--to', target, ...fleet.source];
+      await expectFailure(
+        base,
+        { code: 'age-key-missing', says: ['encrypted'], hint: '--age-key-file' },
+        { env: fleet.env },
+      );
+      await expectFailure(
+        [...base, '--age-key-file', fleet.keyFile],
+        { code: 'age-key-wrong', says: [id], hint: await identityToRecipient(mine) },
+        { env: fleet.env },
+      );
+      expectNothingLeft();
+      const shallow = await granary(['verify', id, ...fleet.source], { env: fleet.env });
+      expect(shallow).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining('no private key, so not opened'),
+      });
+      const opened = await granary([...base, '--age-key-file', keyFile], { env: fleet.env });
+      expect(opened).toMatchObject({ code: 0, stdout: expect.stringContaining(`written    ${target}\n`) });
+    });
+  });
+});
