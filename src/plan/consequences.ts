@@ -53,7 +53,7 @@ function removedClusters({ fields }: BareChange): string[] {
 }
 
 function orphaned({ holdings }: ConsequenceInput, matches: (copy: Copy) => boolean, prefix = ''): string {
-  const kept = 'they are kept. Remove them with `granary prune --orphans`';
+  const kept = 'they are kept, and nothing removes them';
   if (holdings === null) return `${prefix}its backups become orphans, how many is not known; ${kept}`;
   const { backups } = tally(copiesWhere(holdings, matches));
   const unread = unreadNote(holdings);

@@ -141,7 +141,7 @@ function orphans({ desired, applied }: WarningInput, holdings: Holdings): Warnin
     warning(
       'orphans',
       `${formatCount(slots.size)} backup${slots.size === 1 ? '' : 's'} of ${group} ${slots.size === 1 ? 'is' : 'are'} no longer named by the configuration and kept`,
-      'remove them with `granary prune --orphans`',
+      'nothing removes them until a policy of that name reaches them again; they can be restored as before',
     ),
   );
 }

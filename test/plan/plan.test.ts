@@ -510,7 +510,7 @@ describe('changes', () => {
       made.changes.map(({ kind, name, consequences: all }) => [`${kind} ${name}`, all]),
     );
     expect(consequences['Policy hourly']).toEqual([
-      '10 backups become orphans, and an unknown number on two; they are kept. Remove them with `granary prune --orphans`',
+      '10 backups become orphans, and an unknown number on two; they are kept, and nothing removes them',
     ]);
     expect(consequences['Seed eu']?.[0]).toMatch(/^b: 5 backups become orphans/);
     expect(made.changes.find(({ kind }) => kind === 'Seed')?.fields).toEqual([
