@@ -4,7 +4,9 @@ import { addAgent } from './agent.ts';
 import { addApply } from './apply.ts';
 import { addBackup } from './backup.ts';
 import { addCheck } from './check.ts';
+import { addExplain } from './explain.ts';
 import { addGet } from './get.ts';
+import { addInit } from './init.ts';
 import { addInspect } from './inspect.ts';
 import { addInventory } from './inventory.ts';
 import type { Io } from './io.ts';
@@ -20,6 +22,7 @@ import { addValidate } from './validate.ts';
 import { addVerify } from './verify.ts';
 
 export const commands: readonly ((program: Command, io: Io) => Command)[] = [
+  addInit,
   addValidate,
   addPlan,
   addApply,
@@ -37,4 +40,5 @@ export const commands: readonly ((program: Command, io: Io) => Command)[] = [
   addUnpin,
   addUndelete,
   addSimulate,
+  addExplain,
 ];

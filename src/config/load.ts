@@ -116,7 +116,7 @@ function nothingFound(): Diagnostic {
     code: 'nothing-found',
     pointer: '',
     message: 'there is no *.yaml or *.yml file in this folder',
-    hint: 'give the folder of the configuration repository with --path',
+    hint: 'give the folder of the configuration repository with --path; `granary init DIR` makes one',
     subject: null,
   };
 }

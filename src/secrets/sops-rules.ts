@@ -89,7 +89,7 @@ export function parseSopsRules(text: string, file: string): SopsRules {
     ? entriesOf(document.contents as YAMLMap).find((entry) => entry.key === 'creation_rules')?.value
     : null;
   if (!Array.isArray(written) || !isSeq(nodes)) {
-    fail(0, '.sops.yaml has no list `creation_rules`', '`examples/minio/.sops.yaml` is one that fits');
+    fail(0, '.sops.yaml has no list `creation_rules`', '`granary init DIR` writes one that fits');
     return finish();
   }
   for (const [index, rule] of written.entries()) {

@@ -1,0 +1,64 @@
+import { join, relative } from 'node:path';
+import type { Command } from 'commander';
+import type { Initialised } from '../execute/init.ts';
+import type { Io } from './io.ts';
+import { type OutputOptions, withOutput } from './options.ts';
+
+/** `init [DIR]`: a working configuration repository. */
+export function addInit(program: Command, io: Io): Command {
+  const command = program
+    .command('init')
+    .argument('[dir]', 'folder to write into (default: the current one)')
+    .summary('write a configuration repository to begin with')
+    .description(
+      'Writes a seed, a destination, a policy, rules for SOPS, a CI workflow and a new age key that opens the backups. No file is ever overwritten: where one is there already, nothing is written.',
+    )
+    .addHelpText('after', '\nExamples:\n  granary init fleet\n  granary init');
+  withOutput(command);
+  return command.action((dir: string | undefined, options: OutputOptions) => init(io, dir ?? '.', options));
+}
+
+async function init(io: Io, dir: string, options: OutputOptions): Promise<void> {
+  const { initialise } = await import('../execute/init.ts');
+  const made = await initialise(dir, new Date());
+  const next = nextCommands(made);
+  if (options.output === 'json') io.out(JSON.stringify({ ...made, next }, null, 2));
+  else io.out(textOf(made, next));
+}
+
+const words: Readonly<Record<string, string>> = {
+  'seeds/example.yaml': 'which etcd: put your endpoints here',
+  'destinations/local.yaml': 'where to',
+  'policies/hourly.yaml': 'when, how long, for whom encrypted',
+  '.sops.yaml': 'for whom credentials are encrypted',
+  '.gitignore': 'keeps private keys out of Git',
+  '.github/workflows/granary.yaml': 'checks each change',
+  'age.key': 'opens the backups: keep a copy far from this machine',
+};
+
+function textOf({ folder, files }: Initialised, next: readonly string[]): string {
+  const width = Math.max(...files.map(({ length }) => length));
+  return [
+    `Written into ${folder}:`,
+    ...files.map((name) => `  ${name.padEnd(width)}  ${words[name] ?? ''}`.trimEnd()),
+    '',
+    'Next, with an etcd at the endpoint in seeds/example.yaml:',
+    ...next.map((line) => `  ${line}`),
+  ].join('\n');
+}
+
+/** What to type, from where the command was run. */
+function nextCommands({ folder, backups }: Initialised): string[] {
+  const here = relative('', folder);
+  const path = here === '' ? '' : ` --path ${word(here.startsWith('..') ? folder : here)}`;
+  return [
+    `mkdir -p ${word(backups)}`,
+    `granary validate${path}`,
+    `granary backup example/etcd${path} --age-key-file ${word(join(here.startsWith('..') ? folder : here, 'age.key'))}`,
+  ];
+}
+
+/** Quoted where a shell would take it apart. */
+function word(text: string): string {
+  return /^[\w@%+=:,./][\w@%+=:,./-]*$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

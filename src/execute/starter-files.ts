@@ -1,0 +1,121 @@
+/** The files of a new configuration repository. Each teaches what people change first; `explain` has the rest. */
+
+export interface StarterOptions {
+  /** Public half of the repository's key. */
+  readonly recipient: string;
+  /** Absolute path of the folder that backups go to. */
+  readonly backups: string;
+}
+
+/** Content by path in the repository; the private key aside. */
+export function starterFiles({ recipient, backups }: StarterOptions): Readonly<Record<string, string>> {
+  return {
+    'seeds/example.yaml': seed,
+    'destinations/local.yaml': destination(backups),
+    'policies/hourly.yaml': policy(recipient),
+    '.sops.yaml': sopsRules(recipient),
+    '.gitignore': ignored,
+    '.github/workflows/granary.yaml': workflow,
+  };
+}
+
+const seed = `# A Seed is one place with etcd clusters, served by one agent.
+# All fields: granary explain seed
+apiVersion: granary.dev/v1
+kind: Seed
+metadata:
+  name: example
+spec:
+  clusters:
+    - name: etcd
+      # Any number of members of the same cluster; the snapshot comes from a follower where there is one.
+      endpoints: ["http://127.0.0.1:2379"]
+      # With TLS: https:// above, and the files' places on the machine where Granary runs. These are kubeadm's.
+      # tls:
+      #   caFile: /etc/kubernetes/pki/etcd/ca.crt
+      #   certFile: /etc/kubernetes/pki/etcd/healthcheck-client.crt
+      #   keyFile: /etc/kubernetes/pki/etcd/healthcheck-client.key
+`;
+
+const destination = (backups: string) => `# A Destination is a bucket or folder that backups go to.
+# All fields: granary explain destination
+apiVersion: granary.dev/v1
+kind: Destination
+metadata:
+  name: local
+spec:
+  provider: filesystem
+  # Outside of this repository, so that no backup is ever committed. Granary does not create it: a disk that is not
+  # mounted must be an error and no new folder. One disk is no disaster recovery: add a bucket before you rely on it.
+  path: ${JSON.stringify(backups)}
+`;
+
+const policy = (
+  recipient: string,
+) => `# A Policy says which clusters, when, to which destinations, how long and how encrypted.
+# All fields: granary explain policy
+apiVersion: granary.dev/v1
+kind: Policy
+metadata:
+  name: hourly
+spec:
+  clusters:
+    seeds: [example]
+  schedule:
+    cron: "0 * * * *" # minute, hour, day of the month, month, day of the week
+    timeZone: UTC
+  destinations: [local]
+  # A backup that any of these keeps stays. What it comes to in a year: granary simulate --help
+  keep:
+    last: 24
+    daily: 7
+    weekly: 5
+    monthly: 12
+  encryption:
+    # Each of these keys opens the backups alone. With one, whoever loses it loses all backups: make a second with
+    # \`age-keygen -o second.key\`, put its public half here, and lock the file away, far from this machine.
+    recipients:
+      - ${recipient} # age.key
+`;
+
+const sopsRules = (
+  recipient: string,
+) => `# For whom \`sops --encrypt --in-place FILE.sops.yaml\` encrypts credentials. Several keys: separate them by commas.
+creation_rules:
+  - path_regex: \\.sops\\.yaml$
+    encrypted_regex: ^data$ # the names stay readable, the secret values do not
+    age: ${recipient}
+`;
+
+const ignored = `# Private keys never go into Git.
+*.key
+`;
+
+const workflow = `# Checks each change of the configuration. No cluster, no bucket and no private key is needed for it.
+name: granary
+on:
+  pull_request:
+  push:
+    branches: [main]
+permissions:
+  contents: read
+jobs:
+  validate:
+    # Set the variable GRANARY_REPOSITORY (OWNER/NAME) of this repository to where you keep Granary's source.
+    if: vars.GRANARY_REPOSITORY != ''
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+        with: {persist-credentials: false}
+      # Into a hidden folder, where no configuration is looked for.
+      - uses: actions/checkout@v4
+        with:
+          repository: \${{ vars.GRANARY_REPOSITORY }}
+          path: .granary-source
+          persist-credentials: false
+      - uses: actions/setup-node@v4
+        with: {node-version: 24}
+      - run: npm ci --omit=dev
+        working-directory: .granary-source
+      - run: node .granary-source/src/cli/main.ts validate -o github
+`;
