@@ -1,4 +1,5 @@
 /** Private repositories over real SSH and real HTTPS: who is let in, who is trusted, and what is said where not. */
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
@@ -10,6 +11,7 @@ import { type Certificates, makeCertificates } from '../servers/certificates.ts'
 import { describeWith } from '../servers/describe.ts';
 import { type SshServer, startSshd } from '../servers/sshd.ts';
 import { tempFolder } from '../servers/temp.ts';
+import { requireTool } from '../servers/tools.ts';
 import { gitOverHttp, type HttpServer, Repository, serve } from './repository-fixture.ts';
 
 const signal = new AbortController().signal;
@@ -82,6 +84,13 @@ describeWith(['git', 'ssh', 'sshd'], 'over SSH', () => {
     commit = next;
     await source.close();
     expect(readdirSync(workDir)).toEqual([]);
+  });
+
+  test('what ssh-keyscan prints makes the server known', async () => {
+    const scan = requireTool('ssh', 'ssh-keyscan');
+    const printed = execFileSync(scan, ['-p', String(server.port), '127.0.0.1'], { stdio: 'pipe' });
+    vi.stubEnv('GIT_SSH_COMMAND', sshCommand(server.userKey, printed.toString()));
+    expect((await open()).commit?.id).toBe(commit);
   });
 
   test('user@host:path is SSH too', async () => {

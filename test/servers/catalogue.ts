@@ -94,7 +94,12 @@ export const catalogue = {
     libraries: ['libwrap.so.0', 'libnss_wrapper.so'],
     how: 'unpack',
   },
-  ssh: { kind: 'debian', packages: ['openssh-client'], binaries: ['ssh-keygen', 'ssh'], how: 'install' },
+  ssh: {
+    kind: 'debian',
+    packages: ['openssh-client'],
+    binaries: ['ssh-keygen', 'ssh', 'ssh-keyscan'],
+    how: 'install',
+  },
   openssl: { kind: 'debian', packages: ['openssl'], binaries: ['openssl'], how: 'install' },
 } as const satisfies Record<string, Tool>;
 
