@@ -91,9 +91,17 @@ async function planWords(io: Io, plan: Plan, seed?: string): Promise<string> {
 
 async function setExitCode(io: Io, plan: Plan, results: readonly ActionResult[]): Promise<void> {
   const { isBlocked } = await import('../plan/plan.ts');
-  const bad = results.filter(({ outcome }) => outcome !== 'done').length;
-  if (bad > 0) io.exitCode = worst(io.exitCode, bad < results.length ? exitCodes.partly : exitCodes.failed);
-  else if (isBlocked(plan)) io.exitCode = worst(io.exitCode, exitCodes.blocked);
+  const { failed, blocked } = countsOf(results);
+  if (failed > 0)
+    io.exitCode = worst(io.exitCode, failed < results.length ? exitCodes.partly : exitCodes.failed);
+  else if (blocked > 0 || isBlocked(plan)) io.exitCode = worst(io.exitCode, exitCodes.blocked);
+}
+
+/** `blocked`: refused on the spot, by a lease or a pin that the plan did not know. */
+function countsOf(results: readonly ActionResult[]) {
+  const count = (wanted: ActionResult['outcome']) =>
+    results.filter(({ outcome }) => outcome === wanted).length;
+  return { done: count('done'), blocked: count('blocked'), failed: count('failed') };
 }
 
 function tellRemoval(io: Io, { action, outcome, error }: ActionResult): void {
@@ -108,9 +116,8 @@ function summary(pruned: readonly Pruned[], dryRun: boolean): string {
   const blocked = sum(({ plan }) => plan.summary.blocked);
   const free = sum(({ plan }) => plan.summary.delete);
   if (dryRun) return free === 0 ? 'Nothing was changed.' : `Nothing was changed; --yes takes ${steps(free)}.`;
-  const done = sum(({ results }) => results.filter(({ outcome }) => outcome === 'done').length);
-  const all = sum(({ results }) => results.length);
-  return `Pruned: ${done} done, ${all - done} failed, ${blocked} blocked.`;
+  const counts = countsOf(pruned.flatMap(({ results }) => results));
+  return `Pruned: ${counts.done} done, ${counts.failed} failed, ${blocked + counts.blocked} blocked.`;
 }
 
 function steps(count: number): string {

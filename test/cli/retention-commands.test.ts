@@ -122,6 +122,19 @@ describe('prune', () => {
         await store.delete(key as ObjectKey, { signal });
     }
     await write(store, { type: 'tombstone', ...ref(4), due: past, id: attempt(5) });
+    // A restore that is running holds it back, which is no failure.
+    const lease = await write(store, {
+      type: 'lease',
+      seed: 'eu',
+      cluster: 'prod',
+      kind: 'restore',
+      id: attempt(6),
+    });
+    const held = await granary(['prune', '--yes', ...fleet.source]);
+    expect(held.code, held.stderr).toBe(3);
+    expect(held.stderr).toContain('a restore or verification of eu/prod is running');
+    expect(held.stdout).toContain('Pruned: 0 done, 0 failed, 1 blocked.');
+    await store.delete(lease, { signal });
     const second = await granary(['prune', '--yes', '--cluster', 'eu/prod', ...fleet.source]);
     expect(second.code, second.stderr).toBe(0);
     expect(second.stdout).toContain(`done       delete ${name(4)}@local`);
