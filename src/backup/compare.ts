@@ -15,7 +15,7 @@ export function requireAsRecorded(manifest: Manifest, destination: string, repor
     'backup-damaged',
     `${id} on ${destination} is not what its manifest says: ${differs}`,
     {
-      hint: 'another copy may be sound, and `granary restore` uses it by itself; `granary verify` tells which',
+      hint: 'another copy may be sound: `granary restore` uses it by itself, `granary verify --repair` copies it back',
       context: { backup: id, destination },
     },
   );

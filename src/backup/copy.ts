@@ -89,7 +89,8 @@ async function requireData(
   });
 }
 
-async function fillSpool(
+/** Reads the data of a copy into a spool. @throws GranaryError `backup-damaged` where they are not what the manifest says */
+export async function fillSpool(
   store: Store,
   key: ObjectKey,
   stored: StoredManifest,

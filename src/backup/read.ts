@@ -108,7 +108,7 @@ export function damaged(manifest: Manifest, from: Source, why: string): GranaryE
     'backup-damaged',
     `the data of ${nameOf(manifest)} on ${from.name} is not what was written: ${why}`,
     {
-      hint: 'another copy may be sound, and `granary restore` uses it by itself; `granary verify` tells which',
+      hint: 'another copy may be sound: `granary restore` uses it by itself, `granary verify --repair` copies it back',
       context: { backup: nameOf(manifest), destination: from.name },
     },
   );

@@ -13,6 +13,7 @@ import {
   openSlot,
   type PassedOver,
   type Unread,
+  type UnreadableCopy,
 } from './candidates.ts';
 import type { Source } from './inventory.ts';
 import { nothingAtAll, nothingBefore, nothingTrusted, slotMissing } from './not-found.ts';
@@ -30,6 +31,8 @@ export interface FoundBackup extends SlotRef {
   readonly passedOver: readonly PassedOver[];
   /** Destinations that could not be read: they may hold more copies, and newer backups. */
   readonly unread: readonly Unread[];
+  /** Where something lies in this slot whose manifest cannot be read, and of which attempt it is nobody knows. */
+  readonly unreadable: readonly Unread[];
 }
 
 /** Slots of a policy that are opened in search of one that can be trusted. */
@@ -79,7 +82,7 @@ async function findNamed(
   const passedOver = others.map((other) =>
     passed(other, `another attempt of the same slot; @${other.copies[0]?.destination} chooses it`),
   );
-  return { ...chosen, passedOver, unread };
+  return { ...chosen, passedOver, unread, unreadable: unknownOf(unreadable, candidates) };
 }
 
 async function findNewest(
@@ -105,8 +108,10 @@ async function findNewest(
   return { ...best, passedOver: newer.map(({ passed }) => passed), unread };
 }
 
+type FoundCandidate = Candidate & Pick<FoundBackup, 'unreadable'>;
+
 interface Search {
-  readonly found: Candidate | null;
+  readonly found: FoundCandidate | null;
   readonly rejected: readonly { readonly passed: PassedOver; readonly end: number }[];
 }
 
@@ -141,9 +146,22 @@ async function searchPolicy(
         });
       }
     }
-    if (found !== undefined) return { found, rejected };
+    if (found !== undefined) {
+      return { found: { ...found, unreadable: unknownOf(unreadable, candidates) }, rejected };
+    }
   }
   return { found: null, rejected };
+}
+
+/** Copies that belong to none of the attempts of their slot that are known. */
+function unknownOf(
+  unreadable: readonly UnreadableCopy[],
+  candidates: readonly Candidate[],
+): readonly Unread[] {
+  const known = new Set(candidates.flatMap(({ copies }) => copies.map(({ destination }) => destination)));
+  return unreadable
+    .filter(({ destination }) => !known.has(destination))
+    .map(({ destination, error }) => ({ destination, error }));
 }
 
 function passed(candidate: Candidate, reason: string): PassedOver {

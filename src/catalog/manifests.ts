@@ -101,6 +101,6 @@ function foreignData(store: Store, copy: Copy, manifest: Manifest): GranaryError
   return new GranaryError(
     'backup-damaged',
     `${formatBackupRef(copy)} at ${store.url} lacks its data: beside the manifest of attempt ${manifest.attempt} lie only those of ${copy.attempt}`,
-    { hint: 'another destination may hold a sound copy; `granary verify --repair` copies it back' },
+    { hint: 'another destination may hold a sound copy: `granary verify` tells which' },
   );
 }

@@ -4,11 +4,15 @@ import { type ResultError, resultError } from '../backup/result.ts';
 import { type Verified, verifyCopy } from '../backup/verify.ts';
 import type { FoundCopy } from '../catalog/candidates.ts';
 import type { FoundBackup } from '../catalog/find.ts';
+import type { Source } from '../catalog/inventory.ts';
 import { holdLease } from '../catalog/leases.ts';
-import { requireStillThere } from '../catalog/manifests.ts';
+import { encodeManifest } from '../catalog/manifest.ts';
+import { readManifest, requireStillThere } from '../catalog/manifests.ts';
 import { writeProof } from '../catalog/proofs.ts';
-import { asGranaryError, isGranaryError } from '../model/errors.ts';
+import { asGranaryError, GranaryError, isGranaryError } from '../model/errors.ts';
+import type { Copy } from '../model/inventory.ts';
 import { formatBackupRef } from '../model/names.ts';
+import type { CallOptions } from '../store/store.ts';
 import { findByName } from './find.ts';
 import { packageVersion } from './version.ts';
 import type { Workspace } from './workspace.ts';
@@ -17,15 +21,27 @@ export interface VerifyResult {
   readonly id: string;
   readonly destination: string;
   readonly attempt: string | null;
-  readonly outcome: 'ok' | 'failed';
+  /** `repaired`: it was bad, as `error` says, and is sound now. */
+  readonly outcome: 'ok' | 'repaired' | 'failed';
   /** `stored`: without a private key only the bytes at rest were hashed. null: it failed before. */
   readonly depth: 'stored' | 'content' | null;
   readonly storedBytes: number;
   readonly revision: number;
   readonly error: ResultError | null;
+  /** Where the copy is that a bad one was replaced from. */
+  readonly repairedFrom: string | null;
+  /** Why a bad one could not be repaired; null also where nobody tried. */
+  readonly notRepaired: ResultError | null;
 }
 
-interface VerifyOptions {
+/** A result with what it is about; null where nothing was found. */
+export interface VerifiedCopy {
+  readonly result: VerifyResult;
+  readonly found: FoundBackup | null;
+  readonly copy: FoundCopy | null;
+}
+
+export interface VerifyOptions {
   readonly signal: AbortSignal;
   readonly onProgress?: OnProgress | undefined;
 }
@@ -39,6 +55,15 @@ export async function* verifyBackups(
   names: readonly string[],
   options: VerifyOptions,
 ): AsyncGenerator<VerifyResult> {
+  for await (const { result } of verifyCopies(workspace, names, options)) yield result;
+}
+
+/** As `verifyBackups`, with what each result is about. Copies of one backup come one after the other. */
+export async function* verifyCopies(
+  workspace: Workspace,
+  names: readonly string[],
+  options: VerifyOptions,
+): AsyncGenerator<VerifiedCopy> {
   for (const name of names.length > 0 ? names : clustersOf(workspace)) {
     let found: FoundBackup;
     try {
@@ -46,12 +71,14 @@ export async function* verifyBackups(
     } catch (error) {
       options.signal.throwIfAborted();
       if (isGranaryError(error, 'usage')) throw error;
-      yield { ...failed(name, error), destination: name.split('@')[1] ?? 'any' };
+      yield notFound(name, name.split('@')[1] ?? 'any', error);
       continue;
     }
-    for (const copy of found.copies) yield await verifyOne(workspace, found, copy, options);
-    for (const { destination, error } of found.unread)
-      yield { ...failed(formatBackupRef(found), error), destination };
+    for (const copy of found.copies) {
+      yield { result: await verifyOne(workspace, found, copy, options), found, copy };
+    }
+    for (const { destination, error } of [...found.unreadable, ...found.unread])
+      yield notFound(formatBackupRef(found), destination, error);
   }
 }
 
@@ -60,7 +87,8 @@ function clustersOf({ desired }: Workspace): string[] {
   return [...new Set(names)];
 }
 
-async function verifyOne(
+/** Verifies one copy under a lease, and leaves a proof beside it. Only an abort throws. */
+export async function verifyOne(
   workspace: Workspace,
   found: FoundBackup,
   { destination, store, copy }: FoundCopy,
@@ -74,30 +102,20 @@ async function verifyOne(
     attempt,
     storedBytes: manifest.data.storedBytes,
     revision: manifest.etcd.revision,
+    repairedFrom: null,
+    notRepaired: null,
   };
   const warn = (message: string) => onProgress?.({ type: 'warning', message });
   await using _lease = await holdLease([source], found, 'verify', { signal, onWarning: warn });
-  const prove = async (ok: boolean, detail: string) => {
-    const proof = {
-      kind: 'read',
-      ok,
-      time: new Date(),
-      attempt,
-      detail,
-      agentVersion: packageVersion(),
-    } as const;
-    await writeProof(store, found, proof, { signal }).catch((error: unknown) => {
-      signal.throwIfAborted();
-      warn(`the proof was not written on ${destination}: ${asGranaryError(error).message}`);
-    });
-  };
+  const prove = (ok: boolean, detail: string) =>
+    writeReadProof(found, source, { ok, detail, time: new Date() }, { signal, onProgress });
   try {
     const { identities } = workspace.credentials;
     await requireStillThere(store, copy, { signal });
+    await requireSameManifest(found, source, copy, { signal });
     const { depth }: Verified = await verifyCopy(manifest, source, { signal, onProgress, identities });
     // Hashing the stored bytes proves that they did not change, and not that they open: no proof is written for that.
-    if (depth === 'content')
-      await prove(true, 'every byte read back; structure, revision, keys and HashKV as recorded');
+    if (depth === 'content') await prove(true, soundInWords);
     return { ...facts, outcome: 'ok', depth, error: null };
   } catch (error) {
     signal.throwIfAborted();
@@ -107,14 +125,56 @@ async function verifyOne(
   }
 }
 
-function failed(id: string, error: unknown): Omit<VerifyResult, 'destination'> {
-  return {
+export const soundInWords = 'every byte read back; structure, revision, keys and HashKV as recorded';
+
+/** Says beside a copy how reading it back went. Where that cannot be written there is a warning. */
+export async function writeReadProof(
+  found: FoundBackup,
+  { name, store }: Source,
+  { ok, detail, time }: { readonly ok: boolean; readonly detail: string; readonly time: Date },
+  { signal, onProgress }: VerifyOptions,
+): Promise<void> {
+  const { attempt } = found;
+  const proof = { kind: 'read', ok, time, attempt, detail, agentVersion: packageVersion() } as const;
+  await writeProof(store, found, proof, { signal }).catch((error: unknown) => {
+    signal.throwIfAborted();
+    const message = `the proof was not written on ${name}: ${asGranaryError(error).message}`;
+    onProgress?.({ type: 'warning', message });
+  });
+}
+
+/**
+ * A backup was opened by one manifest, and each copy has its own: the data may be sound where it is not.
+ * @throws GranaryError `manifest-invalid`, and what reading it throws
+ */
+async function requireSameManifest(
+  found: FoundBackup,
+  { name, store }: Source,
+  copy: Copy,
+  { signal }: CallOptions,
+): Promise<void> {
+  const own = await readManifest(store, copy, { signal });
+  if (Buffer.compare(encodeManifest(own), encodeManifest(found.manifest)) === 0) return;
+  const others = found.copies.map(({ destination }) => destination).filter((other) => other !== name);
+  throw new GranaryError(
+    'manifest-invalid',
+    `the manifest of ${formatBackupRef(found)} on ${name} is not the one on ${others.join(', ')}`,
+    { hint: 'one of them was changed: restore from the other copy, and compare both by hand' },
+  );
+}
+
+function notFound(id: string, destination: string, error: unknown): VerifiedCopy {
+  const result: VerifyResult = {
     id,
+    destination,
     attempt: null,
     outcome: 'failed',
     depth: null,
     storedBytes: 0,
     revision: 0,
     error: resultError(error),
+    repairedFrom: null,
+    notRepaired: null,
   };
+  return { result, found: null, copy: null };
 }
