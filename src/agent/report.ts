@@ -59,6 +59,12 @@ const messages: Record<Action['type'], Record<ActionResult['outcome'], string>> 
     failed: 'backup failed',
   },
   copy: { done: 'copy done', incomplete: 'copy incomplete', blocked: 'copy blocked', failed: 'copy failed' },
+  undelete: {
+    done: 'tombstone withdrawn',
+    incomplete: 'withdrawal failed',
+    blocked: 'withdrawal blocked',
+    failed: 'withdrawal failed',
+  },
   tombstone: {
     done: 'tombstone written',
     incomplete: 'tombstone failed',

@@ -6,11 +6,13 @@ import type { Source } from '../catalog/inventory.ts';
 import { readMarker } from '../catalog/marker.ts';
 import type { Assignment } from '../model/config.ts';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
-import type { Action, BackupAction, CopyAction, Plan } from '../model/generated/plan.ts';
-import type { Slot } from '../model/names.ts';
+import type { Action, BackupAction, CopyAction, Plan, UndeleteAction } from '../model/generated/plan.ts';
+import type { Attempt, Slot } from '../model/names.ts';
 import { nextApplied } from '../plan/applied.ts';
 import { runnableActions } from '../plan/plan.ts';
+import type { CallOptions, Store } from '../store/store.ts';
 import { backupSlot } from './backup.ts';
+import { withdrawTombstone } from './pins.ts';
 import type { SeedPlan } from './plan.ts';
 import { deleteCopy, writeTombstone } from './removal.ts';
 import type { Workspace } from './workspace.ts';
@@ -97,6 +99,9 @@ export async function runAction(
       case 'backup':
       case 'copy':
         return resultOf(action, await makeBackup(workspace, planned, action, options));
+      case 'undelete':
+        await withdraw(storeOf(planned, action.destination), action, { signal });
+        return { action, outcome: 'done', backup: null, error: null };
       case 'tombstone':
         await writeTombstone(storeOf(planned, action.destination), action, { signal });
         return { action, outcome: 'done', backup: null, error: null };
@@ -127,6 +132,14 @@ async function makeBackup(
     onProgress: options.onStart?.(action),
     copyOnly: action.type === 'copy',
     ...(action.type === 'copy' ? { only: [action.from, action.destination] } : {}),
+  });
+}
+
+async function withdraw(store: Store, action: UndeleteAction, options: CallOptions): Promise<void> {
+  const slot = { ...action, slot: action.slot as Slot };
+  if ((await withdrawTombstone(store, slot, action.tombstone as Attempt, options)) === 'kept') return;
+  throw new GranaryError('blocked', `the removal of ${action.id} has begun and cannot be taken back`, {
+    hint: 'another destination may hold a copy',
   });
 }
 

@@ -10,7 +10,7 @@ import type { SlotKey } from '../catalog/slots.ts';
 import { claimVerdict, verdictKey } from '../catalog/verdicts.ts';
 import { isGranaryError } from '../model/errors.ts';
 import type { SlotRef } from '../model/inventory.ts';
-import type { ObjectKey } from '../model/names.ts';
+import type { Attempt, ObjectKey } from '../model/names.ts';
 import type { CallOptions, Store } from '../store/store.ts';
 
 /** Until when a copy is to stay. Whole seconds count. */
@@ -58,6 +58,25 @@ export async function unpinCopy(store: Store, slot: SlotRef, { signal }: CallOpt
   for (const key of over) await store.delete(key, { signal });
   for (const pin of pins) await store.delete(pin.key, { signal });
   return pins.length;
+}
+
+/**
+ * Takes one tombstone back without a pin: the copy stays for as long as the rules keep it.
+ * @returns `lost` where a remover was first
+ */
+export async function withdrawTombstone(
+  store: Store,
+  slot: SlotRef,
+  id: Attempt,
+  { signal }: CallOptions,
+): Promise<'kept' | 'lost'> {
+  const { winner } = await claimVerdict(store, slot, id, 'undelete', { signal });
+  if (winner !== 'undelete') return 'lost';
+  // The verdict stays: a remover that still goes by an older plan must find it.
+  for (const tombstone of ofType(await listSlot(store, slot, signal), 'tombstone')) {
+    if (tombstone.id === id) await store.delete(tombstone.key, { signal });
+  }
+  return 'kept';
 }
 
 async function writePin(

@@ -28,6 +28,7 @@ export function isRemoval(action: Action): action is Removal {
       return true;
     case 'backup':
     case 'copy':
+    case 'undelete':
       return false;
     default:
       return unknownAction(action);
@@ -41,10 +42,12 @@ export function rankOf(action: Action): number {
       return 0;
     case 'copy':
       return 1;
-    case 'tombstone':
+    case 'undelete':
       return 2;
-    case 'delete':
+    case 'tombstone':
       return 3;
+    case 'delete':
+      return 4;
     default:
       return unknownAction(action);
   }

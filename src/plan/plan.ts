@@ -13,6 +13,7 @@ import { guardsOf } from './guards.ts';
 import { type Holdings, holdingsOf, withoutMoved } from './holdings.ts';
 import { type View, viewsOf } from './view.ts';
 import { warningsOf } from './warnings.ts';
+import { withdrawalsOf } from './withdrawals.ts';
 
 export interface PlanOptions {
   /** SHA-256 of a text, as lower-case hex. Passed in, because this folder imports nothing of Node. */
@@ -74,6 +75,7 @@ function actionsOf(desired: Desired, holdings: Holdings, views: readonly View[],
     ...views.flatMap((view) => [
       ...backupOf(view, now),
       ...copiesToMake(view, now),
+      ...withdrawalsOf(view, now),
       ...removalsOf(view, repository, now),
     ]),
     ...removalsOnDemand(desired, holdings, now),

@@ -167,7 +167,13 @@ function limited(actions: readonly Action[], limit: number): (Action | { readonl
   });
 }
 
-const verbs = { backup: 'back up', copy: 'copy', tombstone: 'tombstone', delete: 'delete' } as const;
+const verbs = {
+  backup: 'back up',
+  copy: 'copy',
+  undelete: 'undelete',
+  tombstone: 'tombstone',
+  delete: 'delete',
+} as const;
 
 function alignRows(rows: readonly Row[], width: number): string[] {
   const columns = [0, 1, 2, 3].map((column) =>

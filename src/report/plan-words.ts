@@ -28,6 +28,7 @@ export function placeText(action: Action): string {
       return `to ${action.destinations.join(', ')}`;
     case 'copy':
       return `to ${action.destination} from ${action.from}`;
+    case 'undelete':
     case 'tombstone':
     case 'delete':
       return `on ${action.destination}`;
@@ -89,6 +90,7 @@ export function summaryText(plan: Plan): string {
   const actions = [
     ...toDo('backup', 'to back up'),
     ...toDo('copy', 'to copy'),
+    ...toDo('undelete', 'to keep after all'),
     ...toDo('tombstone', 'to tombstone'),
     ...toDo('delete', 'to delete'),
     ...(plan.summary.blocked > 0 ? [`${formatCount(plan.summary.blocked)} blocked`] : []),

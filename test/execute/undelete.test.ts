@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readDestination } from '../../src/catalog/inventory.ts';
 import { slotPrefix } from '../../src/catalog/keys.ts';
-import { keepCopy, unpinCopy } from '../../src/execute/pins.ts';
+import { claimVerdict } from '../../src/catalog/verdicts.ts';
+import { keepCopy, unpinCopy, withdrawTombstone } from '../../src/execute/pins.ts';
 import { deleteCopy, writeTombstone } from '../../src/execute/removal.ts';
 import { isGranaryError } from '../../src/model/errors.ts';
 import type { DeleteAction, TombstoneAction } from '../../src/model/generated/plan.ts';
 import type { Copy, SlotRef } from '../../src/model/inventory.ts';
+import type { Attempt } from '../../src/model/names.ts';
 import { openFilesystemStore } from '../../src/store/drivers/filesystem.ts';
 import { openStore as openByDestination } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -269,4 +271,19 @@ describeWith(['minio'], 'in a bucket', () => {
       await store.close();
     }
   });
+});
+
+test('a withdrawn tombstone stops a remover with an older plan, and a remover that was first stops the withdrawal', async () => {
+  using folder = tempFolder('withdraw');
+  const store = await openFilesystemStore({ path: folder.join('store'), create: true });
+  const older = await doomed(store, slot);
+  expect(await withdrawTombstone(store, slot, older.tombstone as Attempt, { signal })).toBe('kept');
+  expect((await copyIn(store, slot))?.tombstone).toBeNull();
+  await expect(deleteCopy(store, older, { signal })).rejects.toMatchObject({ code: 'blocked' });
+  expect(kinds(await keysOf(store))).toContain('manifest.json');
+
+  await writeTombstone(store, tombstoneAction(slot), { signal });
+  const { tombstone } = await removalOf(store, slot);
+  await claimVerdict(store, slot, tombstone as Attempt, 'remover', { signal });
+  expect(await withdrawTombstone(store, slot, tombstone as Attempt, { signal })).toBe('lost');
 });

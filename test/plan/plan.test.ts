@@ -247,9 +247,15 @@ describe('removals', () => {
       destinations: world.configuration.destinations,
       policies: [policyOf('hourly', { keep: keepOf({ last: 8 }) })],
     });
-    expect(ids(plan(roomier, actualOf(base, read('one', withTombstone('2026-11-21T14:03:00Z')))))).toEqual(
-      [],
-    );
+    const kept = plan(roomier, actualOf(base, read('one', withTombstone('2026-11-21T14:03:00Z'))));
+    expect(kept.actions).toMatchObject([
+      {
+        id: 'undelete:eu/a/hourly/20261121T070000Z@one',
+        type: 'undelete',
+        tombstone: 'T',
+        reason: 'to stay after all: last 8 of 8',
+      },
+    ]);
   });
   it('do not touch a pin, and begin anew after an undelete whose pin has ended', () => {
     const settled = { due: '2026-11-01T00:00:00Z', id: 'T', written: '2026-10-01T00:00:00Z', settled: true };

@@ -3,7 +3,7 @@
 /**
  * One step.
  */
-export type Action = BackupAction | CopyAction | TombstoneAction | DeleteAction;
+export type Action = BackupAction | CopyAction | UndeleteAction | TombstoneAction | DeleteAction;
 
 /**
  * What `granary plan -o json` prints and `--out` saves: the configuration against what was last applied, what will be done, what is held back and why, and what is to be expected. Free of secrets. Times are RFC 3339 in UTC.
@@ -210,6 +210,47 @@ export interface CopyAction {
    * Name of the destination that has it.
    */
   from: string;
+}
+/**
+ * Withdraws the tombstone of a copy that is to stay after all.
+ */
+export interface UndeleteAction {
+  /**
+   * Names the action within the plan, and the same action in the next plan: `type:seed/cluster/policy/slot`, with `@destination` where it concerns one copy.
+   */
+  id: string;
+  /**
+   * What is done.
+   */
+  type: 'undelete';
+  /**
+   * Name of the seed.
+   */
+  seed: string;
+  /**
+   * Name of the cluster within its seed.
+   */
+  cluster: string;
+  /**
+   * Name of the destination.
+   */
+  destination: string;
+  /**
+   * Name of the policy; `manual` for a backup on demand.
+   */
+  policy: string;
+  /**
+   * The backup's slot, in UTC.
+   */
+  slot: string;
+  /**
+   * Why, in words.
+   */
+  reason: string;
+  /**
+   * Id of the tombstone.
+   */
+  tombstone: string;
 }
 /**
  * Marks a copy that no rule keeps; it goes after the grace time, unless a rule keeps it then.
