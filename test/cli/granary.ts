@@ -26,6 +26,8 @@ export interface Running {
   readonly ended: Promise<Ran>;
   /** What another promise gives, while the command runs; rejects when the command ends before. */
   until<T>(other: Promise<T>): Promise<T>;
+  /** What fits in its output so far, or as soon as it does. */
+  seen(pattern: RegExp): Promise<RegExpExecArray>;
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -65,11 +67,14 @@ export function start(args: readonly string[], options: RunOptions = {}): Runnin
   children.add(child);
   let stdout = '';
   let stderr = '';
+  const waiting = new Set<() => void>();
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text;
+    for (const look of waiting) look();
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
+    for (const look of waiting) look();
   });
   const ended = new Promise<Ran>((resolve, reject) => {
     child.once('error', reject);
@@ -87,7 +92,18 @@ export function start(args: readonly string[], options: RunOptions = {}): Runnin
   });
   failed.catch(() => {});
   const until = <T>(other: Promise<T>) => Promise.race([other, failed]);
-  return { ended, until, kill: (signal) => child.kill(signal) };
+  const seen = (pattern: RegExp) =>
+    until(
+      new Promise<RegExpExecArray>((resolve) => {
+        const look = () => {
+          const match = pattern.exec(stdout + stderr);
+          if (match !== null) resolve(match);
+        };
+        waiting.add(look);
+        look();
+      }),
+    );
+  return { ended, until, seen, kill: (signal) => child.kill(signal) };
 }
 
 /** Runs `granary` to its end. */
