@@ -76,7 +76,7 @@ function stranded(change: BareChange, input: ConsequenceInput): string[] {
   if (before === undefined) return [];
   const after = input.wanted.destinations.find(({ name }) => name === change.name);
   if (after !== undefined && locationOf(before) === locationOf(after)) return [];
-  const kept = 'they are kept and no longer shown. Restore them with --from';
+  const kept = 'they are kept and no longer shown; a second Destination for the old place shows them again';
   const old = urlOf(before);
   const found = input.holdings?.read.get(change.name);
   const marker = input.applied?.markers[change.name];

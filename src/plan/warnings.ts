@@ -25,7 +25,7 @@ export function warningsOf(input: WarningInput): Warning[] {
       {
         code: 'actual-unknown',
         message: 'no cluster and no destination was looked at: there are changes here, and no actions',
-        hint: 'add what there is with `--inventory FILE` (`granary inventory` writes it)',
+        hint: '`granary plan` where the destinations can be reached looks at what there is',
       },
       ...backupOff(input),
     ];

@@ -528,7 +528,7 @@ describe('changes', () => {
     const consequence = (actual: Actual): string | undefined =>
       plan(moved, actual).changes[0]?.consequences[0];
     expect(consequence(calm)).toBe(
-      'strands 10 backups (9.5 MiB) in file:///backups/one; they are kept and no longer shown. Restore them with --from',
+      'strands 10 backups (9.5 MiB) in file:///backups/one; they are kept and no longer shown; a second Destination for the old place shows them again',
     );
     expect(
       consequence(

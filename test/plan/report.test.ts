@@ -58,8 +58,8 @@ describe('text', () => {
 
         ~ Destination old
             path               /old -> /new
-            ! strands 16 backups (15 MiB) in file:///old; they are kept and no longer shown. Restore them
-              with --from
+            ! strands 16 backups (15 MiB) in file:///old; they are kept and no longer shown; a second
+              Destination for the old place shows them again
         ~ Policy hourly
             keep.last          5 -> 6
             ! 2 copies (1.9 MiB) that would have gone stay
@@ -120,7 +120,7 @@ describe('text', () => {
 describe('markdown', () => {
   it('begins with the worst news', () => {
     expect(planMarkdown(troubled).split('\n')[0]).toBe(
-      '**Destination old: strands 16 backups (15 MiB) in file&#58;///old; they are kept and no longer shown. Restore them with --from**',
+      '**Destination old: strands 16 backups (15 MiB) in file&#58;///old; they are kept and no longer shown; a second Destination for the old place shows them again**',
     );
     expect(planMarkdown({ ...troubled, changes: [] }).split('\n')[0]).toMatch(
       /^\*\*\d+ actions blocked: eu\/b is late/,
