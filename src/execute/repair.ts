@@ -164,7 +164,11 @@ function noSound(found: FoundBackup): GranaryError {
 
 /** Which attempt it is of can be told by a sound copy only, if at all. */
 function unknown({ id, destination }: VerifyResult): GranaryError {
+  const [name, at] = id.split('@');
   return new GranaryError('backup-damaged', `nobody knows of which attempt the copy on ${destination} is`, {
-    hint: `name the backup without @${destination}, so that other copies can tell: ${id.split('@')[0]}`,
+    hint:
+      at === undefined
+        ? 'remove what lies there by hand once another copy was read and is sound'
+        : `name the backup without @${at}, so that other copies can tell: ${name}`,
   });
 }

@@ -29,6 +29,7 @@ export function checkText({ name, what, steps }: CheckResult, { color }: TextOpt
 
 /** `Ready.`, or how much failed and where. */
 export function checkSummary(results: readonly CheckResult[]): string {
+  if (results.length === 0) return 'There is nothing to check.';
   const failed = results.reduce((sum, result) => sum + failures(result), 0);
   if (failed === 0) return 'Ready.';
   const all = results.reduce((sum, { steps }) => sum + steps.length, 0);

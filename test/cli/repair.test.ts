@@ -118,6 +118,19 @@ describeWith(['etcd-3.6'], 'verify --repair', () => {
     expect(readFileSync(fileOf(fleet, 'two', manifest)).equals(good)).toBe(true);
   });
 
+  test('a manifest that cannot be read and has no data beside it is told, and left alone', async () => {
+    const { fleet, id } = await backedUp();
+    using _ = fleet;
+    rmSync(fileOf(fleet, 'two', data));
+    writeFileSync(fileOf(fleet, 'two', manifest), 'not JSON');
+    const { by, ran } = await verify(fleet, [id, '--repair']);
+    expect(by('one')?.outcome).toBe('ok');
+    expect(by('two')).toMatchObject({ outcome: 'failed', error: { code: 'manifest-invalid' } });
+    expect(by('two')?.notRepaired?.hint).toContain('by hand');
+    expect(ran.code).toBe(4);
+    expect(readFileSync(fileOf(fleet, 'two', manifest), 'utf8')).toBe('not JSON');
+  });
+
   test('where no copy is sound nothing is touched', async () => {
     const { fleet, id } = await backedUp();
     using _ = fleet;
