@@ -141,6 +141,7 @@ export function makeMetrics(state: AgentState, now: () => Date): Metrics {
         removals.inc({ seed, destination: action.destination, type: action.type, outcome });
         return;
       }
+      if (action.type !== 'backup' && action.type !== 'copy') return;
       runs.inc({ seed, cluster, policy, outcome: backup?.outcome ?? 'failed' });
       for (const copy of backup?.copies ?? []) {
         copies.inc({ seed, destination: copy.destination, outcome: copy.outcome });

@@ -77,6 +77,12 @@ const messages: Record<Action['type'], Record<ActionResult['outcome'], string>> 
     blocked: 'removal blocked',
     failed: 'removal failed',
   },
+  sweep: {
+    done: 'leftovers swept',
+    incomplete: 'sweep failed',
+    blocked: 'sweep blocked',
+    failed: 'sweep failed',
+  },
 };
 const levels = { done: 'info', incomplete: 'warn', blocked: 'warn', failed: 'error' } as const;
 

@@ -5,6 +5,7 @@
 import { resultError } from '../backup/result.ts';
 import { type ActionResult, recordApplied, runAction } from '../execute/apply.ts';
 import { planSeed, type SeedPlan } from '../execute/plan.ts';
+import { sweepAllUploads } from '../execute/sweep.ts';
 import type { Workspace } from '../execute/workspace.ts';
 import type { ErrorCode } from '../model/errors.ts';
 import type { Action } from '../model/generated/plan.ts';
@@ -236,6 +237,7 @@ export class SeedRunner {
     this.#unrecorded = null;
     const { signal } = this.#stop;
     try {
+      await sweepAllUploads(planned, this.#options.now(), { signal });
       const error = await recordApplied(planned, { signal, now: this.#options.now });
       if (error !== null) this.#log.warn({ error }, 'applied state not written');
     } catch (error) {

@@ -15,6 +15,7 @@ import { backupSlot } from './backup.ts';
 import { withdrawTombstone } from './pins.ts';
 import type { SeedPlan } from './plan.ts';
 import { deleteCopy, writeTombstone } from './removal.ts';
+import { sweepAllUploads, sweepSlot } from './sweep.ts';
 import type { Workspace } from './workspace.ts';
 
 export interface ActionResult {
@@ -68,6 +69,7 @@ export async function applyPlan(
   const making = actions.filter(({ type }) => type === 'backup' || type === 'copy');
   await runPerCluster(making, options.concurrentBackups ?? 2, run);
   for (const action of actions) if (!making.includes(action)) await run(action);
+  await sweepAllUploads(planned, options.now(), options);
   return { seed, plan, results, recordError: await recordApplied(planned, options) };
 }
 
@@ -107,6 +109,9 @@ export async function runAction(
         return { action, outcome: 'done', backup: null, error: null };
       case 'delete':
         await deleteCopy(storeOf(planned, action.destination), action, { signal });
+        return { action, outcome: 'done', backup: null, error: null };
+      case 'sweep':
+        await sweepSlot(storeOf(planned, action.destination), action, { signal });
         return { action, outcome: 'done', backup: null, error: null };
       default:
         return action satisfies never;

@@ -20,7 +20,7 @@ export type Removal = Extract<Action, { type: 'tombstone' | 'delete' }>;
 /** How old a slot may be for its missing copy to be made without anybody asking. Older history moves by `verify --repair`. */
 const copyWindowMs = 86_400_000;
 
-/** Whether an action takes something away. */
+/** Whether an action takes a backup away. What a sweep removes is none. */
 export function isRemoval(action: Action): action is Removal {
   switch (action.type) {
     case 'tombstone':
@@ -29,6 +29,7 @@ export function isRemoval(action: Action): action is Removal {
     case 'backup':
     case 'copy':
     case 'undelete':
+    case 'sweep':
       return false;
     default:
       return unknownAction(action);
@@ -48,6 +49,8 @@ export function rankOf(action: Action): number {
       return 3;
     case 'delete':
       return 4;
+    case 'sweep':
+      return 5;
     default:
       return unknownAction(action);
   }

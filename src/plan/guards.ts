@@ -24,11 +24,12 @@ export interface GuardInput {
 /** Every guard that holds, in the order of how much it holds back. */
 export function guardsOf(input: GuardInput): Guard[] {
   const removals = input.actions.filter(isRemoval);
+  const swept = input.actions.filter((action) => isRemoval(action) || action.type === 'sweep');
   return [
     ...emptyDesiredState(input),
-    ...noAppliedState(input, removals),
+    ...noAppliedState(input, swept),
     ...destinationUnknown(input),
-    ...destinationReplaced(input, removals),
+    ...destinationReplaced(input, swept),
     ...lockedDestination(input),
     ...clusterUnreachable(input, removals),
     ...clusterLate(input, removals),
@@ -75,7 +76,7 @@ function isSomething(objects: {
 }
 
 /** What would be removed may be what somebody else's configuration keeps. */
-function noAppliedState({ actual }: GuardInput, removals: readonly Removal[]): Guard[] {
+function noAppliedState({ actual }: GuardInput, removals: readonly Action[]): Guard[] {
   const known = new Set(actual.applied?.objects.seeds.map((seed) => seed.name));
   const strangers = groupBy(removals, (action) => action.seed, known);
   return [...strangers].map(([seed, blocked]) =>
@@ -108,7 +109,7 @@ function destinationUnknown({ views, holdings }: GuardInput): Guard[] {
 /** The bucket has the same name and is another one, or was emptied and filled again: its rules may not be ours. */
 function destinationReplaced(
   { desired, actual, holdings, approved }: GuardInput,
-  removals: readonly Removal[],
+  removals: readonly Action[],
 ): Guard[] {
   const { applied } = actual;
   if (applied === null || approved) return [];

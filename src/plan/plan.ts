@@ -11,6 +11,7 @@ import { digestInput } from './digest.ts';
 import { forecastOf } from './forecast.ts';
 import { guardsOf } from './guards.ts';
 import { type Holdings, holdingsOf, withoutMoved } from './holdings.ts';
+import { sweepsOf } from './sweeps.ts';
 import { type View, viewsOf } from './view.ts';
 import { warningsOf } from './warnings.ts';
 import { withdrawalsOf } from './withdrawals.ts';
@@ -80,7 +81,15 @@ function actionsOf(desired: Desired, holdings: Holdings, views: readonly View[],
     ]),
     ...removalsOnDemand(desired, holdings, now),
   ];
+  // A removal goes on by itself where it was interrupted.
+  const removed = new Set(actions.filter(isRemoval).map(placeOf));
+  actions.push(...sweepsOf(desired, holdings, now).filter((sweep) => !removed.has(placeOf(sweep))));
   return actions.sort((a, b) => rankOf(a) - rankOf(b) || (a.id < b.id ? -1 : Number(a.id > b.id)));
+}
+
+/** The id of an action without its type. */
+function placeOf({ id }: Action): string {
+  return id.slice(id.indexOf(':') + 1);
 }
 
 function summaryOf(

@@ -173,6 +173,7 @@ const verbs = {
   undelete: 'undelete',
   tombstone: 'tombstone',
   delete: 'delete',
+  sweep: 'sweep',
 } as const;
 
 function alignRows(rows: readonly Row[], width: number): string[] {

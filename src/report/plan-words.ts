@@ -31,6 +31,7 @@ export function placeText(action: Action): string {
     case 'undelete':
     case 'tombstone':
     case 'delete':
+    case 'sweep':
       return `on ${action.destination}`;
     default:
       return unknownAction(action);
@@ -43,7 +44,7 @@ export function reasonText(action: Action): string {
 }
 
 export function signOf(action: Action): '+' | '-' {
-  return isRemoval(action) ? '-' : '+';
+  return isRemoval(action) || action.type === 'sweep' ? '-' : '+';
 }
 
 /** What a guard holds back in one cluster and destination. */
@@ -62,7 +63,12 @@ export function blockedGroups({ guards, actions }: Plan): BlockedGroup[] {
     for (const id of guard.blocks) {
       const action = byId.get(id);
       if (action === undefined) continue;
-      const key = [action.seed, action.cluster, action.destination ?? '', isRemoval(action)].join(' ');
+      const key = [
+        action.seed,
+        action.cluster,
+        action.destination ?? '',
+        isRemoval(action) ? 'removal' : action.type,
+      ].join(' ');
       const group = groups.get(key);
       if (group === undefined) groups.set(key, [action]);
       else group.push(action);
@@ -93,6 +99,7 @@ export function summaryText(plan: Plan): string {
     ...toDo('undelete', 'to keep after all'),
     ...toDo('tombstone', 'to tombstone'),
     ...toDo('delete', 'to delete'),
+    ...toDo('sweep', 'to sweep'),
     ...(plan.summary.blocked > 0 ? [`${formatCount(plan.summary.blocked)} blocked`] : []),
   ];
   const { add, change, remove } = plan.summary;

@@ -3,7 +3,8 @@
 /**
  * One step.
  */
-export type Action = BackupAction | CopyAction | UndeleteAction | TombstoneAction | DeleteAction;
+export type Action =
+  BackupAction | CopyAction | UndeleteAction | TombstoneAction | DeleteAction | SweepAction;
 
 /**
  * What `granary plan -o json` prints and `--out` saves: the configuration against what was last applied, what will be done, what is held back and why, and what is to be expected. Free of secrets. Times are RFC 3339 in UTC.
@@ -63,7 +64,7 @@ export interface Plan {
    */
   changes: Change[];
   /**
-   * What there is to do, blocked or not: backups first, then copies, tombstones, deletions.
+   * What there is to do, blocked or not: backups first, then copies, tombstones, deletions, sweeps.
    */
   actions: Action[];
   /**
@@ -333,6 +334,43 @@ export interface DeleteAction {
    * Id of the tombstone.
    */
   tombstone: string;
+}
+/**
+ * Removes what a cut-off run or removal left in a slot without a backup.
+ */
+export interface SweepAction {
+  /**
+   * Names the action within the plan, and the same action in the next plan: `type:seed/cluster/policy/slot`, with `@destination` where it concerns one copy.
+   */
+  id: string;
+  /**
+   * What is done.
+   */
+  type: 'sweep';
+  /**
+   * Name of the seed.
+   */
+  seed: string;
+  /**
+   * Name of the cluster within its seed.
+   */
+  cluster: string;
+  /**
+   * Name of the destination.
+   */
+  destination: string;
+  /**
+   * Name of the policy; `manual` for a backup on demand.
+   */
+  policy: string;
+  /**
+   * The backup's slot, in UTC.
+   */
+  slot: string;
+  /**
+   * Why, in words.
+   */
+  reason: string;
 }
 /**
  * Why actions do not run.

@@ -1,0 +1,159 @@
+/**
+ * Sweeping (reference "storage", rule 13): what cut-off runs and removals left behind goes, once nobody can need it. All
+ * ages are by the store's own clock. When a sweep ends in the middle, the next pass goes on from there.
+ */
+import { ulid } from 'ulid';
+import {
+  buildKey,
+  clustersPrefix,
+  leasesPrefix,
+  type ParsedKey,
+  parseKey,
+  slotPrefix,
+} from '../catalog/keys.ts';
+import { leaseExpiryMs } from '../catalog/leases.ts';
+import { readVerdict } from '../catalog/verdicts.ts';
+import { GranaryError } from '../model/errors.ts';
+import type { SweepAction } from '../model/generated/plan.ts';
+import type { SlotRef } from '../model/inventory.ts';
+import type { Attempt, Slot } from '../model/names.ts';
+import { leftoverAgeMs } from '../plan/sweeps.ts';
+import type { CallOptions, ObjectInfo, Store } from '../store/store.ts';
+import type { SeedPlan } from './plan.ts';
+
+interface Listed {
+  readonly info: ObjectInfo;
+  readonly parsed: ParsedKey;
+}
+
+/**
+ * Removes what lies in a slot without a manifest: data first, tombstones and verdicts last, so that what is left still
+ * tells that a removal was under way. A slot that has a manifest by now is left as it is, without an error.
+ * @throws GranaryError `blocked` where something there is younger than 24 hours, or a restore or verification runs
+ */
+export async function sweepSlot(store: Store, action: SweepAction, { signal }: CallOptions): Promise<void> {
+  const { seed, cluster, policy } = action;
+  const slot: SlotRef = { seed, cluster, policy, slot: action.slot as Slot };
+  const now = await storeClock(store, seed, signal);
+  const objects = await list(store, slot, signal);
+  if (objects.length === 0 || hasManifest(objects)) return;
+  const removing = await isBeingRemoved(store, slot, objects, signal);
+  for (const { info, parsed } of objects) {
+    // A removal that has won may go on at once; its data are held to the age all the same, for they may be a new run's.
+    if (removing && parsed.type !== 'data') continue;
+    if (now.getTime() - info.modified.getTime() <= leftoverAgeMs) throw tooYoung(info);
+  }
+  await requireNoLease(store, slot, now, signal);
+  for (const { info, parsed } of objects.toSorted((a, b) => order(a.parsed) - order(b.parsed))) {
+    if (parsed.type === 'data') {
+      // A copy that is being made of the same attempt has the same name: what was written since the listing stays.
+      const current = await store.head(info.key, { signal });
+      if (current !== null && (current.etag !== info.etag || +current.modified !== +info.modified))
+        throw tooYoung(current);
+      if (hasManifest(await list(store, slot, signal))) return;
+    }
+    await store.delete(info.key, { signal });
+  }
+}
+
+function order({ type }: ParsedKey): number {
+  if (type === 'data') return 0;
+  if (type === 'verdict') return 2;
+  return type === 'tombstone' ? 3 : 1;
+}
+
+function hasManifest(objects: readonly Listed[]): boolean {
+  return objects.some(({ parsed }) => parsed.type === 'manifest');
+}
+
+async function list(store: Store, slot: SlotRef, signal: AbortSignal): Promise<Listed[]> {
+  const objects: Listed[] = [];
+  for await (const info of store.list(slotPrefix(slot), { signal })) {
+    const parsed = parseKey(info.key);
+    if (parsed.type !== 'foreign') objects.push({ info, parsed });
+  }
+  return objects;
+}
+
+/** The remover has won a tombstone that lies there. */
+async function isBeingRemoved(
+  store: Store,
+  slot: SlotRef,
+  objects: readonly Listed[],
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (const { parsed } of objects) {
+    if (parsed.type !== 'verdict') continue;
+    if ((await readVerdict(store, slot, parsed.id, { signal })) === 'remover') return true;
+  }
+  return false;
+}
+
+/** From the answer to a write, or else from what the store says of the object that was written. */
+async function storeClock(store: Store, seed: string, signal: AbortSignal): Promise<Date> {
+  const key = buildKey({ type: 'probe', seed, id: ulid() as Attempt });
+  try {
+    const { storeTime } = await store.put(key, new Uint8Array(), { signal });
+    const time = storeTime ?? (await store.head(key, { signal }))?.modified;
+    if (time !== undefined) return time;
+  } finally {
+    await store.delete(key, { signal: AbortSignal.timeout(10_000) }).catch(() => {});
+  }
+  throw new GranaryError('blocked', `${store.url} does not tell its time, so nothing is swept there`, {
+    hint: 'the next pass tries again',
+  });
+}
+
+async function requireNoLease(store: Store, slot: SlotRef, now: Date, signal: AbortSignal): Promise<void> {
+  for await (const { key, modified } of store.list(leasesPrefix(slot), { signal })) {
+    if (parseKey(key).type !== 'lease' || now.getTime() - modified.getTime() > leaseExpiryMs) continue;
+    throw new GranaryError(
+      'blocked',
+      `a restore or verification of ${slot.seed}/${slot.cluster} is running`,
+      {
+        hint: 'the next pass sweeps; a lease of a process that died expires after 30 minutes',
+        context: { lease: key },
+      },
+    );
+  }
+}
+
+function tooYoung({ key }: ObjectInfo): GranaryError {
+  return new GranaryError('blocked', `${key} is younger than 24 hours by the store's clock`, {
+    hint: 'it may belong to a run that is under way; a later pass looks again',
+  });
+}
+
+/**
+ * As `sweepUploads`, for all destinations of a plan that were read and that no guard holds back. What fails is left for
+ * the next pass: a key that may not list uploads must not fail a backup that is done, and leftovers only cost space.
+ */
+export async function sweepAllUploads(
+  { seed, desired, inventory, plan, sources }: SeedPlan,
+  now: Date,
+  { signal }: CallOptions,
+): Promise<void> {
+  const { seeds, destinations } = desired.configuration;
+  if (!seeds.some(({ name, enabled }) => name === seed && enabled)) return;
+  const held = new Set(plan.guards.map(({ destination }) => destination));
+  for (const { name, store } of sources) {
+    const isOpen = destinations.some((one) => one.name === name && !one.locked) && !held.has(name);
+    if (!isOpen || !inventory.destinations.some((one) => one.name === name && one.status === 'read'))
+      continue;
+    await sweepUploads(store, seed, now, { signal }).catch(() => signal.throwIfAborted());
+  }
+}
+
+/**
+ * Removes parts of uploads that never ended, of one seed in one destination. It costs one listing of open uploads on S3,
+ * and a walk through the seed's folder on a filesystem: less than the inventory of each pass, so each pass does it.
+ * @returns their number
+ */
+export async function sweepUploads(
+  store: Store,
+  seed: string,
+  now: Date,
+  options: CallOptions,
+): Promise<number> {
+  return store.abortStale(`${clustersPrefix}${seed}/`, new Date(now.getTime() - leftoverAgeMs), options);
+}

@@ -1,0 +1,100 @@
+/** Sweeping on a real folder: what goes, in which order, and what stops it. */
+import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { expect, test } from 'vitest';
+import { claimVerdict } from '../../src/catalog/verdicts.ts';
+import { sweepSlot, sweepUploads } from '../../src/execute/sweep.ts';
+import type { SweepAction } from '../../src/model/generated/plan.ts';
+import { openFilesystemStore } from '../../src/store/drivers/filesystem.ts';
+import { altered, attempt, keysOf, publish, signal, slotAt, write } from '../catalog/helpers.ts';
+import { tempFolder } from '../servers/temp.ts';
+
+const ref = slotAt(3);
+const action: SweepAction = { id: 'sweep', type: 'sweep', destination: 'test', reason: 'left over', ...ref };
+const data = { type: 'data', ...ref, attempt: attempt(), compression: 'zstd', encrypted: false } as const;
+
+async function world() {
+  const folder = tempFolder('sweep');
+  const store = await openFilesystemStore({ path: folder.path });
+  const age = (key: string, hours: number) => {
+    const time = new Date(Date.now() - hours * 3_600_000);
+    utimesSync(join(folder.path, key), time, time);
+  };
+  return { store, age, path: folder.path };
+}
+
+test('old data without a manifest go; young ones stay', async () => {
+  const { store, age } = await world();
+  const key = await write(store, data);
+  await expect(sweepSlot(store, action, { signal })).rejects.toMatchObject({ code: 'blocked' });
+  expect(await keysOf(store)).toEqual([key]);
+  age(key, 25);
+  await sweepSlot(store, action, { signal });
+  expect(await keysOf(store)).toEqual([]);
+  await sweepSlot(store, action, { signal });
+});
+
+test('a backup that was published meanwhile stays whole, however old', async () => {
+  const { store, age } = await world();
+  await publish(store, ref);
+  const before = await keysOf(store);
+  for (const key of before) age(key, 100);
+  await sweepSlot(store, action, { signal });
+  expect(await keysOf(store)).toEqual(before);
+});
+
+test('a live lease stops it, one of a process that died does not', async () => {
+  const { store, age } = await world();
+  age(await write(store, data), 25);
+  const lease = await write(store, { type: 'lease', ...ref, kind: 'restore', id: attempt(7) });
+  await expect(sweepSlot(store, action, { signal })).rejects.toMatchObject({ code: 'blocked' });
+  expect(await keysOf(store)).toHaveLength(2);
+  age(lease, 1);
+  await sweepSlot(store, action, { signal });
+  expect(await keysOf(store)).toEqual([lease]);
+});
+
+test('a removal that was cut off is ended, data first and its tombstone last, also after another cut', async () => {
+  const { store, age } = await world();
+  age(await write(store, data), 25);
+  await write(store, { type: 'proof', ...ref, time: new Date(0), kind: 'read', ok: true });
+  const tombstone = await write(store, { type: 'tombstone', ...ref, due: new Date(0), id: attempt(9) });
+  await claimVerdict(store, ref, attempt(9), 'remover', { signal });
+  const cut = altered(store, {
+    delete: (key, options) =>
+      key.includes('verdict') ? Promise.reject(new Error('cut')) : store.delete(key, options),
+  });
+  await expect(sweepSlot(cut, action, { signal })).rejects.toThrow('cut');
+  expect(await keysOf(store)).toHaveLength(2);
+  expect(await keysOf(store)).toContain(tombstone);
+  await sweepSlot(store, action, { signal });
+  expect(await keysOf(store)).toEqual([]);
+});
+
+test('data that were written anew since the listing stay', async () => {
+  const { store, age } = await world();
+  const key = await write(store, data);
+  age(key, 25);
+  const racing = altered(store, {
+    head: async (at, options) => {
+      if (at === key) await store.put(key, Buffer.from('new bytes'), options);
+      return store.head(at, options);
+    },
+  });
+  await expect(sweepSlot(racing, action, { signal })).rejects.toMatchObject({ code: 'blocked' });
+  expect(await keysOf(store)).toEqual([key]);
+});
+
+test('files of writes that never ended go when they are old, below their seed only', async () => {
+  const { store, age, path } = await world();
+  await write(store, data);
+  const folders = [`clusters/${ref.seed}`, 'clusters/other'];
+  const names = folders.flatMap((folder) => [`${folder}/.granary-tmp-old`, `${folder}/.granary-tmp-young`]);
+  for (const name of names) {
+    mkdirSync(dirname(join(path, name)), { recursive: true });
+    writeFileSync(join(path, name), 'left');
+    if (name.endsWith('old')) age(name, 25);
+  }
+  expect(await sweepUploads(store, ref.seed, new Date(), { signal })).toBe(1);
+  expect(names.filter((name) => existsSync(join(path, name)))).toEqual(names.slice(1));
+});
