@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly cwd?: string;
   /** Beside PATH and HOME: nothing of the surroundings reaches the command. */
   readonly env?: Readonly<Record<string, string>>;
+  /** As whom; only root may choose. */
+  readonly uid?: number;
 }
 
 export interface Running {
@@ -63,6 +65,7 @@ export function start(args: readonly string[], options: RunOptions = {}): Runnin
     cwd: options.cwd,
     env: { PATH, HOME: '/nonexistent', ...(NODE_OPTIONS && { NODE_OPTIONS }), ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    ...(options.uid !== undefined && { uid: options.uid }),
   });
   children.add(child);
   let stdout = '';

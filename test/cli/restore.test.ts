@@ -1,5 +1,6 @@
 /** Backups that were damaged where they lie, and targets that cannot be written: restore and verify. */
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -224,6 +225,24 @@ describeWith(['etcd-3.6'], 'a backup', () => {
       );
     });
 
+    test.skipIf(process.getuid?.() !== 0)('is not written where this user may not write', async () => {
+      const nobody = 65_534;
+      for (const path of filesIn(fleet.folder.path).flatMap((file) => [file, ...parentsOf(file)]))
+        chmodSync(fleet.folder.join(path), 0o755);
+      for (const path of ['.', 'out', 'local', 'tmp']) chmodSync(fleet.folder.join(path), 0o755);
+      chmodSync(fleet.temp, 0o777);
+      await expectFailure(
+        ['restore', id, '--to', target, ...fleet.source],
+        {
+          code: 'target-unwritable',
+          says: [target, 'its folder cannot be written to'],
+          hint: 'somewhere else',
+        },
+        { env: fleet.env, uid: nobody },
+      );
+      expectNothingLeft();
+    });
+
     test.skipIf(noDisk !== null)(`is not written to a disk that can only be read${skippedDisk}`, async () => {
       using disk = new SmallDisk(40);
       disk.makeReadOnly();
@@ -297,3 +316,9 @@ describeWith(['etcd-3.6'], 'a backup', () => {
     });
   });
 });
+
+/** `a`, `a/b` for `a/b/c`. */
+function parentsOf(path: string): string[] {
+  const parent = dirname(path);
+  return parent === '.' ? [] : [parent, ...parentsOf(parent)];
+}
