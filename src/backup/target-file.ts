@@ -136,6 +136,14 @@ const reasons: Readonly<Record<string, string>> = {
 function cannotWrite(error: unknown, target: string): GranaryError {
   if (error instanceof GranaryError) return error;
   const { code = '' } = error as NodeJS.ErrnoException;
+  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') {
+    const folder = dirname(target);
+    return new GranaryError('disk-full', `no space left in ${folder} for the restored file`, {
+      hint: 'free some space, or restore to a larger disk',
+      cause: error,
+      context: { folder },
+    });
+  }
   const reason = reasons[code];
   if (reason === undefined) return asGranaryError(error, 'target-unwritable');
   return new GranaryError('target-unwritable', `${target} cannot be written: ${reason}`, {

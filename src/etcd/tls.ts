@@ -54,9 +54,15 @@ function secureContext(
   const pem = 'it must be PEM text, from `-----BEGIN` to `-----END`, line ends included';
   if (ca !== null) {
     attempt('the CA certificate', pem, { ca });
-    // OpenSSL takes text without any certificate for an empty list, which then trusts nobody.
-    if (!ca.includes('-----BEGIN')) {
-      throw new GranaryError('etcd-tls', `the CA certificate of ${name} is not PEM`, { hint: pem });
+    // OpenSSL takes text without any certificate, a key among others, for an empty list, which then trusts nobody.
+    if (!/-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----/.test(ca)) {
+      throw new GranaryError(
+        'etcd-tls',
+        `the CA certificate of ${name} is not PEM, or holds something else`,
+        {
+          hint: pem,
+        },
+      );
     }
   }
   if (certificate !== null) attempt('the client certificate', pem, { cert: certificate });

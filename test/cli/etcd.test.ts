@@ -230,6 +230,19 @@ describeWith(['etcd-3.6'], 'a snapshot that breaks off', () => {
     expectNothingLeft(fleet);
   });
 
+  test('SIGINT in the middle of a snapshot leaves nothing behind', async () => {
+    await using proxy = await HoldingProxy.start(etcd.endpoints[0] ?? '');
+    using fleet = await Fleet.make({ endpoints: [proxy.endpoint] });
+    const held = proxy.holdAfter(2_000_000, 'down');
+    const running = start([...backup, ...fleet.opened, '-o', 'json'], { env: fleet.env });
+    await running.until(held);
+    running.kill('SIGINT');
+    const ran = await running.ended;
+    expect(ran).toMatchObject({ code: 1, stdout: '' });
+    expect(errorOf(ran)).toMatchObject({ code: 'interrupted', message: 'interrupted' });
+    expectNothingLeft(fleet);
+  });
+
   test('a database that is larger than the policy allows', async () => {
     using fleet = await Fleet.make({ endpoints: etcd.endpoints, policy: { maxDatabaseSize: '1Mi' } });
     await expectFailure(
