@@ -70,7 +70,6 @@ export const errorCatalogue = {
   'manifest-invalid': 'human',
   'marker-mismatch': 'human',
   'destination-locked': 'human',
-  'slot-taken': 'human',
   'target-exists': 'human',
   'target-unwritable': 'human',
   // plan
