@@ -146,7 +146,7 @@ export async function* streamCall(
     outcome.check();
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof GranaryError) throw error;
+    if (error instanceof GranaryError || error instanceof CallFailure) throw error;
     // A status says more than the error of a stream that was cut because of it.
     outcome.check(error);
   } finally {
