@@ -70,7 +70,7 @@ async function apply(io: Io, options: ApplyCommandOptions): Promise<void> {
     applied.push(result);
     io.exitCode = worst(io.exitCode, await exitCodeOf(result));
     if (result.recordError !== null)
-      io.err(`warning: what was applied is not recorded: ${result.recordError.message}`);
+      io.warn(`what was applied is not recorded: ${result.recordError.message}`);
   }
   if (quiet) io.out(JSON.stringify({ items: applied.map(asJson) }, null, 2));
   else io.out(summary(applied));
@@ -110,7 +110,7 @@ function tellAction(io: Io, { action, outcome, error, backup }: ActionResult): v
   for (const copy of backup?.copies ?? []) {
     if (copy.error !== null && copy.error.message !== error?.message) {
       const why = withoutDestination(copy.destination, copy.error.message);
-      io.err(`warning: no copy on ${copy.destination}: ${why}`);
+      io.warn(`no copy on ${copy.destination}: ${why}`);
     }
   }
 }

@@ -59,9 +59,9 @@ async function fromBackup(
   options: SourceOptions & KeyOptions,
   inspectBackup: typeof import('../execute/inspect.ts').inspectBackup,
 ) {
-  const { openSession } = await import('./session.ts');
+  const { openSessionFor } = await import('./session.ts');
   const { findByName } = await import('../execute/find.ts');
-  await using session = await openSession(io, options, options.seed ?? what.split('/')[0]);
+  await using session = await openSessionFor(io, options, what);
   const found = await findByName(session.workspace, what, { signal: io.signal });
   return await inspectBackup(found, {
     signal: io.signal,

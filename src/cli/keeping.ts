@@ -35,9 +35,9 @@ export async function runKeeping(
   keeping: Keeping,
   options: KeepingOptions,
 ): Promise<void> {
-  const { openSession } = await import('./session.ts');
+  const { openSessionFor } = await import('./session.ts');
   const { keepBackup } = await import('../execute/keep.ts');
-  await using session = await openSession(io, options, options.seed ?? name.split('/')[0]);
+  await using session = await openSessionFor(io, options, name);
   const dryRun = options.yes !== true;
   const results = await keepBackup(session.workspace, name, keeping, {
     signal: io.signal,

@@ -49,11 +49,11 @@ export function addRestore(program: Command, io: Io): Command {
 
 async function restore(io: Io, name: string, options: RestoreOptions): Promise<void> {
   const at = options.at === undefined ? undefined : readTime(options.at);
-  const { openSession } = await import('./session.ts');
+  const { openSessionFor } = await import('./session.ts');
   const { findByName } = await import('../execute/find.ts');
   const { restoreBackup } = await import('../execute/restore.ts');
   const { progressView } = await import('./progress.ts');
-  await using session = await openSession(io, options, options.seed ?? name.split('/')[0]);
+  await using session = await openSessionFor(io, options, name);
   const found = await findByName(session.workspace, name, { signal: io.signal, at });
   const quiet = options.output === 'json';
   if (!quiet) tellFound(io, found);

@@ -46,11 +46,21 @@ export async function openSession(
   io: Io,
   options: SourceOptions & KeyOptions,
   seed = options.seed,
+  { seedMayBeGone = false } = {},
 ): Promise<Session> {
   await using stack = new AsyncDisposableStack();
   const identities = await readIdentities(io, options);
   const source = stack.use(await openSourceOf(io, options));
-  const workspace = stack.use(await openWorkspace(source, { identities, seed }));
+  const workspace = stack.use(await openWorkspace(source, { identities, seed, seedMayBeGone }));
   const opened = stack.move();
   return { source, workspace, identities, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+/** A session for one backup by its name. The name says the seed, which Git may no longer know. */
+export async function openSessionFor(
+  io: Io,
+  options: SourceOptions & KeyOptions,
+  name: string,
+): Promise<Session> {
+  return openSession(io, options, options.seed ?? name.split('/')[0], { seedMayBeGone: true });
 }

@@ -12,7 +12,11 @@ export async function openSources(
   workspace: Workspace,
   seed: string | undefined,
 ): Promise<{ readonly sources: readonly Source[]; readonly unopened: readonly Unopened[] }> {
-  const serves = ({ seeds }: Destination) => seed === undefined || seeds === null || seeds.includes(seed);
+  const { seeds: known } = workspace.desired.configuration;
+  // Whom a destination served when a seed that is gone still was there, nobody knows any more.
+  const isKnown = known.some(({ name }) => name === seed);
+  const serves = ({ seeds }: Destination) =>
+    seed === undefined || !isKnown || seeds === null || seeds.includes(seed);
   const destinations = workspace.desired.configuration.destinations.filter(serves);
   const { opened, unopened } = await openAll(destinations, (one) => workspace.destinations.open(one));
   return { sources: opened, unopened };

@@ -20,6 +20,8 @@ export interface WorkspaceOptions {
   readonly identities: Identities;
   /** Only this seed: only errors that it reaches count, and only its clusters are assigned. */
   readonly seed?: string | undefined;
+  /** For commands that read backups: those of a seed that Git no longer names are kept, and are still theirs to find. */
+  readonly seedMayBeGone?: boolean | undefined;
 }
 
 /** The configuration has errors. They are all in `diagnostics`; the message names the first. */
@@ -57,8 +59,14 @@ export function makeWorkspace(
   options: WorkspaceOptions,
 ): Workspace {
   const { seed } = options;
-  if (seed !== undefined) requireSeed(configuration, seed);
-  const relevant = seed === undefined ? configuration.diagnostics : closureOf(configuration, seed);
+  const isGone = options.seedMayBeGone === true && !configuration.seeds.some(({ name }) => name === seed);
+  if (seed !== undefined && !isGone) requireSeed(configuration, seed);
+  // Nothing is wanted of a seed that is gone, so nothing that is wrong with what is wanted can stand in the way.
+  const relevant = isGone
+    ? []
+    : seed === undefined
+      ? configuration.diagnostics
+      : closureOf(configuration, seed);
   const errors = relevant.filter(({ severity }) => severity === 'error');
   if (errors.length > 0) throw new InvalidConfiguration(configuration, errors);
   const credentials = new Credentials(source.root, configuration, options.identities);

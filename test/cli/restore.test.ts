@@ -68,6 +68,14 @@ describeWith(['etcd-3.6'], 'a backup', () => {
     expect(filesIn(fleet.folder.path).filter((file) => file.includes('/leases/'))).toEqual([]);
   }
 
+  test('of a seed that Git no longer names is still found and restored', async () => {
+    await prepare(['one']);
+    fleet.remove('seed-eu.yaml');
+    const { code, stderr } = await granary(restore(), { env: fleet.env });
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(existsSync(target)).toBe(true);
+  });
+
   type Damage = [name: string, says: string, harm: (destination: string) => void | Promise<void>];
   const damages: Damage[] = [
     ['whose data were cut', 'bytes', (name) => truncateSync(fileOf(name, 'data'), 100_000)],
