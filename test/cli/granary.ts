@@ -191,13 +191,18 @@ export function expectErrorJson(ran: Ran, failure: Failure): void {
   expect(hint, what).toContain(failure.hint);
 }
 
-/** Runs the command twice, for people and for programs: both must fail in the same way. */
+/**
+ * Runs the command twice, for people and for programs: both must fail in the same way.
+ * @param options.inTurn one after the other: for commands that write something before they fail
+ */
 export async function expectFailure(
   args: readonly string[],
   failure: Failure,
-  options?: RunOptions,
+  { inTurn = false, ...options }: RunOptions & { readonly inTurn?: boolean } = {},
 ): Promise<void> {
-  const [text, json] = await Promise.all([granary(args, options), granary([...args, '-o', 'json'], options)]);
+  const asText = granary(args, options);
+  if (inTurn) await asText;
+  const [text, json] = await Promise.all([asText, granary([...args, '-o', 'json'], options)]);
   expectErrorText(text, failure);
   expectErrorJson(json, failure);
 }

@@ -138,11 +138,11 @@ describe('granary init', () => {
     // `policies` is written after `seeds` and `destinations`, which are then taken back.
     mkdirSync(folder.join('half'));
     symlinkSync('/nonexistent/policies', folder.join('half', 'policies'));
-    await expectFailure(['init', folder.join('half')], {
-      code: 'target-unwritable',
-      says: ['half'],
-      hint: 'may write',
-    });
+    await expectFailure(
+      ['init', folder.join('half')],
+      { code: 'target-unwritable', says: ['half'], hint: 'may write' },
+      { inTurn: true },
+    );
     expect(readdirSync(folder.join('half'))).toEqual(['policies']);
   });
 });
