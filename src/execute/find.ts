@@ -2,10 +2,10 @@
 import { type FoundBackup, findBackup } from '../catalog/find.ts';
 import type { Source } from '../catalog/inventory.ts';
 import type { Destination } from '../model/config.ts';
-import { GranaryError } from '../model/errors.ts';
+import { GranaryError, isGranaryError } from '../model/errors.ts';
 import { parseBackupRef, parseClusterRef } from '../model/names.ts';
 import { openAll, type Unopened } from './destinations.ts';
-import type { Workspace } from './workspace.ts';
+import { requireSeed, type Workspace } from './workspace.ts';
 
 /** Every destination of the configuration that may hold backups of a seed, open for reading. */
 export async function openSources(
@@ -25,7 +25,7 @@ export async function openSources(
 /**
  * A backup by its name, or the newest of `seed/cluster` that can be trusted.
  * @param at only what had ended by then
- * @throws GranaryError `usage`, `backup-not-found`; that of a destination where none could be opened
+ * @throws GranaryError `usage`, `backup-not-found`; `unknown-object` where Git does not name its seed either; that of a destination where none could be opened
  */
 export async function findByName(
   workspace: Workspace,
@@ -47,5 +47,11 @@ export async function findByName(
   const [first] = wanted;
   if (first !== undefined && (sources.length === 0 || only !== null)) throw first.error;
   const unread = wanted.map((one) => ({ destination: one.name, error: one.error }));
-  return findBackup(sources, query, { signal, unopened: unread });
+  try {
+    return await findBackup(sources, query, { signal, unopened: unread });
+  } catch (error) {
+    // Where nothing is found, a seed that Git does not name either is more likely mistyped than gone.
+    if (isGranaryError(error, 'backup-not-found')) requireSeed(workspace.desired.configuration, query.seed);
+    throw error;
+  }
 }
