@@ -1,13 +1,32 @@
 import type { DatabaseReport } from '../bolt/report.ts';
+import { analyseInWorker } from '../bolt/worker-client.ts';
 import { GranaryError } from '../model/errors.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
 import { formatBackupRef, type Slot } from '../model/names.ts';
 
 /**
+ * Walks the database of a backup, with HashKV at the point its manifest names, and requires it to be as recorded.
+ * @param fd of the raw snapshot, all of whose bytes are there
+ * @throws GranaryError `backup-damaged` naming what differs
+ */
+export async function checkDatabase(
+  fd: number,
+  manifest: Manifest,
+  destination: string,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<DatabaseReport> {
+  const { revision, compactRevision } = manifest.hashKV;
+  const hashAt = revision === null || compactRevision === null ? undefined : { revision, compactRevision };
+  const report = await analyseInWorker(fd, manifest.snapshot.size, { hashAt }, { signal });
+  requireAsRecorded(manifest, destination, report);
+  return report;
+}
+
+/**
  * Requires that a database is sound and is the one its manifest describes: revision, live keys and HashKV.
  * @throws GranaryError `backup-damaged` naming what differs
  */
-export function requireAsRecorded(manifest: Manifest, destination: string, report: DatabaseReport): void {
+function requireAsRecorded(manifest: Manifest, destination: string, report: DatabaseReport): void {
   const differs = difference(manifest, report);
   if (differs === null) return;
   const id = formatBackupRef({ ...manifest, slot: manifest.slot as Slot });

@@ -1,12 +1,11 @@
 /** A backup back into a file that etcdutl restores from: whole and proven, or not there at all. */
 import { resolve } from 'node:path';
 import type { DatabaseReport } from '../bolt/report.ts';
-import { analyseInWorker } from '../bolt/worker-client.ts';
 import type { FoundCopy } from '../catalog/candidates.ts';
 import type { FoundBackup } from '../catalog/find.ts';
 import { asGranaryError, GranaryError, isGranaryError } from '../model/errors.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
-import { requireAsRecorded } from './compare.ts';
+import { checkDatabase } from './compare.ts';
 import { type ReadOptions, readBackup } from './read.ts';
 import { requireRoom, TargetFile } from './target-file.ts';
 
@@ -74,13 +73,7 @@ async function restoreCopy(
 ): Promise<DatabaseReport> {
   await using file = await TargetFile.create(target);
   await readBackup(manifest, { name: destination, store }, (bytes) => file.append(bytes), options);
-  const { hashKV, snapshot } = manifest;
-  const hashAt =
-    hashKV.revision === null || hashKV.compactRevision === null
-      ? undefined
-      : { revision: hashKV.revision, compactRevision: hashKV.compactRevision };
-  const report = await analyseInWorker(file.fd, snapshot.size, { hashAt }, { signal: options.signal });
-  requireAsRecorded(manifest, destination, report);
+  const report = await checkDatabase(file.fd, manifest, destination, options);
   await file.publish();
   return report;
 }

@@ -1,9 +1,8 @@
 /** Verification at rest: every byte of a copy read again, opened, and walked as a database. */
 import type { DatabaseReport } from '../bolt/report.ts';
-import { analyseInWorker } from '../bolt/worker-client.ts';
 import type { Source } from '../catalog/inventory.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
-import { requireAsRecorded } from './compare.ts';
+import { checkDatabase } from './compare.ts';
 import { checkStoredBytes, isEncrypted, type ReadOptions, readBackup } from './read.ts';
 import { requireFreeDisk, Spool } from './spool.ts';
 
@@ -35,9 +34,6 @@ export async function verifyCopy(
   await using spool = await Spool.create(options.spoolFolder);
   await readBackup(manifest, from, (bytes) => spool.append(bytes), options);
   await spool.end();
-  const { revision, compactRevision } = manifest.hashKV;
-  const hashAt = revision === null || compactRevision === null ? undefined : { revision, compactRevision };
-  const report = await analyseInWorker(spool.fd, spool.size, { hashAt }, { signal: options.signal });
-  requireAsRecorded(manifest, from.name, report);
+  const report = await checkDatabase(spool.fd, manifest, from.name, options);
   return { depth: 'content', report };
 }
