@@ -3,20 +3,13 @@
  * `node bench/plan.ts [clusters] [backups] [last]`: by default 4 of the 100 go; with `last` 1 nearly half of them do.
  */
 import { createHash } from 'node:crypto';
-import type {
-  Cluster,
-  Desired,
-  FilesystemDestination,
-  Keep,
-  Policy,
-  Repository,
-  Seed,
-} from '../src/model/config.ts';
+import type { Cluster, Desired, Keep } from '../src/model/config.ts';
 import type { Copy } from '../src/model/inventory.ts';
 import { slotOf } from '../src/model/names.ts';
 import type { Actual } from '../src/model/state.ts';
 import { asApplied } from '../src/plan/applied.ts';
 import { makePlan } from '../src/plan/plan.ts';
+import { folderNamed, policyNamed, position, repositoryNamed, seedNamed } from '../test/config/objects.ts';
 
 const clusterCount = Number(process.argv[2] ?? 5_000);
 const backupCount = Number(process.argv[3] ?? 100);
@@ -25,7 +18,6 @@ const now = new Date('2026-11-21T14:03:00Z');
 const hash = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 function makeDesired(): Desired {
-  const position = { file: 'bench.yaml', line: 1, column: 1 };
   const keep: Keep = {
     last,
     hourly: 48,
@@ -48,55 +40,14 @@ function makeDesired(): Desired {
       position,
     };
   });
-  const seed: Seed = {
-    kind: 'Seed',
-    name: 'bench',
-    labels: {},
-    displayName: null,
-    enabled: true,
-    defaultDestination: null,
-    clusters,
-    position,
-  };
-  const destination: FilesystemDestination = {
-    kind: 'Destination',
-    name: 'store',
-    labels: {},
-    displayName: null,
-    seeds: null,
-    credential: null,
-    locked: false,
-    provider: 'filesystem',
-    path: '/backups',
-    position,
-  };
-  const policy: Policy = {
-    kind: 'Policy',
-    name: 'hourly',
-    labels: {},
-    clusters: { seeds: null, names: null, matchLabels: null },
+  const seed = seedNamed('bench', { clusters });
+  const destination = folderNamed('store', '/backups');
+  const policy = policyNamed('hourly', {
     schedule: { cron: '0 * * * *', timeZone: 'Europe/Prague', jitterMs: 120_000, startingDeadlineMs: null },
-    suspend: false,
-    destinations: [{ name: 'store', keep: null }],
-    minimumCopies: 1,
+    destinations: [{ name: 'store', keep: null, backfill: false }],
     keep,
-    graceMs: null,
-    recipients: [],
-    compression: { algorithm: 'zstd', level: 1 },
-    member: { prefer: 'follower', maxLag: 1_000 },
-    verify: { hashKV: 'try', readBack: 'manifest' },
-    stallTimeoutMs: 60_000,
-    maxDatabaseSize: 8 * 2 ** 30,
-    position,
-  };
-  const repository: Repository = {
-    kind: 'Repository',
-    name: 'bench',
-    labels: {},
-    id: null,
-    removal: { graceMs: 72 * 3_600_000, maxPerRun: 5, maxSharePercent: 20 },
-    position,
-  };
+  });
+  const repository = repositoryNamed('bench');
   return {
     commit: null,
     configuration: {
@@ -112,7 +63,7 @@ function makeDesired(): Desired {
       seed,
       cluster,
       policy,
-      destinations: [{ destination, keep }],
+      destinations: [{ destination, keep, backfill: false }],
       leftOut: [],
       skipped: null,
     })),

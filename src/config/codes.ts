@@ -31,26 +31,36 @@ export const diagnosticCodes = [
   'destination-not-for-seed',
   'duplicate-cluster',
   'duplicate-name',
+  'projects-without-organization',
   'reserved-name',
+  'scope',
   'second-repository',
+  'two-defaults',
   'unknown-reference',
   // seeds
   'backup-off',
   'bad-endpoint',
+  'deprecated-backup',
+  'internal-only',
   'skipped',
   'tls-source',
   'tls-without-https',
   // destinations
+  'alias-twice',
+  'bad-bucket-name',
   'bad-certificate',
   'certificate-ends',
   'endpoint-without-path-style',
+  'instance-role-with-credential',
   'overlapping-destinations',
   // credentials
   'credential-file-name',
   'credential-not-alone',
+  'default-without-use',
   'half-a-pair',
   'missing-data',
   'plain-secret',
+  'too-much-data',
   'unknown-data',
   // policies
   'bad-recipient',
@@ -61,6 +71,10 @@ export const diagnosticCodes = [
   'out-of-range',
   'policy-without-clusters',
   'too-many-copies',
+  'without-effect',
+  // the repository
+  'approval-expired',
+  'bad-notification',
 ] as const;
 
 export type DiagnosticCode = (typeof diagnosticCodes)[number];

@@ -64,7 +64,8 @@ function explainOne(kind: Kind, root: unknown, error: SchemaError): Explained | 
         ...at(error),
         code: 'wrong-type',
         message: `${named(pointer)} must be ${schema['x-what'] ?? 'something else'}, and is ${typeWords(value)}`,
-        hint: null,
+        hint:
+          (schema['x-what'] ?? '').startsWith('a list') && typeof value === 'string' ? bracketsHint : null,
       };
     case 'enum':
       return unknownValue(error, (schema.enum ?? []).map(String));
@@ -128,8 +129,8 @@ function fieldHint(
   meant: string | undefined,
 ): string {
   if (field === '<<') return 'merge keys are not supported; write the fields out';
-  const elsewhere = providerWith(kind, root, pointer, field);
-  if (elsewhere !== undefined) return `${quoted(field)} is a field of provider ${elsewhere}`;
+  const elsewhere = providersWith(kind, root, pointer, field);
+  if (elsewhere.length > 0) return `${quoted(field)} is a field of provider ${elsewhere.join(', ')}`;
   if (meant !== undefined) return `did you mean ${quoted(meant)}?`;
   if (pointer === '' && Object.keys(specProperties(kind)).includes(field)) {
     return `${quoted(field)} belongs below \`spec\``;
@@ -137,13 +138,13 @@ function fieldHint(
   return `known here are ${known.join(', ')}`;
 }
 
-/** The other provider of a Destination that has such a field. */
-function providerWith(kind: Kind, root: unknown, pointer: string, field: string): string | undefined {
-  if (kind !== 'Destination' || pointer !== '/spec') return undefined;
+/** The other providers of a Destination that have such a field. */
+function providersWith(kind: Kind, root: unknown, pointer: string, field: string): string[] {
+  if (kind !== 'Destination' || pointer !== '/spec') return [];
   const current = valueAt(root, '/spec/provider');
-  return providerSchemas().find(
-    ([name, schema]) => name !== current && field in (schema.properties ?? {}),
-  )?.[0];
+  return providerSchemas()
+    .filter(([name, schema]) => name !== current && field in (schema.properties ?? {}))
+    .map(([name]) => name);
 }
 
 function providerSchemas(): [string, SchemaNode][] {
@@ -240,7 +241,7 @@ function wrongType(
   if (wanted === 'string' && schema.pattern !== undefined && schema['x-what'] !== undefined) {
     hint = `write ${schema['x-what']}`;
   } else if (wanted === 'string' && isPlain) hint = 'put it in quotes';
-  else if (wanted === 'array' && (isPlain || typeof value === 'string')) hint = 'put it in brackets: `[…]`';
+  else if (wanted === 'array' && (isPlain || typeof value === 'string')) hint = bracketsHint;
   return { message: `${named(pointer)} must be ${words}, and is ${typeWords(value)}`, hint };
 }
 
@@ -272,6 +273,8 @@ function container(kind: Kind, root: unknown, pointer: string): string {
 function named(pointer: string): string {
   return pointer === '' ? 'the document' : quoted(fieldPath(pointer));
 }
+
+const bracketsHint = 'put it in brackets: `[…]`';
 
 const expectedWords: Readonly<Record<string, string>> = {
   string: 'a text',

@@ -1,5 +1,6 @@
 /** A folder of YAML to a configuration with every fault that can be known offline. */
 import type { Configuration, Diagnostic, Kind } from '../model/config.ts';
+import { backupName } from '../model/names.ts';
 import {
   completeCredential,
   completeDestination,
@@ -8,6 +9,8 @@ import {
   completeSeed,
   defaultRepository,
 } from './complete.ts';
+import { credentialOf, defaultDestinationOf, seedsWithLabels } from './defaults.ts';
+import { backupDestination, backupPointer, backupPolicy, selectsNothing } from './deprecated.ts';
 import { type ConfigurationFile, readConfigurationFiles } from './files.ts';
 import { parseFile } from './parse.ts';
 import { resolveAssignments } from './resolve.ts';
@@ -39,7 +42,7 @@ export async function loadConfiguration(root: string, options: LoadOptions = {})
     });
   }
   if (found.count === 0) diagnostics.push(nothingFound());
-  const objects = completeAll(sources);
+  const objects = withDefaults(withBackups(completeAll(sources)));
   const configuration = {
     seeds: objects.seeds.map(({ object }) => object),
     destinations: objects.destinations.map(({ object }) => object),
@@ -51,7 +54,7 @@ export async function loadConfiguration(root: string, options: LoadOptions = {})
     ...objects,
     sources,
     assignments: resolveAssignments(configuration),
-    defined: definedNames(sources),
+    defined: definedNames(sources, objects),
     now: options.now ?? new Date(),
     report: (source, pointer, finding) => {
       const diagnostic = source.diagnose(pointer, finding);
@@ -83,7 +86,8 @@ function completeAll(sources: readonly Source[]): SourcedObjects {
       .filter((source) => source.kind === kind && source.value !== undefined)
       .map((source) => {
         const written = source.value as Written;
-        return { object: complete(written, (pointer) => source.locate(pointer, 'value')), written, source };
+        const object = complete(written, (pointer) => source.locate(pointer, 'value'));
+        return { object, written, source, spec: '/spec' };
       });
   }
   return {
@@ -95,7 +99,60 @@ function completeAll(sources: readonly Source[]): SourcedObjects {
   };
 }
 
-function definedNames(sources: readonly Source[]): Record<Kind, ReadonlySet<string>> {
+/** With the destinations and policies that a deprecated `backup:` stands for. */
+function withBackups(objects: SourcedObjects): SourcedObjects {
+  const policies = objects.policies.map(({ object }) => object);
+  const added = objects.seeds.flatMap(({ object: seed, written: { spec }, source }) => {
+    if (spec.backup === undefined) return [];
+    const locate = () => source.locate(backupPointer, 'key');
+    const destination = backupDestination(seed, spec.backup);
+    const policy = backupPolicy(seed.name);
+    const at = { source, spec: backupPointer };
+    return [
+      {
+        destination: { ...at, object: completeDestination(destination, locate), written: destination },
+        policy: selectsNothing(seed, policies)
+          ? [{ ...at, object: completePolicy(policy, locate), written: policy }]
+          : [],
+      },
+    ];
+  });
+  return {
+    ...objects,
+    destinations: [...objects.destinations, ...added.map(({ destination }) => destination)],
+    policies: [...objects.policies, ...added.flatMap(({ policy }) => policy)],
+  };
+}
+
+/** With what objects have from others where they say nothing themselves. */
+function withDefaults(objects: SourcedObjects): SourcedObjects {
+  const seeds = objects.seeds.map(({ object }) => object);
+  const credentials = objects.credentials.map(({ object }) => object);
+  const destinations = objects.destinations.map((sourced) => {
+    const { seeds: chosen } = sourced.written.spec;
+    const served =
+      chosen === undefined || Array.isArray(chosen)
+        ? sourced.object.seeds
+        : seedsWithLabels(chosen.matchLabels, seeds);
+    const object = { ...sourced.object, seeds: served };
+    return { ...sourced, object: { ...object, credential: credentialOf(object, credentials) } };
+  });
+  const complete = destinations.map(({ object }) => object);
+  return {
+    ...objects,
+    destinations,
+    seeds: objects.seeds.map((sourced) => {
+      const lastResort = sourced.written.spec.backup === undefined ? null : backupName(sourced.object.name);
+      const defaultDestination = defaultDestinationOf(sourced.object, complete, lastResort);
+      return { ...sourced, object: { ...sourced.object, defaultDestination } };
+    }),
+  };
+}
+
+function definedNames(
+  sources: readonly Source[],
+  objects: SourcedObjects,
+): Record<Kind, ReadonlySet<string>> {
   const names: Record<Kind, Set<string>> = {
     Seed: new Set(),
     Destination: new Set(),
@@ -104,6 +161,9 @@ function definedNames(sources: readonly Source[]): Record<Kind, ReadonlySet<stri
     Repository: new Set(),
   };
   for (const { kind, name } of sources) if (name !== null) names[kind].add(name);
+  // What `backup:` stands for has a name and no document.
+  for (const { object } of [...objects.destinations, ...objects.policies])
+    names[object.kind].add(object.name);
   return names;
 }
 

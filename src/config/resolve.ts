@@ -12,6 +12,8 @@ import type {
   PolicyDestination,
   Seed,
 } from '../model/config.ts';
+import { carries, scopeAllows } from './defaults.ts';
+import { scopeWords } from './words.ts';
 
 /** What is resolved: the objects, without what is wrong with them. */
 export type Objects = Pick<Configuration, 'seeds' | 'destinations' | 'credentials' | 'policies'>;
@@ -21,15 +23,15 @@ export function policyMatches(policy: Policy, seed: Seed, cluster: Cluster): boo
   const { seeds, names, matchLabels } = policy.clusters;
   if (seeds !== null && !seeds.includes(seed.name)) return false;
   if (names !== null && !names.includes(cluster.name)) return false;
-  return Object.entries(matchLabels ?? {}).every(
-    ([key, value]) => Object.hasOwn(cluster.labels, key) && cluster.labels[key] === value,
-  );
+  return carries(cluster.labels, matchLabels ?? {});
 }
 
-/** What a policy names for a seed: its own destinations, else the seed's default, else none. */
+/** What a policy names for a seed: its own destinations, else the seed's default (which has its own order), else none. */
 export function namedDestinations(policy: Policy, seed: Seed): readonly PolicyDestination[] {
   if (policy.destinations !== null) return policy.destinations;
-  return seed.defaultDestination === null ? [] : [{ name: seed.defaultDestination, keep: null }];
+  return seed.defaultDestination === null
+    ? []
+    : [{ name: seed.defaultDestination, keep: null, backfill: false }];
 }
 
 /**
@@ -78,13 +80,13 @@ function assign(
   const usable: AssignedDestination[] = [];
   const leftOut: { name: string; reason: string }[] = [];
   const named = namedDestinations(policy, seed);
-  for (const { name, keep } of named) {
+  for (const { name, keep, backfill } of named) {
     const destination = destinations.get(name);
     const reason = whyUnusable(destination, seed, credentials);
     if (destination === undefined || reason !== null) {
       leftOut.push({ name, reason: reason ?? 'it does not exist' });
     } else if (!usable.some((other) => other.destination === destination)) {
-      usable.push({ destination, keep: keep ?? policy.keep });
+      usable.push({ destination, keep: keep ?? policy.keep, backfill });
     }
   }
   const skipped = whySkipped(seed, cluster, policy, named.length, usable.length, leftOut);
@@ -100,9 +102,11 @@ function whyUnusable(
   if (destination.seeds !== null && !destination.seeds.includes(seed.name)) {
     return `it does not serve the seed ${seed.name}`;
   }
+  if (!scopeAllows(destination, seed)) return `it belongs to ${scopeWords(destination)}`;
   if (destination.locked) return 'it is locked';
   if (destination.credential === null) return null;
   const credential = credentials.get(destination.credential);
+  // A credential of somebody else's scope is an error of its own, like one that is not for this destination.
   if (credential === undefined) return `its credential ${destination.credential} does not exist`;
   return credential.locked ? `its credential ${credential.name} is locked` : null;
 }
@@ -145,8 +149,11 @@ function reachedObjects(
   };
   const known = new Set(configuration.policies.map((policy) => policy.name));
   reach('Seed', seedName);
+  for (const { credential } of configuration.repository.notifications) reach('Credential', credential);
   for (const seed of configuration.seeds.filter(({ name }) => name === seedName)) {
     reach('Destination', seed.defaultDestination);
+    reach('Credential', seed.coordination?.tls?.credential);
+    reach('Credential', seed.coordination?.auth?.credential);
     for (const cluster of seed.clusters) {
       reach('Credential', cluster.tls?.credential);
       reach('Credential', cluster.auth?.credential);

@@ -1,4 +1,5 @@
 /** Small pieces of messages. */
+import type { Scope } from '../model/config.ts';
 
 /** Longer lists are cut, and say so. */
 const shownNames = 8;
@@ -52,4 +53,11 @@ export function editDistance(a: string, b: string): number {
     last = row;
   }
   return last[b.length] ?? 0;
+}
+
+/** `organization acme`, `projects shop, billing of organization acme`. */
+export function scopeWords({ organization, projects }: Scope): string {
+  if (organization === null) return 'everybody';
+  if (projects.length === 0) return `organization ${organization}`;
+  return `project${projects.length === 1 ? '' : 's'} ${projects.join(', ')} of organization ${organization}`;
 }

@@ -6,6 +6,7 @@ import { type CheckResult, type CheckStep, failed, passed, warned } from '../mod
 import type { Destination } from '../model/config.ts';
 import { asGranaryError, isGranaryError, withoutDestination } from '../model/errors.ts';
 import type { Attempt } from '../model/names.ts';
+import { urlOf } from '../model/place.ts';
 import { formatDuration } from '../model/units.ts';
 import { maskAccessKey } from '../store/drivers/s3-errors.ts';
 import { type ProbeResult, probeStore } from '../store/probe.ts';
@@ -103,7 +104,7 @@ function refused(name: string, destination: Destination, thrown: unknown): Check
 
 function whatIs(destination: Destination): string {
   if (destination.provider === 'filesystem') return `folder ${destination.path}`;
-  const { bucket, prefix, region, endpoint } = destination;
-  const place = prefix === '' ? bucket : `${bucket}/${prefix}`;
-  return `s3 ${place} ${endpoint === null ? `in ${region}` : `at ${endpoint}`}`;
+  const { endpoint } = destination;
+  const own = destination.provider === 's3' ? ` in ${destination.region}` : '';
+  return `${urlOf(destination)}${endpoint === null ? own : ` at ${endpoint}`}`;
 }

@@ -35,12 +35,31 @@ interface ObjectBase {
   readonly position: Position;
 }
 
-export interface Seed extends ObjectBase {
+/** Whose an object is. */
+export interface Scope {
+  /** null: everybody's. */
+  readonly organization: string | null;
+  /** Of the organization; empty: all of them. */
+  readonly projects: readonly string[];
+}
+
+export interface Seed extends ObjectBase, Scope {
   readonly kind: 'Seed';
   readonly displayName: string | null;
   readonly enabled: boolean;
+  /** What the seed names, else the default of its scope, else that of `backup`; null: there is none. */
   readonly defaultDestination: string | null;
+  readonly coordination: Coordination | null;
   readonly clusters: readonly Cluster[];
+}
+
+/** The etcd that replicas of an agent share the work through. */
+export interface Coordination {
+  readonly endpoints: readonly string[];
+  readonly tls: ClusterTls | null;
+  readonly auth: { readonly credential: string } | null;
+  /** Of all keys there. */
+  readonly prefix: string;
 }
 
 export interface Cluster {
@@ -64,17 +83,23 @@ export interface ClusterTls {
   readonly serverName: string | null;
 }
 
-interface DestinationBase extends ObjectBase {
+interface DestinationBase extends ObjectBase, Scope {
   readonly kind: 'Destination';
   readonly displayName: string | null;
-  /** Names of the seeds it serves; null: every seed. */
+  /** Names of the seeds it serves, those that a selector chose among them; null: every seed. */
   readonly seeds: readonly string[] | null;
+  /** What it names, else the default of its scope; null: what the agent's environment offers. */
   readonly credential: string | null;
+  /** Only the role of the machine or pod that the agent runs on. */
+  readonly useInstanceRole: boolean;
+  readonly default: boolean;
   readonly locked: boolean;
+  readonly locality: 'internal' | 'external';
 }
 
 export interface S3Destination extends DestinationBase {
   readonly provider: 's3';
+  readonly assumeRole: { readonly roleArn: string; readonly externalId: string | null } | null;
   readonly bucket: string;
   /** Without slashes at either end; may be empty. */
   readonly prefix: string;
@@ -84,6 +109,46 @@ export interface S3Destination extends DestinationBase {
   readonly forcePathStyle: boolean;
   /** PEM. */
   readonly caCertificate: string | null;
+  /** null: the bucket's. */
+  readonly storageClass: string | null;
+  /** null: as the bucket says. */
+  readonly serverSideEncryption: {
+    readonly algorithm: 'AES256' | 'aws:kms';
+    readonly kmsKeyId: string | null;
+  } | null;
+  readonly objectLock: { readonly mode: 'governance' | 'compliance'; readonly days: number } | null;
+}
+
+export interface GcsDestination extends DestinationBase {
+  readonly provider: 'gcs';
+  readonly bucket: string;
+  /** Without slashes at either end; may be empty. */
+  readonly prefix: string;
+  /** null: Google itself. */
+  readonly endpoint: string | null;
+  /** null: the bucket's. */
+  readonly storageClass: string | null;
+}
+
+export type AzureCloud = 'public' | 'government' | 'china';
+
+export interface AzureDestination extends DestinationBase {
+  readonly provider: 'azure';
+  readonly storageAccount: string;
+  readonly container: string;
+  /** Without slashes at either end; may be empty. */
+  readonly prefix: string;
+  readonly tenantId: string | null;
+  readonly clientId: string | null;
+  readonly cloudName: AzureCloud;
+  /** null: the account's in its cloud. */
+  readonly endpoint: string | null;
+  /** PEM. */
+  readonly caCertificate: string | null;
+  /** For people only. */
+  readonly subscriptionId: string | null;
+  readonly resourceGroup: string | null;
+  readonly sku: string | null;
 }
 
 export interface FilesystemDestination extends DestinationBase {
@@ -92,16 +157,17 @@ export interface FilesystemDestination extends DestinationBase {
   readonly path: string;
 }
 
-export type Destination = S3Destination | FilesystemDestination;
+export type Destination = S3Destination | GcsDestination | AzureDestination | FilesystemDestination;
 export type Provider = Destination['provider'];
 
-export type CredentialType = 's3' | 'etcd' | 'token';
+export type CredentialType = 's3' | 'gcs' | 'azure' | 'etcd' | 'token';
 
 /** The plain part of a credential. Its values stay in the file until `src/secrets` opens it. */
-export interface Credential extends ObjectBase {
+export interface Credential extends ObjectBase, Scope {
   readonly kind: 'Credential';
   readonly type: CredentialType;
   readonly displayName: string | null;
+  readonly default: boolean;
   readonly locked: boolean;
   /** Names of the destinations and seeds that may use it; null: all. */
   readonly destinations: readonly string[] | null;
@@ -135,6 +201,8 @@ export interface PolicyDestination {
   readonly name: string;
   /** null: the policy's own `keep`. */
   readonly keep: Keep | null;
+  /** Backups from before it joined the policy are copied to it too. */
+  readonly backfill: boolean;
 }
 
 export interface ClusterSelector {
@@ -162,7 +230,12 @@ export interface Policy extends ObjectBase {
   readonly recipients: readonly string[];
   readonly compression: { readonly algorithm: 'zstd' | 'none'; readonly level: number };
   readonly member: { readonly prefer: MemberPreference; readonly maxLag: number };
-  readonly verify: { readonly hashKV: HashKvMode; readonly readBack: ReadBackMode };
+  readonly verify: {
+    readonly hashKV: HashKvMode;
+    readonly readBack: ReadBackMode;
+    /** null: never by itself. */
+    readonly drill: { readonly cron: string; readonly timeZone: string } | null;
+  };
   readonly stallTimeoutMs: number;
   readonly maxDatabaseSize: number;
 }
@@ -175,6 +248,34 @@ export interface Repository extends ObjectBase {
     readonly maxPerRun: number;
     readonly maxSharePercent: number;
   };
+  readonly approvals: readonly Approval[];
+  readonly protect: { readonly matchLabels: Labels } | null;
+  readonly trust: Trust;
+  readonly notifications: readonly Notification[];
+}
+
+/** Of a plan with guarded changes or removals. */
+export interface Approval {
+  readonly digest: string;
+  /** RFC 3339. */
+  readonly expires: string;
+}
+
+export interface Trust {
+  readonly commits: 'head' | 'all' | 'none';
+  /** Path in the repository. */
+  readonly allowedSigners: string;
+}
+
+export type NotificationType = 'webhook' | 'slack' | 'github' | 'gitlab' | 'heartbeat';
+export type NotificationEvent = 'failure' | 'recovery' | 'stale' | 'guard' | 'corruption';
+
+export interface Notification {
+  readonly type: NotificationType;
+  /** null: it is in the credential. */
+  readonly url: string | null;
+  readonly credential: string | null;
+  readonly on: readonly NotificationEvent[];
 }
 
 /** Everything a repository says, valid or not: `diagnostics` decides whether it may be used. */
@@ -207,6 +308,7 @@ export interface Assignment {
 export interface AssignedDestination {
   readonly destination: Destination;
   readonly keep: Keep;
+  readonly backfill: boolean;
 }
 
 /** What is wanted, ready for the plan: a configuration without errors, resolved, at one commit. */

@@ -17,6 +17,18 @@ export const manualPolicy = 'manual';
 /** Policy names that the object layout needs for itself. */
 export const reservedPolicyNames: readonly string[] = [manualPolicy, 'leases', 'changes'];
 
+/**
+ * What the Destination and the Policy are called that the deprecated `backup:` of a seed stands for: `<seed>-backup`.
+ * Where that would be too long for a name, the seed's is cut, and a number made of all of it tells it from others.
+ */
+export function backupName(seed: string): string {
+  const whole = `${seed}-backup`;
+  if (whole.length <= 63) return whole;
+  let hash = 5381;
+  for (const letter of seed) hash = (hash * 33 + letter.charCodeAt(0)) % 0xffff_ffff;
+  return `${seed.slice(0, 47).replace(/-+$/, '')}-${hash.toString(16).padStart(8, '0')}-backup`;
+}
+
 const dnsLabel = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const slotPattern = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z$/;
 const attemptPattern = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;

@@ -2,10 +2,11 @@
 import type { Change } from '../model/generated/plan.ts';
 import type { Copy } from '../model/inventory.ts';
 import { manualPolicy } from '../model/names.ts';
+import { locationOf, urlOf } from '../model/place.ts';
 import type { AppliedState, PlainDestination, PlainObjects } from '../model/state.ts';
 import { formatBytes, formatCount } from '../model/units.ts';
 import type { BareChange } from './diff.ts';
-import { formerRules, locationOf, urlOf } from './former.ts';
+import { formerRules } from './former.ts';
 import { copiesWhere, type Holdings, tally } from './holdings.ts';
 import { decideRetention } from './retention.ts';
 import type { View } from './view.ts';

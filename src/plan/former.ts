@@ -1,6 +1,6 @@
 /** What the configuration said when it was last applied, as far as removals and consequences depend on it. */
-import type { Destination, Keep } from '../model/config.ts';
-import type { AppliedState, PlainCluster, PlainDestination, PlainPolicy } from '../model/state.ts';
+import type { Keep } from '../model/config.ts';
+import type { AppliedState, PlainCluster, PlainPolicy } from '../model/state.ts';
 
 type Group = { readonly seed: string; readonly cluster: string; readonly policy: string };
 
@@ -33,24 +33,4 @@ function selects({ clusters: selector }: PlainPolicy, seed: string, cluster: Pla
     (selector.names?.includes(cluster.name) ?? true) &&
     labels.every(([key, value]) => cluster.labels[key] === value)
   );
-}
-
-/** Where a destination's objects lie: two with the same text are the same place. */
-export function locationOf(destination: Destination | PlainDestination): string {
-  switch (destination.provider) {
-    case 's3':
-      return `s3 ${destination.endpoint ?? 'aws'} ${destination.bucket} ${destination.prefix}`;
-    case 'filesystem':
-      return `filesystem ${destination.path}`;
-  }
-}
-
-/** As an inventory names it: `s3://bucket/prefix`, `file:///path`. The endpoint is no part of it. */
-export function urlOf(destination: Destination | PlainDestination): string {
-  switch (destination.provider) {
-    case 's3':
-      return `s3://${destination.bucket}${destination.prefix === '' ? '' : `/${destination.prefix}`}`;
-    case 'filesystem':
-      return `file://${destination.path}`;
-  }
 }

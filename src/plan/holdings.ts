@@ -1,8 +1,8 @@
 /** The inventory, grouped so that one cluster under one policy is found at once. */
 import type { Destination } from '../model/config.ts';
 import type { Copy, Inventory, ReadDestination } from '../model/inventory.ts';
+import { locationOf, urlOf } from '../model/place.ts';
 import type { AppliedState } from '../model/state.ts';
-import { locationOf, urlOf } from './former.ts';
 
 /** `seed/cluster/policy`. */
 export type GroupKey = string;

@@ -1,6 +1,7 @@
 /** Tables of what is configured and of the backups there are. */
 import type { Desired } from '../model/config.ts';
 import { slotTime } from '../model/names.ts';
+import { urlOf } from '../model/place.ts';
 import { formatBytes, formatCount, formatDuration } from '../model/units.ts';
 import type { Column } from './table.ts';
 
@@ -66,7 +67,7 @@ export function configuredRows(
             name: one.name,
             displayName: one.displayName,
             provider: one.provider,
-            location: one.provider === 's3' ? [one.bucket, one.prefix].filter(Boolean).join('/') : one.path,
+            location: urlOf(one),
             seeds: one.seeds ?? ['all'],
             credential: one.credential,
             locked: one.locked,

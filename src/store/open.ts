@@ -1,5 +1,6 @@
 /** The one place that joins a driver and what is wrapped around it. */
 import type { Destination } from '../model/config.ts';
+import { GranaryError } from '../model/errors.ts';
 import type { Secret } from '../secrets/secret.ts';
 import { openFilesystemStore } from './drivers/filesystem.ts';
 import type { RequestGuard } from './guard.ts';
@@ -67,7 +68,14 @@ async function openDriver(
         onRequest: options.onRequest ?? (() => {}),
       });
     }
-    default:
-      return destination satisfies never as Promise<Store>;
+    case 'gcs':
+    case 'azure':
+      throw new GranaryError(
+        'store-misconfigured',
+        `this version has no driver for ${destination.provider}`,
+        {
+          hint: 'its configuration is checked; use s3 or filesystem until a version that has it',
+        },
+      );
   }
 }

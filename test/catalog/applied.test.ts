@@ -2,9 +2,11 @@ import { rm } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { readApplied, writeApplied } from '../../src/catalog/applied.ts';
 import { buildKey } from '../../src/catalog/keys.ts';
-import type { AppliedState } from '../../src/model/state.ts';
+import type { DestinationDocument } from '../../src/model/generated/destination.ts';
+import type { AppliedState, PlainDestination } from '../../src/model/state.ts';
 import { openFilesystemStore } from '../../src/store/drivers/filesystem.ts';
 import type { Store } from '../../src/store/store.ts';
+import { destinationNamed } from '../config/objects.ts';
 import { tempFolder } from '../servers/temp.ts';
 import { keysOf, openStore, signal, writeText } from './helpers.ts';
 
@@ -34,8 +36,16 @@ function stateOf(serial: number, commit: string | null = null): AppliedState {
           name: 'eu-west',
           labels: { tier: 'gold' },
           displayName: null,
+          organization: 'acme',
+          projects: ['shop'],
           enabled: true,
           defaultDestination: 'eu-minio',
+          coordination: {
+            endpoints: ['https://10.0.0.9:2379'],
+            tls: null,
+            auth: { credential: 'etcd' },
+            prefix: '/granary',
+          },
           clusters: [
             {
               name: 'prod-a',
@@ -54,17 +64,29 @@ function stateOf(serial: number, commit: string | null = null): AppliedState {
           name: 'eu-minio',
           labels: {},
           displayName: null,
+          organization: null,
+          projects: [],
           seeds: null,
           credential: 'key',
+          useInstanceRole: false,
+          default: true,
           locked: false,
+          locality: 'external',
           provider: 's3',
+          assumeRole: { roleArn: 'arn:aws:iam::123456789012:role/granary', externalId: null },
           bucket: 'etcd',
           prefix: '',
           region: 'eu-central-1',
           endpoint: null,
           forcePathStyle: false,
           caCertificate: null,
+          storageClass: 'STANDARD_IA',
+          serverSideEncryption: { algorithm: 'aws:kms', kmsKeyId: null },
+          objectLock: { mode: 'governance', days: 7 },
         },
+        plainDestination({ provider: 'gcs', bucket: 'etcd-backups' }),
+        plainDestination({ provider: 'azure', storageAccount: 'acme', container: 'etcd' }),
+        plainDestination({ provider: 'filesystem', path: '/backups' }),
       ],
       credentials: [
         {
@@ -73,6 +95,9 @@ function stateOf(serial: number, commit: string | null = null): AppliedState {
           labels: {},
           type: 's3',
           displayName: null,
+          organization: null,
+          projects: [],
+          default: false,
           locked: false,
           destinations: null,
           seeds: ['eu-west'],
@@ -87,14 +112,14 @@ function stateOf(serial: number, commit: string | null = null): AppliedState {
           clusters: { seeds: null, names: null, matchLabels: { env: 'prod' } },
           schedule: { cron: '0 * * * *', timeZone: 'UTC', jitterMs: 0, startingDeadlineMs: null },
           suspend: false,
-          destinations: [{ name: 'eu-minio', keep }],
+          destinations: [{ name: 'eu-minio', keep, backfill: true }],
           minimumCopies: 1,
           keep,
           graceMs: null,
           recipients: [],
           compression: { algorithm: 'zstd', level: 1 },
           member: { prefer: 'follower', maxLag: 1000 },
-          verify: { hashKV: 'try', readBack: 'manifest' },
+          verify: { hashKV: 'try', readBack: 'manifest', drill: { cron: '0 4 * * 0', timeZone: 'UTC' } },
           stallTimeoutMs: 60_000,
           maxDatabaseSize: 8 * 2 ** 30,
         },
@@ -105,10 +130,19 @@ function stateOf(serial: number, commit: string | null = null): AppliedState {
         labels: {},
         id: null,
         removal: { graceMs: 259_200_000, maxPerRun: 5, maxSharePercent: 20 },
+        approvals: [{ digest: 'a'.repeat(64), expires: '2026-12-01T00:00:00Z' }],
+        protect: { matchLabels: { protected: 'true' } },
+        trust: { commits: 'all', allowedSigners: '.granary/allowed_signers' },
+        notifications: [{ type: 'slack', url: null, credential: 'hook', on: ['failure'] }],
       },
     },
     markers: { 'eu-minio': '6f0c9f6e-7d1b-4a8e-9c55-0d5a3c1f2b7a' },
   };
+}
+
+function plainDestination(spec: DestinationDocument['spec']): PlainDestination {
+  const { position: _, ...plain } = destinationNamed(`in-${spec.provider}`, spec);
+  return plain;
 }
 
 const sourcesOf = (...stores: Store[]) => stores.map((store, index) => ({ name: `d-${index}`, store }));

@@ -52,13 +52,6 @@ export const documentCases: Readonly<Record<string, Files>> = {
   },
   'a field of another provider': { 'a.yaml': disk('disk', ', ⟦unknown-field⟧bucket: abc') },
   'a field of the spec beside it': { 'a.yaml': `${disk('disk')}⟦unknown-field⟧path: /x\n` },
-  'a field of a later release': {
-    'a.yaml': document(
-      'Policy',
-      'p',
-      '{⟦policy-without-clusters⟧clusters: {}, schedule: {cron: "0 * * * *"}, keep: {last: 1}, verify: {⟦unknown-field⟧drill: {cron: "0 4 * * 0"}}}',
-    ),
-  },
   'a merge key': { 'a.yaml': disk('disk', ', ⟦unknown-field⟧<<: {locked: true}') },
   'prototype names': {
     'a.yaml': disk('disk', ', ⟦unknown-field⟧__proto__: {locked: true}, ⟦unknown-field⟧constructor: 1'),

@@ -12,6 +12,8 @@ const keepNothing = {
   timeZone: 'UTC',
 };
 
+const everybodys = { organization: null, projects: [] };
+
 test('everything that is not written has its default', async () => {
   const configuration = await load({
     'a.yaml': seed('eu', '{clusters: [{name: a, endpoints: ["https://10.0.0.1:2379"]}]}'),
@@ -27,8 +29,10 @@ test('everything that is not written has its default', async () => {
       labels: {},
       position: at('a.yaml'),
       displayName: null,
+      ...everybodys,
       enabled: true,
       defaultDestination: null,
+      coordination: null,
       clusters: [
         {
           name: 'a',
@@ -49,10 +53,18 @@ test('everything that is not written has its default', async () => {
       labels: {},
       position: at('b.yaml'),
       displayName: null,
+      ...everybodys,
       seeds: null,
+      default: false,
       locked: false,
+      locality: 'external',
       provider: 's3',
       credential: null,
+      useInstanceRole: false,
+      assumeRole: null,
+      storageClass: null,
+      serverSideEncryption: null,
+      objectLock: null,
       bucket: 'bbb',
       prefix: '',
       region: 'us-east-1',
@@ -69,6 +81,8 @@ test('everything that is not written has its default', async () => {
       position: at('c.sops.yaml'),
       type: 's3',
       displayName: null,
+      ...everybodys,
+      default: false,
       locked: false,
       destinations: null,
       seeds: null,
@@ -91,7 +105,7 @@ test('everything that is not written has its default', async () => {
       recipients: [],
       compression: { algorithm: 'zstd', level: 1 },
       member: { prefer: 'follower', maxLag: 1_000 },
-      verify: { hashKV: 'try', readBack: 'manifest' },
+      verify: { hashKV: 'try', readBack: 'manifest', drill: null },
       stallTimeoutMs: 60_000,
       maxDatabaseSize: 8 * 2 ** 30,
     },
@@ -99,6 +113,10 @@ test('everything that is not written has its default', async () => {
   expect(configuration.repository).toMatchObject({
     id: null,
     removal: { graceMs: 72 * 3_600_000, maxPerRun: 5, maxSharePercent: 20 },
+    approvals: [],
+    protect: null,
+    trust: { commits: 'none', allowedSigners: '.granary/allowed_signers' },
+    notifications: [],
   });
 });
 
@@ -111,12 +129,12 @@ test('what is written is taken over, durations in milliseconds and sizes in byte
     'b.yaml': document(
       'Policy',
       'p',
-      '{clusters: {seeds: [eu], names: [a], matchLabels: {x: y}}, schedule: {cron: "0 1 * * *", timeZone: Europe/Prague, jitter: 2m, startingDeadline: 30m}, suspend: true, destinations: [disk, {name: d2}, {name: d3, keep: {within: 2d, timeZone: Asia/Tokyo}}], minimumCopies: 2, keep: {last: 1, hourly: 2, daily: 3, weekly: 4, monthly: 5, yearly: 6, within: 48h}, grace: 1h, encryption: {recipients: [age1x]}, compression: {algorithm: none, level: 3}, member: {prefer: leader, maxLag: 0}, verify: {hashKV: require, readBack: data}, stallTimeout: 90s, maxDatabaseSize: 500Mi}',
+      '{clusters: {seeds: [eu], names: [a], matchLabels: {x: y}}, schedule: {cron: "0 1 * * *", timeZone: Europe/Prague, jitter: 2m, startingDeadline: 30m}, suspend: true, destinations: [disk, {name: d2, backfill: true}, {name: d3, keep: {within: 2d, timeZone: Asia/Tokyo}}], minimumCopies: 2, keep: {last: 1, hourly: 2, daily: 3, weekly: 4, monthly: 5, yearly: 6, within: 48h}, grace: 1h, encryption: {recipients: [age1x]}, compression: {algorithm: none, level: 3}, member: {prefer: leader, maxLag: 0}, verify: {hashKV: require, readBack: data, drill: {cron: "0 4 * * 0", timeZone: Europe/Prague}}, stallTimeout: 90s, maxDatabaseSize: 500Mi}',
     ),
     'c.yaml': document(
       'Repository',
       'r',
-      '{id: 6f0c9f6e-2f0d-4b8a-9a55-0b8f3c1f9d10, removal: {grace: 7d, maxPerRun: 9, maxShare: 5%}}',
+      '{id: 6f0c9f6e-2f0d-4b8a-9a55-0b8f3c1f9d10, removal: {grace: 7d, maxPerRun: 9, maxShare: 5%}, protect: {matchLabels: {protected: "true"}}, trust: {commits: all, allowedSigners: signers}, notifications: [{type: heartbeat, url: "https://beat.example"}, {type: slack, credential: hook, on: [failure]}, {type: webhook, url: "https://hooks.example"}]}',
     ),
   });
   expect(configuration.destinations).toMatchObject([
@@ -133,9 +151,13 @@ test('what is written is taken over, durations in milliseconds and sizes in byte
       },
       suspend: true,
       destinations: [
-        { name: 'disk', keep: null },
-        { name: 'd2', keep: null },
-        { name: 'd3', keep: { ...keepNothing, withinMs: 172_800_000, timeZone: 'Asia/Tokyo' } },
+        { name: 'disk', keep: null, backfill: false },
+        { name: 'd2', keep: null, backfill: true },
+        {
+          name: 'd3',
+          keep: { ...keepNothing, withinMs: 172_800_000, timeZone: 'Asia/Tokyo' },
+          backfill: false,
+        },
       ],
       minimumCopies: 2,
       keep: {
@@ -152,7 +174,11 @@ test('what is written is taken over, durations in milliseconds and sizes in byte
       recipients: ['age1x'],
       compression: { algorithm: 'none', level: 3 },
       member: { prefer: 'leader', maxLag: 0 },
-      verify: { hashKV: 'require', readBack: 'data' },
+      verify: {
+        hashKV: 'require',
+        readBack: 'data',
+        drill: { cron: '0 4 * * 0', timeZone: 'Europe/Prague' },
+      },
       stallTimeoutMs: 90_000,
       maxDatabaseSize: 500 * 2 ** 20,
     },
@@ -161,6 +187,18 @@ test('what is written is taken over, durations in milliseconds and sizes in byte
     name: 'r',
     id: '6f0c9f6e-2f0d-4b8a-9a55-0b8f3c1f9d10',
     removal: { graceMs: 604_800_000, maxPerRun: 9, maxSharePercent: 5 },
+    protect: { matchLabels: { protected: 'true' } },
+    trust: { commits: 'all', allowedSigners: 'signers' },
+    notifications: [
+      { type: 'heartbeat', url: 'https://beat.example', credential: null, on: [] },
+      { type: 'slack', url: null, credential: 'hook', on: ['failure'] },
+      {
+        type: 'webhook',
+        url: 'https://hooks.example',
+        credential: null,
+        on: ['failure', 'recovery', 'stale', 'guard', 'corruption'],
+      },
+    ],
   });
 });
 
@@ -174,5 +212,62 @@ test('aliases are written out, and positions lead to where a value stands', asyn
   expect(configuration.seeds[0]?.clusters.map(({ labels, position }) => [labels, position.line])).toEqual([
     [{ env: 'prod' }, 6],
     [{ env: 'prod' }, 7],
+  ]);
+});
+
+test('destinations of every provider, with the other words for their fields', async () => {
+  const ids =
+    'tenantId: 72f988bf-86f1-41af-91ab-2d7cd011db47, clientId: 04b07795-8ddb-461a-bbee-02f9e1bf7b46, subscriptionId: 5f5c0ff2-5a2a-4f7e-a4f3-55a0b4d8a5b1';
+  const configuration = await load({
+    'a.yaml': document(
+      'Destination',
+      'a',
+      '{provider: s3, organization: acme, projects: [shop], bucket: aaa, path: x/y, useInstanceRole: true, assumeRole: {roleArn: "arn:aws:iam::123456789012:role/granary", externalId: e-1}, storageClass: STANDARD_IA, serverSideEncryption: {algorithm: AES256}, objectLock: {mode: compliance, days: 30}, locality: internal, default: true}',
+    ),
+    'b.yaml': document(
+      'Destination',
+      'b',
+      '{provider: gcs, bucket: bbb, prefix: x, endpoint: "https://gcs.example", storageClass: NEARLINE}',
+    ),
+    'c.yaml': document(
+      'Destination',
+      'c',
+      `{provider: azure, storageAccount: acme, bucket: etcd, path: x, ${ids}, resourceGroup: backups, cloudName: china, sku: Standard_GRS}`,
+    ),
+  });
+  expect(configuration.diagnostics).toEqual([]);
+  expect(configuration.destinations).toMatchObject([
+    {
+      organization: 'acme',
+      projects: ['shop'],
+      prefix: 'x/y',
+      useInstanceRole: true,
+      assumeRole: { roleArn: 'arn:aws:iam::123456789012:role/granary', externalId: 'e-1' },
+      storageClass: 'STANDARD_IA',
+      serverSideEncryption: { algorithm: 'AES256', kmsKeyId: null },
+      objectLock: { mode: 'compliance', days: 30 },
+      locality: 'internal',
+      default: true,
+    },
+    {
+      provider: 'gcs',
+      bucket: 'bbb',
+      prefix: 'x',
+      endpoint: 'https://gcs.example',
+      storageClass: 'NEARLINE',
+    },
+    {
+      provider: 'azure',
+      storageAccount: 'acme',
+      container: 'etcd',
+      prefix: 'x',
+      tenantId: '72f988bf-86f1-41af-91ab-2d7cd011db47',
+      clientId: '04b07795-8ddb-461a-bbee-02f9e1bf7b46',
+      cloudName: 'china',
+      endpoint: null,
+      caCertificate: null,
+      resourceGroup: 'backups',
+      sku: 'Standard_GRS',
+    },
   ]);
 });

@@ -5,9 +5,12 @@ import { diagnosticCodes } from '../../src/config/codes.ts';
 import { root } from '../house/repository.ts';
 import { documentCases } from './cases-documents.ts';
 import { ruleCases } from './cases-rules.ts';
+import { scopeCases } from './cases-scopes.ts';
 import { expected, found, load } from './support.ts';
 
-for (const [title, cases] of Object.entries({ documents: documentCases, rules: ruleCases })) {
+const allCases = { documents: documentCases, rules: ruleCases, scopes: scopeCases };
+
+for (const [title, cases] of Object.entries(allCases)) {
   describe(title, () => {
     for (const [name, files] of Object.entries(cases)) {
       test(name, async () => {
@@ -18,7 +21,7 @@ for (const [title, cases] of Object.entries({ documents: documentCases, rules: r
 }
 
 test('every code is given in a case here, or in files.test.ts and limits.test.ts', () => {
-  const marked = Object.values({ ...documentCases, ...ruleCases }).flatMap(expected);
+  const marked = Object.values(allCases).flatMap((cases) => Object.values(cases).flatMap(expected));
   const elsewhere = [
     'file-not-utf8',
     'file-too-large',

@@ -23,9 +23,9 @@ test('unknown fields say where they are and what was meant', async () => {
   });
   expect(said(configuration)).toEqual([
     'unknown field `regoin` in a Destination of provider s3 | did you mean `region`?',
-    'unknown field `bucket` in a Destination of provider filesystem | `bucket` is a field of provider s3',
+    'unknown field `bucket` in a Destination of provider filesystem | `bucket` is a field of provider s3, gcs, azure',
     'unknown field `path` in a Destination | `path` belongs below `spec`',
-    'unknown field `zebra` in a Destination of provider filesystem | known here are provider, displayName, seeds, locked, path',
+    'unknown field `zebra` in a Destination of provider filesystem | known here are provider, displayName, organization, projects, seeds, default, locked, locality, path',
     'unknown field `<<` in a Destination of provider filesystem | merge keys are not supported; write the fields out',
   ]);
 });
@@ -41,7 +41,7 @@ test('wrong and missing values say what is wanted', async () => {
   expect(said(configuration)).toEqual([
     '`bucket` is missing in a Destination of provider s3 | for example `bucket: etcd-backups`',
     '`s4` is no provider of a Destination | did you mean `s3`?',
-    '`seeds` must be a list, and is a text | put it in brackets: `[…]`',
+    '`seeds` must be a list of seeds, or a mapping with `matchLabels`, and is a text | put it in brackets: `[…]`',
     '`locked` must be true or false, and is a text',
     '`x` is not a display name of 3 to 30 characters',
     '`grace` must be a text, and is a number | write a duration such as `90s`, `5m`, `48h` or `7d`',

@@ -16,12 +16,11 @@ import type { Copy, DestinationInventory, Inventory, ReadDestination } from '../
 import { type Slot, slotOf } from '../../src/model/names.ts';
 import type { Actual } from '../../src/model/state.ts';
 import type { PlanOptions } from '../../src/plan/plan.ts';
+import { folderNamed, policyNamed, position, repositoryNamed, seedNamed } from '../config/objects.ts';
 
 export const now = new Date('2026-11-21T14:03:00Z');
 export const hour = 3_600_000;
 export const day = 24 * hour;
-
-const position = { file: 'test.yaml', line: 1, column: 1 };
 
 export const options: PlanOptions = {
   hash: (text) => createHash('sha256').update(text).digest('hex'),
@@ -47,69 +46,21 @@ export function clusterOf(name: string, part: Partial<Cluster> = {}): Cluster {
 }
 
 export function seedOf(name: string, clusters: readonly Cluster[], part: Partial<Seed> = {}): Seed {
-  return {
-    kind: 'Seed',
-    name,
-    labels: {},
-    displayName: null,
-    enabled: true,
-    defaultDestination: null,
-    clusters,
-    position,
-    ...part,
-  };
+  return seedNamed(name, { clusters, ...part });
 }
 
 export function destinationOf(
   name: string,
   part: Partial<FilesystemDestination> = {},
 ): FilesystemDestination {
-  return {
-    kind: 'Destination',
-    name,
-    labels: {},
-    displayName: null,
-    seeds: null,
-    credential: null,
-    locked: false,
-    provider: 'filesystem',
-    path: `/backups/${name}`,
-    position,
-    ...part,
-  };
+  return folderNamed(name, `/backups/${name}`, part);
 }
 
 export function policyOf(name: string, part: Partial<Policy> = {}): Policy {
-  return {
-    kind: 'Policy',
-    name,
-    labels: {},
-    clusters: { seeds: null, names: null, matchLabels: null },
-    schedule: { cron: '0 * * * *', timeZone: 'UTC', jitterMs: 0, startingDeadlineMs: null },
-    suspend: false,
-    destinations: null,
-    minimumCopies: 1,
-    keep: keepOf({ last: 5 }),
-    graceMs: null,
-    recipients: [],
-    compression: { algorithm: 'zstd', level: 1 },
-    member: { prefer: 'follower', maxLag: 1_000 },
-    verify: { hashKV: 'try', readBack: 'manifest' },
-    stallTimeoutMs: 60_000,
-    maxDatabaseSize: 8 * 2 ** 30,
-    position,
-    ...part,
-  };
+  return policyNamed(name, part);
 }
 
-export const repository: Repository = {
-  kind: 'Repository',
-  name: 'fleet',
-  labels: {},
-  id: null,
-  removal: { graceMs: 72 * hour, maxPerRun: 5, maxSharePercent: 20 },
-  position,
-};
+export const repository: Repository = repositoryNamed('fleet');
 
 export interface World {
   readonly seeds?: readonly Seed[];
@@ -144,7 +95,7 @@ export function desiredOf(world: World = {}): Desired {
             .filter((destination) => !destination.locked)
             .map((destination) => {
               const own = policy.destinations?.find(({ name }) => name === destination.name);
-              return { destination, keep: own?.keep ?? policy.keep };
+              return { destination, keep: own?.keep ?? policy.keep, backfill: own?.backfill ?? false };
             }),
           leftOut: destinations
             .filter((destination) => destination.locked)

@@ -181,8 +181,8 @@ describe('copies', () => {
       policies: [
         policyOf('hourly', {
           destinations: [
-            { name: 'one', keep: null },
-            { name: 'two', keep: keepOf({ monthly: 1 }) },
+            { name: 'one', keep: null, backfill: false },
+            { name: 'two', keep: keepOf({ monthly: 1 }), backfill: false },
           ],
         }),
       ],
@@ -450,7 +450,7 @@ describe('the blast cap', () => {
       }),
       desiredOf({
         destinations: [destinationOf('one')],
-        policies: [policyOf('hourly', { destinations: [{ name: 'two', keep: null }] })],
+        policies: [policyOf('hourly', { destinations: [{ name: 'two', keep: null, backfill: false }] })],
       }),
       desiredOf({
         destinations: [destinationOf('one')],

@@ -2,35 +2,21 @@
 import { randomUUID } from 'node:crypto';
 import type { FilesystemDestination, S3Destination } from '../../src/model/config.ts';
 import { Secret } from '../../src/secrets/secret.ts';
+import { folderNamed, s3Named } from '../config/objects.ts';
 import type { MinioServer } from '../servers/minio.ts';
 
-const base = {
-  kind: 'Destination',
-  name: 'test',
-  labels: {},
-  position: { file: 'test.yaml', line: 1, column: 1 },
-  displayName: null,
-  seeds: null,
-  credential: null,
-  locked: false,
-} as const;
-
 export function filesystemDestination(path: string): FilesystemDestination {
-  return { ...base, provider: 'filesystem', path };
+  return folderNamed('test', path);
 }
 
 export function s3Destination(server: MinioServer, changes: Partial<S3Destination> = {}): S3Destination {
-  return {
-    ...base,
-    provider: 's3',
-    bucket: 'test',
-    prefix: '',
+  return s3Named('test', {
     region: server.region,
     endpoint: server.endpoint,
     forcePathStyle: true,
     caCertificate: server.caCertificate ?? null,
     ...changes,
-  };
+  });
 }
 
 export function s3Credential(

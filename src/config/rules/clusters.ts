@@ -1,30 +1,30 @@
 /** How the clusters of a seed are reached. */
-import type { ClusterTls } from '../../model/config.ts';
+import type { ClusterTls, Seed } from '../../model/config.ts';
 import { childPointer } from '../pointer.ts';
 import type { Rule } from './context.ts';
 import { endpointProblem } from './urls.ts';
 
 export const etcdEndpointsAreUrls: Rule = ({ seeds, report }) => {
   for (const { object, source } of seeds) {
-    object.clusters.forEach(({ endpoints }, index) => {
+    for (const { endpoints, pointer } of etcdsOf(object)) {
       endpoints.forEach((endpoint, at) => {
         const problem = endpointProblem(endpoint);
         if (problem === null) return;
-        report(source, childPointer('/spec/clusters', index, 'endpoints', at), {
+        report(source, `${pointer}/endpoints/${at}`, {
           code: 'bad-endpoint',
           message: `the endpoint ${problem}`,
           hint: 'for example `https://10.0.0.1:2379`',
         });
       });
-    });
+    }
   }
 };
 
 export const tlsIsConsistent: Rule = ({ seeds, report }) => {
   for (const { object, source } of seeds) {
-    object.clusters.forEach(({ tls, endpoints }, index) => {
-      if (tls === null) return;
-      const pointer = childPointer('/spec/clusters', index, 'tls');
+    for (const { tls, endpoints, pointer: at } of etcdsOf(object)) {
+      if (tls === null) continue;
+      const pointer = `${at}/tls`;
       if (endpoints.some((endpoint) => endpoint.startsWith('http://'))) {
         report(source, pointer, {
           code: 'tls-without-https',
@@ -35,9 +35,20 @@ export const tlsIsConsistent: Rule = ({ seeds, report }) => {
       }
       const problem = sourceProblem(tls);
       if (problem !== null) report(source, pointer, { code: 'tls-source', place: 'key', ...problem });
-    });
+    }
   }
 };
+
+/** Every etcd that a seed names: its clusters, and the one for coordination. */
+function etcdsOf({ clusters, coordination }: Seed) {
+  return [
+    ...clusters.map(({ endpoints, tls }, index) => ({
+      ...{ endpoints, tls },
+      pointer: childPointer('/spec/clusters', index),
+    })),
+    ...(coordination === null ? [] : [{ ...coordination, pointer: '/spec/coordination' }]),
+  ];
+}
 
 function sourceProblem({ credential, caFile, certFile, keyFile }: ClusterTls) {
   if (credential !== null && (caFile ?? certFile ?? keyFile) !== null) {

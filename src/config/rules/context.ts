@@ -22,6 +22,8 @@ export interface Sourced<Complete, Written> {
   readonly object: Complete;
   readonly written: Written;
   readonly source: Source;
+  /** Where the fields of `written.spec` stand in the source: `/spec`, or `/spec/backup` of a Seed. */
+  readonly spec: string;
 }
 
 export type SourcedSeed = Sourced<Seed, SeedDocument>;

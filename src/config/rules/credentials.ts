@@ -11,6 +11,8 @@ interface DataShape {
   readonly pairs: readonly (readonly [string, string])[];
   /** Keys that must be there. */
   readonly required: readonly string[];
+  /** Keys of which exactly one must be there. */
+  readonly oneOf?: readonly string[];
 }
 
 const shapes: Readonly<Record<CredentialType, DataShape>> = {
@@ -18,6 +20,13 @@ const shapes: Readonly<Record<CredentialType, DataShape>> = {
     keys: ['accessKeyId', 'secretAccessKey', 'sessionToken'],
     pairs: [['accessKeyId', 'secretAccessKey']],
     required: ['accessKeyId', 'secretAccessKey'],
+  },
+  gcs: { keys: ['serviceAccountJson'], pairs: [], required: ['serviceAccountJson'] },
+  azure: {
+    keys: ['clientSecret', 'accountKey', 'sasToken'],
+    pairs: [],
+    required: [],
+    oneOf: ['clientSecret', 'accountKey', 'sasToken'],
   },
   etcd: {
     keys: ['username', 'password', 'caCertificate', 'certificate', 'key'],
@@ -66,7 +75,7 @@ export const dataIsEncrypted: Rule = ({ credentials, report }) => {
 
 export const dataFitsItsType: Rule = ({ credentials, report }) => {
   for (const { object, source } of credentials) {
-    const { keys, pairs, required } = shapes[object.type];
+    const { keys, pairs, required, oneOf = [] } = shapes[object.type];
     const has = (key: string): boolean => object.dataKeys.includes(key);
     for (const key of object.dataKeys.filter((one) => !keys.includes(one))) {
       const meant = nearest(key, keys);
@@ -87,6 +96,15 @@ export const dataFitsItsType: Rule = ({ credentials, report }) => {
         hint: 'add it with `sops edit FILE`',
       });
     }
+    const chosen = oneOf.filter(has);
+    if (oneOf.length > 0 && chosen.length !== 1) {
+      report(source, '/data', {
+        code: chosen.length === 0 ? 'missing-data' : 'too-much-data',
+        place: 'key',
+        message: `a Credential of type ${object.type} has ${chosen.length === 0 ? 'one' : 'only one'} of ${oneOf.map((key) => `\`data.${key}\``).join(', ')}`,
+        hint: chosen.length === 0 ? 'add it with `sops edit FILE`' : 'keep the one that is to be used',
+      });
+    }
     const missing = required.filter((key) => !has(key));
     const isHalf = halves.some((pair) => pair.some((key) => missing.includes(key)));
     if (missing.length > 0 && !isHalf) {
@@ -103,7 +121,7 @@ export const dataFitsItsType: Rule = ({ credentials, report }) => {
 /** `destinations` says which destinations may use a key of a store; no other credential is used by one. */
 export const audienceFitsTheType: Rule = ({ credentials, report }) => {
   for (const { object, source } of credentials) {
-    if (object.destinations === null || object.type === 's3') continue;
+    if (object.destinations === null || (object.type !== 'etcd' && object.type !== 'token')) continue;
     report(source, '/spec/destinations', {
       code: 'audience',
       place: 'key',

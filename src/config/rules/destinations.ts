@@ -1,27 +1,30 @@
 /** What is said about a destination must be usable, and no two may share objects. */
 import { X509Certificate } from 'node:crypto';
-import type { Destination } from '../../model/config.ts';
+import { placeOf } from '../../model/place.ts';
 import { formatTime } from '../../model/units.ts';
+import { byName } from '../resolve.ts';
 import { quoted } from '../words.ts';
+import { placeField } from './buckets.ts';
 import type { Finding, Rule, SourcedDestination } from './context.ts';
-import { endpointProblem, sameServerKey } from './urls.ts';
+import { endpointProblem } from './urls.ts';
 
 /** A certificate that ends sooner than this is worth a warning. */
 const certificateNoticeMs = 30 * 86_400_000;
 
 export const storeEndpointsAreUrls: Rule = ({ destinations, report }) => {
-  for (const { object, written, source } of destinations) {
-    if (object.provider !== 's3' || object.endpoint === null) continue;
+  for (const { object, written, source, spec } of destinations) {
+    if (object.provider === 'filesystem' || object.endpoint === null) continue;
+    const pointer = `${spec}/endpoint`;
     const problem = endpointProblem(object.endpoint);
     if (problem !== null) {
-      report(source, '/spec/endpoint', {
+      report(source, pointer, {
         code: 'bad-endpoint',
         message: `\`endpoint\` ${problem}`,
         hint: 'for example `https://minio.example:9000`',
       });
     }
-    if ('forcePathStyle' in written.spec) continue;
-    report(source, '/spec/endpoint', {
+    if (object.provider !== 's3' || 'forcePathStyle' in written.spec) continue;
+    report(source, pointer, {
       code: 'endpoint-without-path-style',
       severity: 'warning',
       place: 'key',
@@ -31,11 +34,36 @@ export const storeEndpointsAreUrls: Rule = ({ destinations, report }) => {
   }
 };
 
+/** One way to sign in. The role to assume comes on top of either. */
+export const oneWayToSignIn: Rule = ({ destinations, credentials, report }) => {
+  const defined = byName(credentials.map(({ object }) => object));
+  for (const { object, written, source, spec } of destinations) {
+    if (object.useInstanceRole && object.credential !== null) {
+      report(source, `${spec}/useInstanceRole`, {
+        code: 'instance-role-with-credential',
+        place: 'key',
+        message: '`useInstanceRole` and `credential` are both there: it would not be clear which one counts',
+        hint: 'remove one of both',
+      });
+    }
+    if (object.provider !== 'azure') continue;
+    const credential = defined.get(object.credential ?? '');
+    if (credential?.dataKeys.includes('clientSecret') !== true) continue;
+    const missing = (['tenantId', 'clientId'] as const).filter((field) => object[field] === null);
+    if (missing.length === 0) continue;
+    report(source, 'credential' in written.spec ? `${spec}/credential` : spec, {
+      code: 'missing-field',
+      message: `credential ${quoted(credential.name)} has a client secret, and ${missing.map(quoted).join(' and ')} ${missing.length === 1 ? 'is' : 'are'} missing in the Destination`,
+      hint: 'a client secret signs in to a tenant as an application',
+    });
+  }
+};
+
 export const certificatesAreReadable: Rule = ({ destinations, now, report }) => {
-  for (const { object, source } of destinations) {
-    if (object.provider !== 's3' || object.caCertificate === null) continue;
+  for (const { object, source, spec } of destinations) {
+    if (!('caCertificate' in object) || object.caCertificate === null) continue;
     const finding = certificateFinding(object.caCertificate, now);
-    if (finding !== null) report(source, '/spec/caCertificate', finding);
+    if (finding !== null) report(source, `${spec}/caCertificate`, finding);
   }
 };
 
@@ -106,19 +134,9 @@ function reportOverlap(
 ): void {
   const { file, line } = other.object.position;
   const name = quoted(other.object.name);
-  report(at.source, at.object.provider === 's3' ? '/spec/bucket' : '/spec/path', {
+  report(at.source, `${at.spec}/${placeField(at)}`, {
     code: 'overlapping-destinations',
     message: `this ${relation} the place of destination ${name}: retention of one would count the other's backups`,
     hint: `give each a prefix or path of its own; ${name} is in ${file}:${line}`,
   });
-}
-
-function placeOf(destination: Destination): { server: string; root: string } {
-  if (destination.provider === 'filesystem') {
-    return { server: 'filesystem', root: `${destination.path}/`.replace('//', '/') };
-  }
-  const { endpoint, bucket, prefix } = destination;
-  // Names of buckets are unique over all regions of AWS.
-  const server = `s3 ${endpoint === null ? 'aws' : sameServerKey(endpoint)} ${bucket}`;
-  return { server, root: prefix === '' ? '' : `${prefix}/` };
 }

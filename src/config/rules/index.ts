@@ -1,4 +1,6 @@
 /** All cross rules (design, section 2), in one list. */
+
+import { aliasesStandAlone, azureNamesItsContainer, bucketNamesAreAllowed } from './buckets.ts';
 import { etcdEndpointsAreUrls, tlsIsConsistent } from './clusters.ts';
 import type { Rule } from './context.ts';
 import { backupIsOn, policiesMatchSomething, skippedIsSaid } from './coverage.ts';
@@ -8,7 +10,13 @@ import {
   dataFitsItsType,
   dataIsEncrypted,
 } from './credentials.ts';
-import { certificatesAreReadable, destinationsDoNotOverlap, storeEndpointsAreUrls } from './destinations.ts';
+import { deprecatedBackupsAreSaid } from './deprecations.ts';
+import {
+  certificatesAreReadable,
+  destinationsDoNotOverlap,
+  oneWayToSignIn,
+  storeEndpointsAreUrls,
+} from './destinations.ts';
 import { clusterNamesAreUnique, namesAreUnique, oneRepository, policyNamesAreFree } from './names.ts';
 import {
   durationsAreInRange,
@@ -24,6 +32,14 @@ import {
   namedClustersExist,
   referencesResolve,
 } from './references.ts';
+import { approvalsAreFresh, notificationsHaveATarget, uselessFieldsAreSaid } from './repositories.ts';
+import {
+  defaultsAreOfStores,
+  oneDefaultPerScope,
+  projectsHaveAnOrganization,
+  scopesAreKept,
+  somethingIsElsewhere,
+} from './scopes.ts';
 
 export const rules: readonly Rule[] = [
   namesAreUnique,
@@ -38,6 +54,14 @@ export const rules: readonly Rule[] = [
   dataIsEncrypted,
   dataFitsItsType,
   audienceFitsTheType,
+  projectsHaveAnOrganization,
+  oneDefaultPerScope,
+  defaultsAreOfStores,
+  scopesAreKept,
+  bucketNamesAreAllowed,
+  aliasesStandAlone,
+  azureNamesItsContainer,
+  oneWayToSignIn,
   storeEndpointsAreUrls,
   certificatesAreReadable,
   destinationsDoNotOverlap,
@@ -52,4 +76,9 @@ export const rules: readonly Rule[] = [
   skippedIsSaid,
   backupIsOn,
   policiesMatchSomething,
+  somethingIsElsewhere,
+  deprecatedBackupsAreSaid,
+  approvalsAreFresh,
+  notificationsHaveATarget,
+  uselessFieldsAreSaid,
 ];

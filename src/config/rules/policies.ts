@@ -9,11 +9,15 @@ import type { Rule, RuleContext, SourcedPolicy } from './context.ts';
 
 export const schedulesAreValid: Rule = ({ policies, report }) => {
   for (const { object, source } of policies) {
-    const { cron, timeZone } = object.schedule;
-    if (isTimeZone(timeZone)) {
-      const problem = parseCron(cron, timeZone);
-      if (problem !== null) report(source, '/spec/schedule/cron', { code: 'bad-schedule', message: problem });
-    } else reportTimeZone(report, source, '/spec/schedule/timeZone', timeZone);
+    const { schedule, verify } = object;
+    const all = [{ ...schedule, pointer: '/spec/schedule' }];
+    if (verify.drill !== null) all.push({ ...schedule, ...verify.drill, pointer: '/spec/verify/drill' });
+    for (const { cron, timeZone, pointer } of all) {
+      if (isTimeZone(timeZone)) {
+        const problem = parseCron(cron, timeZone);
+        if (problem !== null) report(source, `${pointer}/cron`, { code: 'bad-schedule', message: problem });
+      } else reportTimeZone(report, source, `${pointer}/timeZone`, timeZone);
+    }
   }
 };
 

@@ -24,15 +24,17 @@ function references(context: RuleContext): { source: Source; pointer: string; ki
   };
   for (const { object, source } of context.seeds) {
     add(source, '/spec/defaultDestination', 'Destination', object.defaultDestination);
+    add(source, '/spec/coordination/tls/credential', 'Credential', object.coordination?.tls?.credential);
+    add(source, '/spec/coordination/auth/credential', 'Credential', object.coordination?.auth?.credential);
     object.clusters.forEach((cluster, index) => {
       const pointer = childPointer('/spec/clusters', index);
       add(source, `${pointer}/tls/credential`, 'Credential', cluster.tls?.credential);
       add(source, `${pointer}/auth/credential`, 'Credential', cluster.auth?.credential);
     });
   }
-  for (const { object, source } of context.destinations) {
-    add(source, '/spec/credential', 'Credential', object.credential);
-    addAll(source, '/spec/seeds', 'Seed', object.seeds);
+  for (const { object, source, spec } of context.destinations) {
+    add(source, `${spec}/credential`, 'Credential', object.credential);
+    addAll(source, `${spec}/seeds`, 'Seed', object.seeds);
   }
   for (const { object, source } of context.credentials) {
     addAll(source, '/spec/seeds', 'Seed', object.seeds);
@@ -42,6 +44,11 @@ function references(context: RuleContext): { source: Source; pointer: string; ki
     addAll(policy.source, '/spec/clusters/seeds', 'Seed', policy.object.clusters.seeds);
     policy.object.destinations?.forEach(({ name }, index) => {
       add(policy.source, destinationPointer(policy, index), 'Destination', name);
+    });
+  }
+  for (const { object, source } of context.repositories) {
+    object.notifications.forEach(({ credential }, index) => {
+      add(source, childPointer('/spec/notifications', index, 'credential'), 'Credential', credential);
     });
   }
   return found;
@@ -122,11 +129,13 @@ function matchedSeeds(context: RuleContext): (policy: SourcedPolicy) => readonly
 export const credentialsFitTheirUsers: Rule = (context) => {
   const credentials = byName(context.credentials.map(({ object }) => object));
   const seedsOf = seedsByDestination(context);
-  for (const { object: destination, source } of context.destinations) {
+  for (const { object: destination, source, spec } of context.destinations) {
     const credential = credentials.get(destination.credential ?? '');
-    if (credential === undefined) continue;
-    const pointer = '/spec/credential';
-    if (credential.type !== 's3') context.report(source, pointer, wrongType(credential, 's3'));
+    if (credential === undefined || destination.provider === 'filesystem') continue;
+    const pointer = `${spec}/credential`;
+    if (credential.type !== destination.provider) {
+      context.report(source, pointer, wrongType(credential, destination.provider));
+    }
     if (credential.destinations !== null && !credential.destinations.includes(destination.name)) {
       context.report(source, pointer, {
         code: 'audience',
@@ -138,17 +147,29 @@ export const credentialsFitTheirUsers: Rule = (context) => {
     if (strangers[0] !== undefined) context.report(source, pointer, wrongSeed(credential, strangers[0]));
   }
   for (const { object: seed, source } of context.seeds) {
-    seed.clusters.forEach((cluster, index) => {
-      for (const use of ['tls', 'auth'] as const) {
-        const credential = credentials.get(cluster[use]?.credential ?? '');
+    const uses = [
+      ...seed.clusters.map((cluster, index) => ({ ...cluster, at: childPointer('/spec/clusters', index) })),
+      ...(seed.coordination === null ? [] : [{ ...seed.coordination, at: '/spec/coordination' }]),
+    ];
+    for (const { tls, auth, at } of uses) {
+      for (const [use, name] of [['tls', tls?.credential] as const, ['auth', auth?.credential] as const]) {
+        const credential = credentials.get(name ?? '');
         if (credential === undefined) continue;
-        const pointer = childPointer('/spec/clusters', index, use, 'credential');
+        const pointer = `${at}/${use}/credential`;
         if (credential.type !== 'etcd') context.report(source, pointer, wrongType(credential, 'etcd'));
         else reportMissingData(context, source, pointer, credential, use);
         if (credential.seeds?.includes(seed.name) === false) {
           context.report(source, pointer, wrongSeed(credential, seed.name));
         }
       }
+    }
+  }
+  for (const { object, source } of context.repositories) {
+    object.notifications.forEach(({ credential: name }, index) => {
+      const credential = credentials.get(name ?? '');
+      if (credential === undefined || credential.type === 'token') return;
+      const pointer = childPointer('/spec/notifications', index, 'credential');
+      context.report(source, pointer, wrongType(credential, 'token'));
     });
   }
 };

@@ -19,8 +19,3 @@ export function endpointProblem(text: string): string | null {
   if (url.port === '0') return 'has port 0';
   return null;
 }
-
-/** Equal for URLs that mean the same server. */
-export function sameServerKey(endpoint: string): string {
-  return URL.parse(endpoint)?.origin ?? endpoint;
-}

@@ -1,7 +1,8 @@
 // Generated from schemas/applied.schema.json by schemas/generate.ts. Do not edit.
 
 export type Name = string;
-export type AppliedDestination = AppliedS3Destination | AppliedFilesystemDestination;
+export type AppliedDestination =
+  AppliedS3Destination | AppliedGcsDestination | AppliedAzureDestination | AppliedFilesystemDestination;
 export type Count = number;
 
 /**
@@ -54,53 +55,131 @@ export interface AppliedSeed {
   name: Name;
   labels: Labels;
   displayName: string | null;
+  organization: string | null;
+  projects: string[];
   enabled: boolean;
   defaultDestination: Name | null;
+  coordination: {
+    endpoints: string[];
+    tls: AppliedTls | null;
+    auth: AppliedAuth | null;
+    prefix: string;
+  } | null;
   clusters: AppliedCluster[];
 }
 export interface Labels {
   [k: string]: string;
+}
+export interface AppliedTls {
+  credential: Name | null;
+  caFile: string | null;
+  certFile: string | null;
+  keyFile: string | null;
+  serverName: string | null;
+}
+export interface AppliedAuth {
+  credential: Name;
 }
 export interface AppliedCluster {
   name: Name;
   labels: Labels;
   enabled: boolean;
   endpoints: string[];
-  tls: {
-    credential: Name | null;
-    caFile: string | null;
-    certFile: string | null;
-    keyFile: string | null;
-    serverName: string | null;
-  } | null;
-  auth: {
-    credential: Name;
-  } | null;
+  tls: AppliedTls | null;
+  auth: AppliedAuth | null;
 }
 export interface AppliedS3Destination {
   kind: 'Destination';
   name: Name;
   labels: Labels;
   displayName: string | null;
+  organization: string | null;
+  projects: string[];
   seeds: Name[] | null;
   credential: Name | null;
+  useInstanceRole: boolean;
+  default: boolean;
   locked: boolean;
+  locality: 'internal' | 'external';
   provider: 's3';
+  assumeRole: {
+    roleArn: string;
+    externalId: string | null;
+  } | null;
   bucket: string;
   prefix: string;
   region: string;
   endpoint: string | null;
   forcePathStyle: boolean;
   caCertificate: string | null;
+  storageClass: string | null;
+  serverSideEncryption: {
+    algorithm: 'AES256' | 'aws:kms';
+    kmsKeyId: string | null;
+  } | null;
+  objectLock: {
+    mode: 'governance' | 'compliance';
+    days: Count;
+  } | null;
+}
+export interface AppliedGcsDestination {
+  kind: 'Destination';
+  name: Name;
+  labels: Labels;
+  displayName: string | null;
+  organization: string | null;
+  projects: string[];
+  seeds: Name[] | null;
+  credential: Name | null;
+  useInstanceRole: boolean;
+  default: boolean;
+  locked: boolean;
+  locality: 'internal' | 'external';
+  provider: 'gcs';
+  bucket: string;
+  prefix: string;
+  endpoint: string | null;
+  storageClass: string | null;
+}
+export interface AppliedAzureDestination {
+  kind: 'Destination';
+  name: Name;
+  labels: Labels;
+  displayName: string | null;
+  organization: string | null;
+  projects: string[];
+  seeds: Name[] | null;
+  credential: Name | null;
+  useInstanceRole: boolean;
+  default: boolean;
+  locked: boolean;
+  locality: 'internal' | 'external';
+  provider: 'azure';
+  storageAccount: string;
+  container: string;
+  prefix: string;
+  tenantId: string | null;
+  clientId: string | null;
+  cloudName: 'public' | 'government' | 'china';
+  endpoint: string | null;
+  caCertificate: string | null;
+  subscriptionId: string | null;
+  resourceGroup: string | null;
+  sku: string | null;
 }
 export interface AppliedFilesystemDestination {
   kind: 'Destination';
   name: Name;
   labels: Labels;
   displayName: string | null;
+  organization: string | null;
+  projects: string[];
   seeds: Name[] | null;
   credential: Name | null;
+  useInstanceRole: boolean;
+  default: boolean;
   locked: boolean;
+  locality: 'internal' | 'external';
   provider: 'filesystem';
   path: string;
 }
@@ -111,8 +190,11 @@ export interface AppliedCredential {
   kind: 'Credential';
   name: Name;
   labels: Labels;
-  type: 's3' | 'etcd' | 'token';
+  type: 's3' | 'gcs' | 'azure' | 'etcd' | 'token';
   displayName: string | null;
+  organization: string | null;
+  projects: string[];
+  default: boolean;
   locked: boolean;
   destinations: Name[] | null;
   seeds: Name[] | null;
@@ -138,6 +220,7 @@ export interface AppliedPolicy {
     | {
         name: Name;
         keep: AppliedKeep | null;
+        backfill: boolean;
       }[]
     | null;
   minimumCopies: Count;
@@ -155,6 +238,10 @@ export interface AppliedPolicy {
   verify: {
     hashKV: 'require' | 'try' | 'off';
     readBack: 'manifest' | 'data';
+    drill: {
+      cron: string;
+      timeZone: string;
+    } | null;
   };
   stallTimeoutMs: Count;
   maxDatabaseSize: Count;
@@ -179,4 +266,24 @@ export interface AppliedRepository {
     maxPerRun: Count;
     maxSharePercent: number;
   };
+  approvals: {
+    digest: string;
+    expires: string;
+  }[];
+  protect: {
+    matchLabels: Labels;
+  } | null;
+  trust: {
+    commits: 'head' | 'all' | 'none';
+    allowedSigners: string;
+  };
+  notifications: {
+    type: 'webhook' | 'slack' | 'github' | 'gitlab' | 'heartbeat';
+    /**
+     * Only scheme, host and port: what stands behind them may be a secret.
+     */
+    url: string | null;
+    credential: Name | null;
+    on: ('failure' | 'recovery' | 'stale' | 'guard' | 'corruption')[];
+  }[];
 }

@@ -1,6 +1,14 @@
 // Generated from schemas/credential.schema.json by schemas/generate.ts. Do not edit.
 
 /**
+ * Projects of the organization that the credential is for; absent: all of them.
+ *
+ * @minItems 1
+ *
+ * Items: A name of an organization or project, as the platform knows it.
+ */
+export type ScopeNames = string[];
+/**
  * The destinations that may use it; absent: all.
  *
  * @minItems 1
@@ -35,13 +43,22 @@ export interface CredentialDocument {
    */
   spec: {
     /**
-     * What it opens: an S3 store, an etcd, or an HTTP service.
+     * What it opens: an S3 store, Google Cloud Storage, Azure Blob Storage, an etcd, or an HTTP service.
      */
-    type: 's3' | 'etcd' | 'token';
+    type: 's3' | 'gcs' | 'azure' | 'etcd' | 'token';
     /**
      * What people call the credential.
      */
     displayName?: string;
+    /**
+     * The organization that the credential belongs to; absent: it is everybody's. It cannot be changed once applied.
+     */
+    organization?: string;
+    projects?: ScopeNames;
+    /**
+     * true: destinations of its organization, projects and type that name no credential use it. At most one per scope and type.
+     */
+    default?: boolean;
     /**
      * true: it is not used for backups or removals.
      */
@@ -50,7 +67,7 @@ export interface CredentialDocument {
     seeds?: Names1;
   };
   /**
-   * The secret values, each encrypted. s3: accessKeyId, secretAccessKey, sessionToken. etcd: username, password, caCertificate, certificate, key. token: token.
+   * The secret values, each encrypted. s3: accessKeyId, secretAccessKey, sessionToken. gcs: serviceAccountJson. azure: one of clientSecret, accountKey and sasToken. etcd: username, password, caCertificate, certificate, key. token: token.
    */
   data: {
     /**

@@ -1,7 +1,15 @@
 // Generated from schemas/destination.schema.json by schemas/generate.ts. Do not edit.
 
 /**
- * The seeds it serves; absent: every seed.
+ * Projects of the organization that the destination is for; absent: all of them.
+ *
+ * @minItems 1
+ *
+ * Items: A name of an organization or project, as the platform knows it.
+ */
+export type ScopeNames = string[];
+/**
+ * Names of objects, each once.
  *
  * @minItems 1
  *
@@ -9,16 +17,32 @@
  */
 export type Names = string[];
 /**
- * The seeds it serves; absent: every seed.
+ * Projects of the organization that the destination is for; absent: all of them.
  *
  * @minItems 1
  *
- * Items: A DNS label.
+ * Items: A name of an organization or project, as the platform knows it.
  */
-export type Names1 = string[];
+export type ScopeNames1 = string[];
+/**
+ * Projects of the organization that the destination is for; absent: all of them.
+ *
+ * @minItems 1
+ *
+ * Items: A name of an organization or project, as the platform knows it.
+ */
+export type ScopeNames2 = string[];
+/**
+ * Projects of the organization that the destination is for; absent: all of them.
+ *
+ * @minItems 1
+ *
+ * Items: A name of an organization or project, as the platform knows it.
+ */
+export type ScopeNames3 = string[];
 
 /**
- * A bucket or folder that backups go to.
+ * A bucket, container or folder that backups go to.
  */
 export interface DestinationDocument {
   /**
@@ -33,7 +57,7 @@ export interface DestinationDocument {
   /**
    * Where it is and who may use it. `provider` decides which fields there are.
    */
-  spec: S3 | Filesystem;
+  spec: S3 | Gcs | Azure | Filesystem;
 }
 /**
  * How the destination is called.
@@ -66,15 +90,48 @@ export interface S3 {
    * What people call the destination.
    */
   displayName?: string;
-  seeds?: Names;
+  /**
+   * The organization that the destination belongs to; absent: it is everybody's. It cannot be changed once applied.
+   */
+  organization?: string;
+  projects?: ScopeNames;
+  /**
+   * The seeds it serves, by name or by labels; absent: every seed. It never serves another one.
+   */
+  seeds?: Names | SeedSelector;
+  /**
+   * true: it is used by seeds of its organization and projects whose policies name none and that have no defaultDestination. At most one per scope.
+   */
+  default?: boolean;
   /**
    * true: no new backups, no removals; restore still works.
    */
   locked?: boolean;
   /**
-   * A Credential of type s3; absent: what the agent's environment offers.
+   * `internal`: it goes down together with what it protects, such as a store in the same data centre. A seed with internal destinations only gets a warning.
+   */
+  locality?: 'internal' | 'external';
+  /**
+   * A Credential of type s3; absent: the default one of its scope, else what the agent's environment offers.
    */
   credential?: string;
+  /**
+   * true: the role of the machine, pod or container that the agent runs on, and no Credential.
+   */
+  useInstanceRole?: boolean;
+  /**
+   * A role to take on top of the credential or the instance role.
+   */
+  assumeRole?: {
+    /**
+     * The role.
+     */
+    roleArn: string;
+    /**
+     * What the role's owner asks for beside the name.
+     */
+    externalId?: string;
+  };
   /**
    * The bucket's name.
    */
@@ -83,6 +140,10 @@ export interface S3 {
    * What all object names begin with, without slashes at either end.
    */
   prefix?: string;
+  /**
+   * Another word for `prefix`.
+   */
+  path?: string;
   /**
    * The bucket's region.
    */
@@ -95,6 +156,207 @@ export interface S3 {
    * true: the bucket stands in the path and not in the host name. Most stores other than AWS want it.
    */
   forcePathStyle?: boolean;
+  /**
+   * PEM of the authority that signed the store's certificate.
+   */
+  caCertificate?: string;
+  /**
+   * The class that objects are stored in, as the provider calls it; absent: the bucket's.
+   */
+  storageClass?: string;
+  /**
+   * How the store encrypts what it holds; absent: as the bucket says.
+   */
+  serverSideEncryption?: {
+    /**
+     * `AES256`: with keys of the store. `aws:kms`: with a key of KMS.
+     */
+    algorithm: 'AES256' | 'aws:kms';
+    /**
+     * Id or ARN of the KMS key; absent: the account's own one.
+     */
+    kmsKeyId?: string;
+  };
+  /**
+   * Data and manifests cannot be removed by anybody for so long. The bucket must have object lock on.
+   */
+  objectLock?: {
+    /**
+     * `governance`: whoever may bypass it can remove them. `compliance`: nobody can.
+     */
+    mode: 'governance' | 'compliance';
+    /**
+     * For how many days at least; longer where the rules keep a backup longer.
+     */
+    days: number;
+  };
+}
+/**
+ * Seeds chosen by their labels.
+ */
+export interface SeedSelector {
+  matchLabels: Labels1;
+}
+/**
+ * Labels that a seed must carry, all of them.
+ */
+export interface Labels1 {
+  /**
+   * The label's value.
+   */
+  [k: string]: string;
+}
+/**
+ * A bucket of Google Cloud Storage.
+ */
+export interface Gcs {
+  /**
+   * Who stores it.
+   */
+  provider: 'gcs';
+  /**
+   * What people call the destination.
+   */
+  displayName?: string;
+  /**
+   * The organization that the destination belongs to; absent: it is everybody's. It cannot be changed once applied.
+   */
+  organization?: string;
+  projects?: ScopeNames1;
+  /**
+   * The seeds it serves, by name or by labels; absent: every seed. It never serves another one.
+   */
+  seeds?: Names | SeedSelector;
+  /**
+   * true: it is used by seeds of its organization and projects whose policies name none and that have no defaultDestination. At most one per scope.
+   */
+  default?: boolean;
+  /**
+   * true: no new backups, no removals; restore still works.
+   */
+  locked?: boolean;
+  /**
+   * `internal`: it goes down together with what it protects, such as a store in the same data centre. A seed with internal destinations only gets a warning.
+   */
+  locality?: 'internal' | 'external';
+  /**
+   * A Credential of type gcs; absent: the default one of its scope, else what the agent's environment offers.
+   */
+  credential?: string;
+  /**
+   * true: the service account of the machine or pod that the agent runs on (workload identity), and no Credential.
+   */
+  useInstanceRole?: boolean;
+  /**
+   * The bucket's name.
+   */
+  bucket: string;
+  /**
+   * What all object names begin with, without slashes at either end.
+   */
+  prefix?: string;
+  /**
+   * Another word for `prefix`.
+   */
+  path?: string;
+  /**
+   * URL of another server that speaks the protocol, for tests and private access.
+   */
+  endpoint?: string;
+  /**
+   * The class that objects are stored in; absent: the bucket's.
+   */
+  storageClass?: string;
+}
+/**
+ * A container of Azure Blob Storage.
+ */
+export interface Azure {
+  /**
+   * Who stores it.
+   */
+  provider: 'azure';
+  /**
+   * What people call the destination.
+   */
+  displayName?: string;
+  /**
+   * The organization that the destination belongs to; absent: it is everybody's. It cannot be changed once applied.
+   */
+  organization?: string;
+  projects?: ScopeNames2;
+  /**
+   * The seeds it serves, by name or by labels; absent: every seed. It never serves another one.
+   */
+  seeds?: Names | SeedSelector;
+  /**
+   * true: it is used by seeds of its organization and projects whose policies name none and that have no defaultDestination. At most one per scope.
+   */
+  default?: boolean;
+  /**
+   * true: no new backups, no removals; restore still works.
+   */
+  locked?: boolean;
+  /**
+   * `internal`: it goes down together with what it protects, such as a store in the same data centre. A seed with internal destinations only gets a warning.
+   */
+  locality?: 'internal' | 'external';
+  /**
+   * A Credential of type azure; absent: the default one of its scope, else what the agent's environment offers.
+   */
+  credential?: string;
+  /**
+   * true: the managed identity of the machine or pod that the agent runs on, and no Credential; `clientId` chooses among several.
+   */
+  useInstanceRole?: boolean;
+  /**
+   * The storage account.
+   */
+  storageAccount: string;
+  /**
+   * The container. `bucket` is another word for it.
+   */
+  container?: string;
+  /**
+   * Another word for `container`.
+   */
+  bucket?: string;
+  /**
+   * What all blob names begin with, without slashes at either end.
+   */
+  prefix?: string;
+  /**
+   * Another word for `prefix`.
+   */
+  path?: string;
+  /**
+   * The tenant that a client secret signs in to.
+   */
+  tenantId?: string;
+  /**
+   * The application that a client secret is of, or the managed identity to use.
+   */
+  clientId?: string;
+  /**
+   * Where the account is, for people: nothing is looked up by it.
+   */
+  subscriptionId?: string;
+  /**
+   * Where the account is, for people: nothing is looked up by it.
+   */
+  resourceGroup?: string;
+  /**
+   * Which Azure it is.
+   */
+  cloudName?: 'public' | 'government' | 'china';
+  /**
+   * The account's redundancy, for people: nothing is changed by it.
+   */
+  sku?: string;
+  /**
+   * URL of another server that speaks the protocol, for tests and private access.
+   */
+  endpoint?: string;
   /**
    * PEM of the authority that signed the store's certificate.
    */
@@ -112,11 +374,27 @@ export interface Filesystem {
    * What people call the destination.
    */
   displayName?: string;
-  seeds?: Names1;
+  /**
+   * The organization that the destination belongs to; absent: it is everybody's. It cannot be changed once applied.
+   */
+  organization?: string;
+  projects?: ScopeNames3;
+  /**
+   * The seeds it serves, by name or by labels; absent: every seed. It never serves another one.
+   */
+  seeds?: Names | SeedSelector;
+  /**
+   * true: it is used by seeds of its organization and projects whose policies name none and that have no defaultDestination. At most one per scope.
+   */
+  default?: boolean;
   /**
    * true: no new backups, no removals; restore still works.
    */
   locked?: boolean;
+  /**
+   * `internal`: it goes down together with what it protects, such as a store in the same data centre. A seed with internal destinations only gets a warning.
+   */
+  locality?: 'internal' | 'external';
   /**
    * Absolute path of the folder.
    */

@@ -68,7 +68,7 @@ export interface PolicyDocument {
      */
     suspend?: boolean;
     /**
-     * Where each backup goes; absent: the seed's defaultDestination.
+     * Where each backup goes; absent: the seed's default destination.
      *
      * @minItems 1
      */
@@ -131,6 +131,19 @@ export interface PolicyDocument {
        * What is read back from the destination: the `manifest`, or all `data` before the manifest is written.
        */
       readBack?: 'manifest' | 'data';
+      /**
+       * When the newest backup of each cluster is restored into a running etcd and compared; absent: never by itself.
+       */
+      drill?: {
+        /**
+         * Five fields: minute, hour, day of the month, month, day of the week.
+         */
+        cron: string;
+        /**
+         * The zone the fields are meant in.
+         */
+        timeZone?: string;
+      };
     };
     /**
      * A transfer that moves no byte for this long fails. It is no limit on the whole.
@@ -179,6 +192,10 @@ export interface Destination {
    */
   name: string;
   keep?: Keep;
+  /**
+   * true: backups that were made before it joined the policy are copied to it, as far as its rules keep them.
+   */
+  backfill?: boolean;
 }
 /**
  * Which backups stay there; absent: the policy's rules.
