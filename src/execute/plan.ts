@@ -62,9 +62,13 @@ export function narrow(desired: Desired, seed: string, applied: AppliedState | n
     ...seeds.flatMap(({ defaultDestination }) => defaultDestination ?? []),
   ]);
   const clusters = seeds.flatMap((one) => one.clusters);
+  const coordination = seeds.flatMap((one) => one.coordination ?? []);
   const credentials = named(all.credentials, applied?.objects.credentials, [
+    ...all.repository.notifications.flatMap(({ credential }) => credential ?? []),
     ...destinations.flatMap(({ credential }) => credential ?? []),
-    ...clusters.flatMap(({ tls, auth }) => [tls?.credential ?? [], auth?.credential ?? []].flat()),
+    ...[...clusters, ...coordination].flatMap(({ tls, auth }) =>
+      [tls?.credential ?? [], auth?.credential ?? []].flat(),
+    ),
   ]);
   return { ...desired, configuration: { ...all, seeds, policies, destinations, credentials }, assignments };
 }

@@ -85,7 +85,8 @@ function dueSince(milliseconds: number): string {
 
 /**
  * Copies that one destination of the policy has and another lacks: only what is newer than the newest there, or younger
- * than 24 hours, and only what the rules there keep. A destination that has just joined the policy gets the last day.
+ * than 24 hours (all, where it says `backfill`), and only what the rules there keep. A destination that has just joined
+ * the policy gets the last day.
  */
 export function copiesToMake(view: View, now: Date): CopyAction[] {
   const known = view.places.filter((place) => place.known);
@@ -127,8 +128,12 @@ function copiesInto(target: Place, places: readonly Place[], view: View, now: Da
   });
 }
 
-/** The first slot that may be copied into a destination. One without any copy gets no history, only the last day. */
+/**
+ * The first slot that may be copied into a destination. One without any copy gets no history, only the last day, unless
+ * it asks for all of it.
+ */
 function copyableFrom(target: Place, now: Date): string {
+  if (target.backfill) return '';
   const recent: string = slotOf(new Date(now.getTime() - copyWindowMs));
   let newest: string | undefined;
   for (const { slot } of target.copies) if (newest === undefined || slot > newest) newest = slot;

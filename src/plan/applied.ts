@@ -1,7 +1,8 @@
 /** From a configuration to `applied.json`: what is kept of it, as the base of the next plan. */
-import type { Configuration, Desired } from '../model/config.ts';
+import type { Configuration, Desired, Kind } from '../model/config.ts';
 import type { Guard, Plan } from '../model/generated/plan.ts';
 import type { AppliedState, PlainObjects } from '../model/state.ts';
+import { isRefusal } from './lifecycle.ts';
 
 /** The objects of a configuration without their positions. They hold no secret: those never leave their files. */
 export function plainObjects(configuration: Configuration): PlainObjects {
@@ -13,8 +14,19 @@ export function plainObjects(configuration: Configuration): PlainObjects {
     destinations: configuration.destinations.map(withoutPosition),
     credentials: configuration.credentials.map(withoutPosition),
     policies: configuration.policies.map(withoutPosition),
-    repository: withoutPosition(configuration.repository),
+    repository: {
+      ...withoutPosition(configuration.repository),
+      notifications: configuration.repository.notifications.map((one) => ({
+        ...one,
+        url: originOf(one.url),
+      })),
+    },
   };
+}
+
+/** What stands behind host and port of a webhook's URL may be a secret, and a destination is read by others than Git. */
+function originOf(url: string | null): string | null {
+  return url === null ? null : (URL.parse(url)?.origin ?? null);
 }
 
 /** Distributes over unions, which `Omit` alone would flatten. */
@@ -52,7 +64,7 @@ export function nextApplied(
   now: Date,
 ): AppliedState {
   const held = heldPolicies(desired, plan);
-  const objects = plainObjects(desired.configuration);
+  const objects = withRefused(plainObjects(desired.configuration), previous, plan);
   const before = new Map(previous?.objects.policies.map((policy) => [policy.name, policy]));
   return {
     formatVersion: 1,
@@ -69,6 +81,53 @@ export function nextApplied(
       }),
     },
     markers: { ...previous?.markers, ...markers, ...heldMarkers(previous, plan) },
+  };
+}
+
+/**
+ * Objects whose change or removal a guard refuses stay as they were applied, and so does the protection: or it would
+ * hold for one pass only, and the next would find nothing left to refuse.
+ */
+function withRefused(objects: PlainObjects, previous: AppliedState | null, plan: Plan): PlainObjects {
+  if (previous === null) return objects;
+  const refused = plan.guards.filter((guard) => isRefusal(guard) && guard.object !== null);
+  if (refused.length === 0) return objects;
+  const before = previous.objects;
+  const names = (kind: Kind) =>
+    new Set(
+      refused.flatMap(({ object, cluster }) =>
+        object?.kind === kind && cluster === null ? [object.name] : [],
+      ),
+    );
+  const kept = <T extends { readonly name: string }>(
+    kind: Kind,
+    now: readonly T[],
+    old: readonly T[],
+  ): T[] => {
+    const former = names(kind);
+    return [...now.filter(({ name }) => !former.has(name)), ...old.filter(({ name }) => former.has(name))];
+  };
+  const clusters = new Set(
+    refused.flatMap(({ seed, cluster }) => (cluster === null ? [] : `${seed}/${cluster}`)),
+  );
+  const seeds = kept('Seed', objects.seeds, before.seeds).map((seed) => ({
+    ...seed,
+    clusters: [
+      ...seed.clusters,
+      ...(before.seeds.find(({ name }) => name === seed.name)?.clusters ?? []).filter(({ name }) =>
+        clusters.has(`${seed.name}/${name}`),
+      ),
+    ],
+  }));
+  const isProtected = refused.some(({ code }) => code === 'protected-object');
+  return {
+    seeds,
+    destinations: kept('Destination', objects.destinations, before.destinations),
+    credentials: kept('Credential', objects.credentials, before.credentials),
+    policies: kept('Policy', objects.policies, before.policies),
+    repository: isProtected
+      ? { ...objects.repository, protect: before.repository.protect }
+      : objects.repository,
   };
 }
 

@@ -119,11 +119,20 @@ function addLeaf(leaves: Leaves, prefix: string, name: string, value: unknown): 
 /** A list of named objects (a policy's destinations) is its names in order, and what each of them says. */
 function addList(leaves: Leaves, prefix: string, name: string, items: readonly unknown[]): void {
   const path = listPaths[name] ?? name;
-  leaves.set(
-    `${prefix}${path}`,
-    items.map((item) => (isNamed(item) ? item.name : String(item))),
-  );
+  leaves.set(`${prefix}${path}`, items.map(itemText));
   for (const item of items) if (isNamed(item)) leavesOf(item, `${prefix}${path}.${item.name}.`, leaves);
+}
+
+/** An item of a list in a few words. */
+function itemText(item: unknown): string {
+  if (typeof item !== 'object' || item === null) return String(item);
+  if (isNamed(item)) return item.name;
+  if ('digest' in item && 'expires' in item)
+    return `${String(item.digest).slice(0, 12)} until ${item.expires}`;
+  return Object.entries(item)
+    .filter(([, value]) => value !== null)
+    .map(([key, value]) => `${key} ${Array.isArray(value) ? value.join('+') : value}`)
+    .join(', ');
 }
 
 function isNamed(item: unknown): item is { readonly name: string } {

@@ -4,16 +4,15 @@ import { isRemoval } from './actions.ts';
 
 /**
  * The text to hash: changes and removals, in an order that does not depend on anything else. Backups and copies are left
- * out, because they keep arriving, and so are moments, because they pass.
+ * out, because they keep arriving, moments, because they pass, and approvals, because one of them names this digest.
  */
 export function digestInput({ changes, actions }: Pick<Plan, 'changes' | 'actions'>): string {
   return JSON.stringify({
-    changes: changes.map(({ kind, name, change, fields }) => [
-      kind,
-      name,
-      change,
-      fields.map(({ path, before, after }) => [path, before, after]),
-    ]),
+    changes: changes.flatMap(({ kind, name, change, fields }) => {
+      const counted = fields.filter(({ path }) => kind !== 'Repository' || path !== 'approvals');
+      if (counted.length === 0 && fields.length > 0) return [];
+      return [[kind, name, change, counted.map(({ path, before, after }) => [path, before, after])]];
+    }),
     removals: actions
       .filter(isRemoval)
       .map((action) => action.id)

@@ -8,6 +8,7 @@ import type { Actual } from '../model/state.ts';
 import { isRemoval, type Removal } from './actions.ts';
 import { formerRules } from './former.ts';
 import { copiesIn, groupKey, type Holdings } from './holdings.ts';
+import { lifecycleGuards } from './lifecycle.ts';
 import { decideRetention } from './retention.ts';
 import type { View } from './view.ts';
 
@@ -17,7 +18,7 @@ export interface GuardInput {
   readonly holdings: Holdings;
   readonly views: readonly View[];
   readonly actions: readonly Action[];
-  /** The plan's digest was approved: the blast cap does not hold. */
+  /** The plan's digest was approved: guards against mistakes do not hold, those that protect do. */
   readonly approved: boolean;
   readonly now: Date;
 }
@@ -25,9 +26,12 @@ export interface GuardInput {
 /** Every guard that holds, in the order of how much it holds back. */
 export function guardsOf(input: GuardInput): Guard[] {
   const removals = input.actions.filter(isRemoval);
+  const empty = emptyDesiredState(input);
   const swept = input.actions.filter((action) => isRemoval(action) || action.type === 'sweep');
   return [
-    ...emptyDesiredState(input),
+    ...empty,
+    // Where nothing at all is left, what it was made of need not be told one by one.
+    ...(empty.length > 0 ? [] : lifecycleGuards(input)),
     ...noAppliedState(input, swept),
     ...destinationUnknown(input),
     ...destinationReplaced(input, swept),
@@ -48,7 +52,17 @@ function guard(
   subject: Subject = {},
 ): Guard {
   const blocks = blocked.map((action) => action.id);
-  return { code, message, hint, seed: null, cluster: null, destination: null, ...subject, blocks };
+  return {
+    code,
+    message,
+    hint,
+    seed: null,
+    cluster: null,
+    destination: null,
+    ...subject,
+    object: null,
+    blocks,
+  };
 }
 
 /** Nothing is wanted any more, though something was: a wrong path or branch far more often than a wish. */

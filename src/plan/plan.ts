@@ -11,6 +11,7 @@ import { digestInput } from './digest.ts';
 import { forecastOf } from './forecast.ts';
 import { guardsOf } from './guards.ts';
 import { type Holdings, holdingsOf, withoutMoved } from './holdings.ts';
+import { isRefusal } from './lifecycle.ts';
 import { sweepsOf } from './sweeps.ts';
 import { type View, viewsOf } from './view.ts';
 import { warningsOf } from './warnings.ts';
@@ -19,7 +20,7 @@ import { withdrawalsOf } from './withdrawals.ts';
 export interface PlanOptions {
   /** SHA-256 of a text, as lower-case hex. Passed in, because this folder imports nothing of Node. */
   readonly hash: (text: string) => string;
-  /** A digest that somebody approved: where it is this plan's, the blast cap does not hold. */
+  /** A digest that somebody approved: where it is this plan's, guards against mistakes do not hold. */
   readonly approve?: string | null | undefined;
 }
 
@@ -52,7 +53,7 @@ export function makePlan(desired: Desired, actual: Actual, now: Date, options: P
     holdings: holdings ?? holdingsOf(nothing),
     views,
     actions,
-    approved: options.approve === digest,
+    approved: isApproved(digest, desired, options, now),
     now,
   });
   return {
@@ -68,6 +69,15 @@ export function makePlan(desired: Desired, actual: Actual, now: Date, options: P
     warnings: warningsOf({ desired, applied, holdings, views, now }),
     forecast: views.map(forecastOf),
   };
+}
+
+/** By whoever runs the command, or in Git. */
+function isApproved(digest: string, desired: Desired, options: PlanOptions, now: Date): boolean {
+  const { approvals } = desired.configuration.repository;
+  return (
+    options.approve === digest ||
+    approvals.some((approval) => approval.digest === digest && Date.parse(approval.expires) > now.getTime())
+  );
 }
 
 function actionsOf(desired: Desired, holdings: Holdings, views: readonly View[], now: Date): Action[] {
@@ -123,5 +133,5 @@ export function runnableActions({ actions, guards }: Pick<Plan, 'actions' | 'gua
 
 /** True where a guard stopped something, or refuses the configuration as a whole: exit code 3. */
 export function isBlocked({ guards }: Pick<Plan, 'guards'>): boolean {
-  return guards.some(({ code, blocks }) => blocks.length > 0 || code === 'empty-desired-state');
+  return guards.some((guard) => guard.blocks.length > 0 || isRefusal(guard));
 }

@@ -25,6 +25,8 @@ export interface View {
 export interface Place {
   readonly name: string;
   readonly keep: Keep;
+  /** Backups from before it joined the policy are copied to it too. */
+  readonly backfill: boolean;
   /** False: it could not be read, and `copies` says nothing. */
   readonly known: boolean;
   readonly copies: readonly Copy[];
@@ -67,9 +69,10 @@ function viewOf(
   const key = groupKey(seed.name, cluster.name, policy.name);
   const places = assignment.destinations
     .filter(({ destination }) => !destination.locked)
-    .map(({ destination: { name }, keep }) => ({
+    .map(({ destination: { name }, keep, backfill }) => ({
       name,
       keep,
+      backfill,
       known: holdings.read.has(name),
       copies: copiesIn(holdings, name, key),
       removing: removingIn(holdings, name, key),

@@ -1,5 +1,6 @@
 /** A plan for a pull request: the worst news in one line, then the rest folded. All text is escaped. */
 import type { Change, Plan } from '../model/generated/plan.ts';
+import { isRefusal } from '../plan/lifecycle.ts';
 import {
   blockedGroups,
   commitText,
@@ -67,8 +68,10 @@ function fold({ title, open, head, rows }: Section, room: number): string {
 
 /** The one line that somebody reads who reads no more. */
 function worstNews(plan: Plan): string {
-  const refused = plan.guards.find(({ code }) => code === 'empty-desired-state');
-  if (refused !== undefined) return `Refused: ${escapeMarkdown(refused.message)}`;
+  const [refused, ...othersRefused] = plan.guards.filter(isRefusal);
+  if (refused !== undefined) {
+    return `Refused: ${escapeMarkdown(refused.message)}${andMore(othersRefused.length)}`;
+  }
   const losses = plan.changes.flatMap(({ kind, name, consequences }) =>
     consequences.filter((text) => /strand|orphan/.test(text)).map((text) => `${kind} ${name}: ${text}`),
   );

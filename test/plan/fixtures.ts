@@ -4,6 +4,7 @@ import type {
   Assignment,
   Cluster,
   Configuration,
+  Credential,
   Desired,
   Destination,
   FilesystemDestination,
@@ -65,6 +66,7 @@ export const repository: Repository = repositoryNamed('fleet');
 export interface World {
   readonly seeds?: readonly Seed[];
   readonly destinations?: readonly Destination[];
+  readonly credentials?: readonly Credential[];
   readonly policies?: readonly Policy[];
   readonly repository?: Repository;
   readonly commit?: string | null;
@@ -78,7 +80,7 @@ export function desiredOf(world: World = {}): Desired {
   const configuration: Configuration = {
     seeds,
     destinations,
-    credentials: [],
+    credentials: world.credentials ?? [],
     policies,
     repository: world.repository ?? repository,
     diagnostics: [],

@@ -387,7 +387,13 @@ export interface Guard {
     | 'cluster-unreachable'
     | 'destination-unknown'
     | 'destination-replaced'
-    | 'locked-destination';
+    | 'locked-destination'
+    | 'organization-changed'
+    | 'locked-object'
+    | 'protected-object'
+    | 'protected-backups'
+    | 'holds-backups'
+    | 'used-credential';
   /**
    * What is wrong, in words.
    */
@@ -408,6 +414,19 @@ export interface Guard {
    * The destination concerned; null where it is not about one.
    */
   destination: string | null;
+  /**
+   * The object of the configuration whose change is refused; null where it is about actions.
+   */
+  object: {
+    /**
+     * Its kind.
+     */
+    kind: 'Seed' | 'Destination' | 'Credential' | 'Policy';
+    /**
+     * Its name.
+     */
+    name: string;
+  } | null;
   /**
    * Ids of the actions that do not run.
    *
