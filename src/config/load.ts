@@ -11,7 +11,7 @@ import {
 } from './complete.ts';
 import { credentialOf, defaultDestinationOf, seedsWithLabels } from './defaults.ts';
 import { backupDestination, backupPointer, backupPolicy, selectsNothing } from './deprecated.ts';
-import { type ConfigurationFile, readConfigurationFiles } from './files.ts';
+import { type ConfigurationFile, type FoundFiles, readConfigurationFiles } from './files.ts';
 import { parseFile } from './parse.ts';
 import { resolveAssignments } from './resolve.ts';
 import type { RuleContext, Sourced } from './rules/context.ts';
@@ -30,7 +30,11 @@ export interface LoadOptions {
  * @throws GranaryError `config-not-found` where `root` is no folder; nothing for bad content
  */
 export async function loadConfiguration(root: string, options: LoadOptions = {}): Promise<Configuration> {
-  const found = await readConfigurationFiles(root);
+  return configurationOf(await readConfigurationFiles(root), options);
+}
+
+/** As `loadConfiguration`, of files that were read already, or that are not written yet. */
+export function configurationOf(found: FoundFiles, options: LoadOptions = {}): Configuration {
   const diagnostics: Diagnostic[] = [...found.diagnostics];
   const sources: Source[] = [];
   for (const { file, text } of found.files) {

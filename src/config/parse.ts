@@ -55,6 +55,13 @@ export function parseFile(file: string, text: string): ParsedFile {
   if (deepAt !== undefined) {
     return { documents: [unreadDocument(file)], faults: [[tooDeep(position(deepAt))]] };
   }
+  const filled = filledDocuments(text);
+  const read = filled.map((document) => readDocument(file, document, filled.length, position));
+  return { documents: read.map((entry) => entry.document), faults: read.map((entry) => entry.faults) };
+}
+
+/** The documents of a text that have content, as trees: those of `parseFile`, which has looked at their faults. */
+export function filledDocuments(text: string): Document.Parsed[] {
   const parsed: Document.Parsed[] = [
     ...parseAllDocuments(text, {
       prettyErrors: false,
@@ -65,9 +72,7 @@ export function parseFile(file: string, text: string): ParsedFile {
       merge: false,
     }),
   ];
-  const filled = parsed.filter((document) => !isEmpty(document));
-  const read = filled.map((document) => readDocument(file, document, filled.length, position));
-  return { documents: read.map((entry) => entry.document), faults: read.map((entry) => entry.faults) };
+  return parsed.filter((document) => !isEmpty(document));
 }
 
 type ToPosition = (offset: number) => Position;
@@ -254,11 +259,11 @@ function valueOffset(node: unknown): number | undefined {
 }
 
 /** The last of equal keys: the one whose value counts. */
-function pairOf(node: unknown, key: string): YAMLMap['items'][number] | undefined {
+export function pairOf(node: unknown, key: string): YAMLMap['items'][number] | undefined {
   return isMap(node) ? node.items.findLast((pair) => keyText(pair.key) === key) : undefined;
 }
 
-function keyText(key: unknown): string {
+export function keyText(key: unknown): string {
   return isScalar(key) ? String(key.value) : String(key);
 }
 
