@@ -10,6 +10,7 @@ import { addInit } from './init.ts';
 import { addInspect } from './inspect.ts';
 import { addInventory } from './inventory.ts';
 import type { Io } from './io.ts';
+import { addMigrate } from './migrate.ts';
 import { addPin } from './pin.ts';
 import { addPlan } from './plan.ts';
 import { addPrune } from './prune.ts';
@@ -41,4 +42,5 @@ export const commands: readonly ((program: Command, io: Io) => Command)[] = [
   addUndelete,
   addSimulate,
   addExplain,
+  addMigrate,
 ];

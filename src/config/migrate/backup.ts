@@ -19,18 +19,17 @@ import { joined, type MigratedFile, type Migration } from './result.ts';
  * @param found the whole configuration, as read
  * @param configuration what it says; without errors in what these seeds reach
  * @param chosen which files to rewrite
- * @throws GranaryError `config-invalid` where a file is written in a way that cannot be changed safely, `target-exists`
- *   where a file of the new name is there, `internal` where the result would mean something else
+ * @throws GranaryError `config-invalid` where a file is written in a way that cannot be changed safely, `internal`
+ *   where the result would mean something else
  */
 export function migrateBackups(
   found: FoundFiles,
   configuration: Configuration,
   chosen: (file: string) => boolean,
 ): Migration {
-  const paths = new Set(found.files.map(({ file }) => file));
   const migrations = found.files
     .filter(({ file }) => chosen(file))
-    .map((file) => migrateFile(file, configuration, paths));
+    .map((file) => migrateFile(file, configuration));
   const migration = joined(migrations);
   if (migration.files.length > 0) requireSameMeaning(found, configuration, migration.files);
   return migration;
@@ -45,11 +44,7 @@ export function seedsWithBackup({ file, text }: ConfigurationFile): string[] {
   });
 }
 
-function migrateFile(
-  file: ConfigurationFile,
-  configuration: Configuration,
-  paths: ReadonlySet<string>,
-): Migration {
+function migrateFile(file: ConfigurationFile, configuration: Configuration): Migration {
   if (seedsWithBackup(file).length === 0) return joined([]);
   const edits: Edit[] = [];
   const rewritten = readDocuments(file).flatMap((document) => {
@@ -62,7 +57,6 @@ function migrateFile(
   });
   const after = edited(file.text, edits);
   const added = rewritten.flatMap(({ added }) => added);
-  for (const { path } of added) if (paths.has(path)) throw alreadyThere(path);
   requireComments(file.text, [after, ...added.map(({ after }) => after)]);
   return {
     files: [{ path: file.file, before: file.text, after }, ...added],
@@ -162,13 +156,6 @@ function folderOf(file: string): string {
   const folders = file.split('/').slice(0, -1);
   if (folders.at(-1) === 'seeds') folders.pop();
   return folders.map((folder) => `${folder}/`).join('');
-}
-
-function alreadyThere(path: string): GranaryError {
-  return new GranaryError('target-exists', `${path} is there already and is left as it is`, {
-    hint: 'rename that file, which changes nothing about what is in it, and migrate again',
-    context: { file: path },
-  });
 }
 
 /** Not one comment gets lost: each stands in one of the texts. */
