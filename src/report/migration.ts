@@ -10,35 +10,36 @@ export interface MigrationReport {
   readonly next: readonly string[];
   /** Where the files were written; null: nowhere, this is what would be. */
   readonly written: string | null;
+  /** Where they belong; null: nobody has said so. */
+  readonly folder: string | null;
 }
 
 /** Differences, or the names of what was written; then what is worth knowing, and numbered what is left to do. */
 export function migrationText(report: MigrationReport, { width, color }: TextOptions): string {
-  const { files, notes, steps, next, written } = report;
-  if (files.length === 0) return [...notes, 'Nothing to migrate.'].map(printable).join('\n');
+  const { files, notes, steps, next, written, folder } = report;
+  if (files.length === 0) return 'Nothing to migrate: no seed has `backup:`.';
   const blocks = written === null ? [differences(files, color)] : [names(files, written)];
   const items = (lines: readonly string[], mark: (index: number) => string) =>
     lines.flatMap((line, index) => item(line, mark(index), width)).join('\n');
   if (notes.length > 0) blocks.push(`Note:\n${items(notes, () => '-')}`);
-  if (steps.length > 0) blocks.push(`Left to do:\n${items(steps, (index) => `${index + 1}.`)}`);
+  if (steps.length > 0)
+    blocks.push(
+      `Left to do${folder === null ? '' : `, in ${printable(folder)}`}:\n${items(steps, (index) => `${index + 1}.`)}`,
+    );
   blocks.push(summary(files, written));
   if (next.length > 0) blocks.push(`Next:\n${next.map((command) => `  ${command}`).join('\n')}`);
   return blocks.join('\n\n');
 }
 
 /** `{written, folder, files: [{path, change, text}], notes, steps, next, diff}`. */
-export function migrationJson({ files, notes, steps, next, written }: MigrationReport): string {
+export function migrationJson({ files, notes, steps, next, written, folder }: MigrationReport): string {
   const all = files.map(({ path, before, after }) => ({
     path,
     change: before === null ? 'add' : 'change',
     text: after,
   }));
   const diff = files.map(unifiedDiff).join('');
-  return JSON.stringify(
-    { written: written !== null, folder: written, files: all, notes, steps, next, diff },
-    null,
-    2,
-  );
+  return JSON.stringify({ written: written !== null, folder, files: all, notes, steps, next, diff }, null, 2);
 }
 
 function differences(files: readonly ChangedFile[], color: boolean | undefined): string {

@@ -39,6 +39,7 @@ function objectAt(document: InputDocument, pointer: string, comments: CommentInd
 export class Fields {
   readonly #document: InputDocument;
   readonly #asked = new Set<string>();
+  readonly #below = new Map<string, Fields>();
   readonly path: string;
 
   /** @param path the pointer of the mapping in its document */
@@ -103,7 +104,10 @@ export class Fields {
     const value = this.#ask(key);
     if (value === undefined || value === null) return null;
     if (typeof value !== 'object' || Array.isArray(value)) this.refuse(key, 'must be a mapping', null);
-    return new Fields(this.#document, this.pointer(key));
+    // The same one each time, so that it knows what was asked of it.
+    const below = this.#below.get(key) ?? new Fields(this.#document, this.pointer(key));
+    this.#below.set(key, below);
+    return below;
   }
 
   /** True where the field is there, whatever it says. */

@@ -36,7 +36,7 @@ export function migrateLocation(object: ForeignObject, names: NewNames): Migrati
     ...(credential === null
       ? [{ files: [], notes: [], steps: [noCredentialStep(path)] }]
       : [credentialTemplate(credential)]),
-    { files: [], notes: [], steps: isDefault ? [] : [useStep(name)] },
+    { files: [], notes: [], steps: [isDefault ? defaultStep(name) : useStep(name)] },
   ]);
 }
 
@@ -118,6 +118,10 @@ function sharedPlaceStep(path: string, storage: Fields): string {
 
 function noCredentialStep(path: string): string {
   return `write \`credential\` or \`useInstanceRole: true\` into ${path}: the source names no Secret, so Velero used the one it was installed with or the role of its pod`;
+}
+
+function defaultStep(name: string): string {
+  return `commit ${name} only after the steps above: with \`default: true\` every seed uses it whose policies name no destination`;
 }
 
 function useStep(name: string): string {
