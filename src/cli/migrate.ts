@@ -46,15 +46,16 @@ async function migrate(io: Io, files: readonly string[], options: MigrateCommand
     stdin: async () => readStdin(),
     outputDir: options.outputDir ?? null,
   });
-  const writes = options.yes === true && prepared.files.length > 0;
-  const folder = writes ? requireFolder(prepared) : null;
-  if (folder !== null) {
+  const written = options.yes === true && prepared.files.length > 0;
+  if (written) {
+    const folder = requireFolder(prepared);
     const { writeAll } = await import('../execute/write-all.ts');
     io.signal.throwIfAborted();
     await writeAll(folder, prepared.files);
   }
   const next = nextCommands(prepared, files, options);
-  const report = { ...prepared, written: folder, next };
+  const typed = prepared.from === 'ours' ? options.path : options.outputDir;
+  const report = { ...prepared, written, next, place: typed === undefined || typed === '.' ? null : typed };
   if (options.output === 'json') io.out(migrationJson(report));
   else io.out(migrationText(report, { width: io.width, color: io.color }));
 }

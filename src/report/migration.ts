@@ -8,23 +8,25 @@ export interface MigrationReport {
   readonly steps: readonly string[];
   /** What to type, in the order in which to do it. */
   readonly next: readonly string[];
-  /** Where the files were written; null: nowhere, this is what would be. */
-  readonly written: string | null;
-  /** Where they belong; null: nobody has said so. */
+  /** false: this is what would be written. */
+  readonly written: boolean;
+  /** Where the files belong, absolute; null: nobody has said so. */
   readonly folder: string | null;
+  /** The same as somebody typed it; null also where it is the current folder. */
+  readonly place: string | null;
 }
 
 /** Differences, or the names of what was written; then what is worth knowing, and numbered what is left to do. */
 export function migrationText(report: MigrationReport, { width, color }: TextOptions): string {
-  const { files, notes, steps, next, written, folder } = report;
+  const { files, notes, steps, next, written, place } = report;
   if (files.length === 0) return 'Nothing to migrate: no seed has `backup:`.';
-  const blocks = written === null ? [differences(files, color)] : [names(files, written)];
+  const blocks = [written ? names(files, place) : differences(files, color)];
   const items = (lines: readonly string[], mark: (index: number) => string) =>
     lines.flatMap((line, index) => item(line, mark(index), width)).join('\n');
   if (notes.length > 0) blocks.push(`Note:\n${items(notes, () => '-')}`);
   if (steps.length > 0)
     blocks.push(
-      `Left to do${folder === null ? '' : `, in ${printable(folder)}`}:\n${items(steps, (index) => `${index + 1}.`)}`,
+      `Left to do${place === null ? '' : `, in ${printable(place)}`}:\n${items(steps, (index) => `${index + 1}.`)}`,
     );
   blocks.push(summary(files, written));
   if (next.length > 0) blocks.push(`Next:\n${next.map((command) => `  ${command}`).join('\n')}`);
@@ -39,7 +41,7 @@ export function migrationJson({ files, notes, steps, next, written, folder }: Mi
     text: after,
   }));
   const diff = files.map(unifiedDiff).join('');
-  return JSON.stringify({ written: written !== null, folder, files: all, notes, steps, next, diff }, null, 2);
+  return JSON.stringify({ written, folder, files: all, notes, steps, next, diff }, null, 2);
 }
 
 function differences(files: readonly ChangedFile[], color: boolean | undefined): string {
@@ -66,9 +68,9 @@ function coloured(line: string, color: boolean | undefined): string {
   return line.startsWith('-') ? paint('red', line, color) : line;
 }
 
-function names(files: readonly ChangedFile[], folder: string): string {
+function names(files: readonly ChangedFile[], place: string | null): string {
   const lines = files.map(({ path, before }) => `  ${before === null ? '+' : '~'} ${path}`);
-  return [`Written into ${printable(folder)}:`, ...lines].join('\n');
+  return [place === null ? 'Written:' : `Written into ${printable(place)}:`, ...lines].join('\n');
 }
 
 /** The first line is broken at blanks; further ones are commands, and stay whole. */
@@ -82,12 +84,12 @@ function item(text: string, mark: string, width: number): string[] {
   ];
 }
 
-function summary(files: readonly ChangedFile[], written: string | null): string {
+function summary(files: readonly ChangedFile[], written: boolean): string {
   const added = files.filter(({ before }) => before === null).length;
   const changed = files.length - added;
   const parts = [
-    ...(changed > 0 ? [`${counted(changed, 'file')} ${written === null ? 'to change' : 'changed'}`] : []),
-    ...(added > 0 ? [`${counted(added, 'file')} ${written === null ? 'to add' : 'added'}`] : []),
+    ...(changed > 0 ? [`${counted(changed, 'file')} ${written ? 'changed' : 'to change'}`] : []),
+    ...(added > 0 ? [`${counted(added, 'file')} ${written ? 'added' : 'to add'}`] : []),
   ];
-  return `${parts.join(', ')}.${written === null ? ' Nothing is written yet.' : ''}`;
+  return `${parts.join(', ')}.${written ? '' : ' Nothing is written yet.'}`;
 }

@@ -102,9 +102,11 @@ function bareOptionsOfFile(path: string): string[] {
 const foreignOptions = [
   ['etcd', '--auth-token', '--cipher-suites', '--data-dir', '--quota-backend-bytes'],
   ['etcd', '--tls-min-version', '--trusted-ca-file'],
+  ['base64', '--decode'],
   ['git', '--add', '--format', '--global'],
+  ['kubectl', '--all-namespaces', '--namespace'],
   ['npm', '--omit'],
-  ['sops', '--encrypt', '--in-place'],
+  ['sops', '--encrypt', '--filename-override', '--in-place'],
 ].flat();
 
 function faultsIn(path: string): string[] {

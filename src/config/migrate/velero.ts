@@ -58,7 +58,7 @@ function destinationSpec(
     },
   ];
   const shared =
-    'Velero refuses a place with folders that are not its own: see the steps of `granary migrate`.';
+    'As long as Velero uses this place, choose another: it refuses folders that are not its own.';
   if (prefix !== '')
     result.push({ key: 'prefix', value: prefix, comments: about(storage.pointer('prefix')), note: shared });
   for (const { from, ...field } of own) result.push({ ...field, comments: about(...from) });
