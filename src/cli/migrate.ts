@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import type { PreparedMigration } from '../execute/migrate.ts';
 import { usage } from './failure.ts';
@@ -6,7 +6,7 @@ import type { Io } from './io.ts';
 import { type OutputOptions, withOutput } from './options.ts';
 
 interface MigrateCommandOptions extends OutputOptions {
-  path: string;
+  path?: string;
   outputDir?: string;
   yes?: true;
 }
@@ -24,7 +24,7 @@ export function addMigrate(program: Command, io: Io): Command {
         'It shows the difference and what is left to do. With --yes it writes: all files or none, and none that it has not read.',
       ].join('\n\n'),
     )
-    .option('--path <dir>', 'folder of the configuration', '.')
+    .option('--path <dir>', 'folder of the configuration (default: the current one)')
     .option('--output-dir <dir>', "where to write what is made of other programs' manifests")
     .option('--yes', 'write the files, instead of showing what would change')
     .addHelpText(
@@ -41,9 +41,9 @@ async function migrate(io: Io, files: readonly string[], options: MigrateCommand
   if (files.filter((file) => file === '-').length > 1)
     throw usage('`-` is there twice', 'stdin is read once');
   const prepared = await prepareMigration({
-    root: options.path,
+    root: options.path ?? null,
     files,
-    stdin: async () => readStdin(),
+    stdin: readStdin,
     outputDir: options.outputDir ?? null,
   });
   const written = options.yes === true && prepared.files.length > 0;
@@ -65,8 +65,8 @@ function requireFolder({ folder }: PreparedMigration): string {
   throw usage('it is not said where to write to', 'name the folder of the configuration with --output-dir');
 }
 
-function readStdin(): string {
-  const bytes = readFileSync(0);
+async function readStdin(): Promise<string> {
+  const bytes = await buffer(process.stdin);
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
@@ -80,13 +80,13 @@ function nextCommands(
   { path, outputDir, yes }: MigrateCommandOptions,
 ): string[] {
   if (files.length === 0) return [];
-  const given = [...inputs.map(word), ...(path === '.' ? [] : ['--path', word(path)])];
+  const given = [...inputs.map(word), ...(path === undefined ? [] : ['--path', word(path)])];
   if (yes !== true) {
     const target = from === 'ours' ? [] : ['--output-dir', word(outputDir ?? 'DIR')];
     return [['granary migrate', ...given, ...target, '--yes'].join(' ')];
   }
-  const source = from === 'ours' ? path : (outputDir ?? '.');
-  const where = source === '.' ? '' : ` --path ${word(source)}`;
+  const source = from === 'ours' ? path : outputDir;
+  const where = source === undefined || source === '.' ? '' : ` --path ${word(source)}`;
   return [`granary validate${where}`, ...(from === 'ours' ? [`granary plan${where}`] : [])];
 }
 

@@ -21,8 +21,8 @@ import { findSopsRules } from '../secrets/sops-rules.ts';
 import { InvalidConfiguration } from './workspace.ts';
 
 export interface MigrateOptions {
-  /** Folder of the configuration: where seeds with `backup:` are. */
-  readonly root: string;
+  /** Folder of the configuration: where seeds with `backup:` are. null: the current one. */
+  readonly root: string | null;
   /** What to migrate: files of the configuration, or manifests of other programs. None: the whole configuration. */
   readonly files: readonly string[];
   /** What stands for `-` among the files. */
@@ -56,8 +56,13 @@ export async function prepareMigration(options: MigrateOptions): Promise<Prepare
       },
     );
   }
-  if (others.length > 0) return prepareOthers(others, options.outputDir);
-  return prepareOurs(options.root, ours, options.outputDir);
+  if (others.length === 0) return prepareOurs(options.root ?? '.', ours, options.outputDir);
+  if (options.root !== null) {
+    throw new GranaryError('usage', '--path is for seeds of a Granary configuration', {
+      hint: "name where to write what is made of other programs' manifests with --output-dir",
+    });
+  }
+  return prepareOthers(others, options.outputDir);
 }
 
 async function prepareOurs(

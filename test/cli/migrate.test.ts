@@ -166,6 +166,13 @@ describe('granary migrate', () => {
       '--path',
     ],
     [
+      'a place to read manifests from',
+      ['migrate', 'location.yaml', '--path', 'fleet'],
+      'usage',
+      '--path is for',
+      '--output-dir',
+    ],
+    [
       'both at once',
       ['migrate', 'fleet/seeds/eu-west.yaml', 'location.yaml'],
       'usage',
@@ -227,6 +234,18 @@ describe('granary migrate', () => {
       says: ['offsite'],
       hint: 'empty folder',
     });
+  });
+
+  test('what another program prints, on stdin', () => {
+    const input = readFileSync(join(examples, 'velero-location.yaml'), 'utf8');
+    const args = [join(root, 'src/cli/main.ts'), 'migrate', '-', '--output-dir', 'fleet', '--yes'];
+    const said = execFileSync(process.execPath, args, { cwd: folder.path, input, encoding: 'utf8' });
+    expect(said).toMatch(/^Written into fleet:\n {2}\+ destinations\/offsite.yaml\n/);
+    expect(said).toContain('say in .sops.yaml for whom Credentials are encrypted');
+    expect(filesIn(folder.join('fleet'))).toEqual([
+      'credentials/velero-aws.sops.yaml.template',
+      'destinations/offsite.yaml',
+    ]);
   });
 
   test('text from outside cannot drive the terminal', async () => {

@@ -10,6 +10,7 @@ import {
   visit,
   type YAMLMap,
 } from 'yaml';
+import type { Position } from '../../model/config.ts';
 import { pairOf } from '../parse.ts';
 import { commentsOf } from './comments.ts';
 import { type InputDocument, refused } from './input.ts';
@@ -55,7 +56,7 @@ export function replaceSpecField(
   if (pair === undefined || !isNode(pair.key) || !pair.key.range || !isNode(pair.value)) {
     throw refused(at, `\`${field}\` cannot be taken out`, null);
   }
-  refuseSharedAnchors(document, pair);
+  refuseSharedAnchors(document, pair, at);
   const keyStart = pair.key.range[0];
   const end = contentEnd(pair.value);
   return spec.flow === true
@@ -172,7 +173,7 @@ function commaAfter(text: string, from: number, to: number): number | undefined 
 }
 
 /** An anchor that is set in the field and used elsewhere would be gone. */
-function refuseSharedAnchors(document: InputDocument, pair: Pair): void {
+function refuseSharedAnchors(document: InputDocument, pair: Pair, at: Position): void {
   const own = new Set<unknown>();
   const anchors = new Set<string>();
   if (isNode(pair.value)) {
@@ -186,9 +187,8 @@ function refuseSharedAnchors(document: InputDocument, pair: Pair): void {
     Alias: (_key, alias) => {
       const target = alias.resolve(document.tree);
       if (own.has(alias) || target === undefined || !own.has(target)) return;
-      const where = document.locate('/spec/backup', 'key');
       const message = `\`&${alias.source}\` is set here and used in another place of the document`;
-      throw refused(where, message, `write the value out there, in place of \`*${alias.source}\``);
+      throw refused(at, message, `write the value out there, in place of \`*${alias.source}\``);
     },
   });
 }
