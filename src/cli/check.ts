@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
-import { type CheckResult, failures, isDead } from '../model/check.ts';
 import { parseClusterRef } from '../model/names.ts';
-import { type ExitCode, exitCodes, type Io, worst } from './io.ts';
+import { type Io, worst } from './io.ts';
 import {
   type KeyOptions,
   type OutputOptions,
@@ -36,31 +35,14 @@ export function addCheck(program: Command, io: Io): Command {
 
 async function check(io: Io, place: string | undefined, options: CheckCommandOptions): Promise<void> {
   const { openSession } = await import('./session.ts');
-  const { checkPlaces, leftOut } = await import('../execute/check.ts');
-  const { checkJson, checkSummary, checkText, leftOutText } = await import('../report/check.ts');
+  const { checksExitCode, runChecks } = await import('./run-checks.ts');
   const seed = options.seed ?? (place === undefined ? undefined : parseClusterRef(place)?.seed);
   await using session = await openSession(io, options, seed);
   const json = options.output === 'json';
-  const results: CheckResult[] = [];
-  for await (const result of checkPlaces(session.workspace, {
-    signal: io.signal,
-    name: place,
-    seed: options.seed,
-  })) {
-    results.push(result);
-    if (!json) io.out(checkText(result, io));
+  const results = await runChecks(io, session, { place, seed: options.seed, tell: !json });
+  if (json) {
+    const { checkJson } = await import('../report/check.ts');
+    io.out(checkJson(results));
   }
-  if (json) io.out(checkJson(results));
-  else {
-    const skipped = place === undefined ? leftOut(session.workspace, options.seed) : [];
-    if (skipped.length > 0) io.out(leftOutText(skipped));
-    io.out(checkSummary(results));
-  }
-  io.exitCode = worst(io.exitCode, exitCodeOf(results));
-}
-
-/** Nothing works at all: 1. Some of it does: 4. */
-function exitCodeOf(results: readonly CheckResult[]): ExitCode {
-  if (results.every((result) => failures(result) === 0)) return exitCodes.done;
-  return results.every(isDead) ? exitCodes.failed : exitCodes.partly;
+  io.exitCode = worst(io.exitCode, checksExitCode(results));
 }

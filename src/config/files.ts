@@ -7,6 +7,7 @@ import type { Diagnostic } from '../model/config.ts';
 import { GranaryError } from '../model/errors.ts';
 import { formatBytes } from '../model/units.ts';
 import type { DiagnosticCode } from './codes.ts';
+import { type IsIgnored, ignoredBelow, ignoreFileName, nothingIgnored } from './ignored.ts';
 
 /** Configuration is small; what is larger is something else, and parsing it would cost much memory. */
 export const maxFileBytes = 2 ** 20;
@@ -28,7 +29,8 @@ export interface FoundFiles {
 }
 
 /**
- * Reads every `*.yaml` and `*.yml` below `root`. Hidden files and folders are passed over. A symbolic link is followed
+ * Reads every `*.yaml` and `*.yml` below `root`. Hidden files and folders are passed over, and so is what a
+ * `.granaryignore` names, in any folder. A symbolic link is followed
  * as long as it stays within the root, and nothing is read twice. Faults of single files become diagnostics.
  * Throws `config-not-found` where `root` is no folder.
  */
@@ -49,6 +51,11 @@ export async function readConfigurationFiles(root: string): Promise<FoundFiles> 
 interface FoundPath {
   readonly file: string;
   readonly realPath: string;
+}
+
+interface FoundFolder extends FoundPath {
+  /** What is left out in it. */
+  readonly ignored: IsIgnored;
 }
 
 async function rootFolder(root: string): Promise<string> {
@@ -75,32 +82,42 @@ async function findFiles(root: string): Promise<{ paths: FoundPath[]; diagnostic
   const paths: FoundPath[] = [];
   const diagnostics: Diagnostic[] = [];
   const seen = new Set<string>([root]);
-  const folders: FoundPath[] = [{ file: '', realPath: root }];
-  const links: FoundPath[] = [];
+  const folders: FoundFolder[] = [{ file: '', realPath: root, ignored: nothingIgnored }];
+  const links: FoundFolder[] = [];
 
-  const listFolder = async (folder: FoundPath): Promise<void> => {
+  const listFolder = async (folder: FoundFolder): Promise<void> => {
     const entries = await readdir(folder.realPath, { withFileTypes: true }).catch((cause: unknown) => {
       diagnostics.push(fileFault(folder.file || '.', 'file-unreadable', `cannot list it: ${reason(cause)}`));
       return [];
     });
+    const hasPatterns = entries.some((entry) => entry.name === ignoreFileName && entry.isFile());
+    const ignored = hasPatterns ? await readPatterns(folder) : folder.ignored;
     for (const entry of entries) {
       if (entry.name.startsWith('.')) continue;
-      const file = folder.file === '' ? entry.name : `${folder.file}/${entry.name}`;
-      const path = { file, realPath: join(folder.realPath, entry.name) };
+      const path = { ...below(folder, entry.name), ignored };
       if (entry.isSymbolicLink()) links.push(path);
       else addIfNew(path, entry.isDirectory(), entry.isFile());
     }
   };
 
-  const addIfNew = (path: FoundPath, isFolder: boolean, isFile: boolean): void => {
+  const readPatterns = async (folder: FoundFolder): Promise<IsIgnored> => {
+    const read = await readOne(below(folder, ignoreFileName));
+    if ('text' in read) return ignoredBelow(folder.file, read.text, folder.ignored);
+    diagnostics.push(read);
+    return folder.ignored;
+  };
+
+  const addIfNew = (path: FoundFolder, isFolder: boolean, isFile: boolean): void => {
     if (!isFolder && !(isFile && isYaml(path.file))) return;
-    if (seen.has(path.realPath)) return;
+    if (seen.has(path.realPath) || path.ignored(path.file, isFolder)) return;
     seen.add(path.realPath);
     if (isFolder) folders.push(path);
     else paths.push(path);
   };
 
-  const followLink = async (link: FoundPath): Promise<void> => {
+  const followLink = async (link: FoundFolder): Promise<void> => {
+    // A link may lead to either, and is left out as what its pattern says.
+    if (link.ignored(link.file, false) || link.ignored(link.file, true)) return;
     let target: string;
     let info: Stats;
     try {
@@ -114,7 +131,7 @@ async function findFiles(root: string): Promise<{ paths: FoundPath[]; diagnostic
       return;
     }
     const isInside = target === root || target.startsWith(root + sep);
-    if (isInside) addIfNew({ file: link.file, realPath: target }, info.isDirectory(), info.isFile());
+    if (isInside) addIfNew({ ...link, realPath: target }, info.isDirectory(), info.isFile());
     else if (info.isDirectory() || isYaml(link.file)) diagnostics.push(outsideFault(link.file, info));
   };
 
@@ -130,6 +147,13 @@ async function findFiles(root: string): Promise<{ paths: FoundPath[]; diagnostic
   }
   paths.sort((a, b) => compareText(a.file, b.file));
   return { paths, diagnostics };
+}
+
+function below(folder: FoundPath, name: string): FoundPath {
+  return {
+    file: folder.file === '' ? name : `${folder.file}/${name}`,
+    realPath: join(folder.realPath, name),
+  };
 }
 
 /**

@@ -7,21 +7,11 @@ import { locationOf } from '../model/place.ts';
 import type { Actual } from '../model/state.ts';
 import { isRemoval, type Removal } from './actions.ts';
 import { formerRules } from './former.ts';
+import type { GuardInput } from './guard-input.ts';
 import { copiesIn, groupKey, type Holdings } from './holdings.ts';
 import { lifecycleGuards } from './lifecycle.ts';
 import { decideRetention } from './retention.ts';
 import type { View } from './view.ts';
-
-export interface GuardInput {
-  readonly desired: Desired;
-  readonly actual: Actual;
-  readonly holdings: Holdings;
-  readonly views: readonly View[];
-  readonly actions: readonly Action[];
-  /** The plan's digest was approved: guards against mistakes do not hold, those that protect do. */
-  readonly approved: boolean;
-  readonly now: Date;
-}
 
 /** Every guard that holds, in the order of how much it holds back. */
 export function guardsOf(input: GuardInput): Guard[] {

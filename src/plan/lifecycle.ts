@@ -9,7 +9,7 @@ import { urlOf } from '../model/place.ts';
 import type { AppliedState, PlainDestination, PlainObjects } from '../model/state.ts';
 import { formatBytes, formatCount } from '../model/units.ts';
 import { isRemoval } from './actions.ts';
-import type { GuardInput } from './guards.ts';
+import type { GuardInput } from './guard-input.ts';
 import { tally } from './holdings.ts';
 
 /** Guards that refuse a change of the configuration, whether or not an action is held back by them. */

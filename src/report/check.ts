@@ -40,8 +40,11 @@ export function checkSummary(results: readonly CheckResult[]): string {
 
 /** As `check -o json` gives it. */
 export function checkJson(results: readonly CheckResult[]): string {
-  const items = results.map((result) => ({ ...result, ready: failures(result) === 0 }));
-  return JSON.stringify({ items }, null, 2);
+  return JSON.stringify({ items: checkItems(results) }, null, 2);
+}
+
+export function checkItems(results: readonly CheckResult[]) {
+  return results.map((result) => ({ ...result, ready: failures(result) === 0 }));
 }
 
 /** What a check of everything did not look at. */

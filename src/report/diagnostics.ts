@@ -1,11 +1,15 @@
 /** Diagnostics as text for people, JSON for programs and annotations for GitHub. */
+import type { CheckResult } from '../model/check.ts';
 import type { Diagnostic } from '../model/config.ts';
+import { checkItems } from './check.ts';
 import { counted, padEnd, paint, printable, type TextOptions, textWidth, wrap } from './text.ts';
 
 export interface DiagnosticsReport {
   readonly diagnostics: readonly Diagnostic[];
   /** How many files were looked at. */
   readonly files: number;
+  /** True where places are tried out after it. Default: nothing is contacted. */
+  readonly contacted?: boolean;
 }
 
 /** Below this there is no room beside the location, and messages stand below it. */
@@ -56,7 +60,7 @@ function paintSeverity(text: string, severity: Diagnostic['severity'], color: bo
 }
 
 /** `2 errors, 1 warning in 41 files. Nothing was contacted.` */
-function summaryLine({ diagnostics, files }: DiagnosticsReport): string {
+function summaryLine({ diagnostics, files, contacted = false }: DiagnosticsReport): string {
   const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
   const warnings = diagnostics.length - errors;
   const found = [
@@ -64,11 +68,17 @@ function summaryLine({ diagnostics, files }: DiagnosticsReport): string {
     ...(warnings > 0 ? [counted(warnings, 'warning')] : []),
   ];
   const what = found.length === 0 ? 'No errors, no warnings' : found.join(', ');
-  return `${what} in ${counted(files, 'file')}. Nothing was contacted.`;
+  return `${what} in ${counted(files, 'file')}.${contacted ? '' : ' Nothing was contacted.'}`;
 }
 
-/** `{valid, diagnostics[{severity, code, file, line, column, pointer, message, hint}]}`; warnings leave it valid. */
-export function diagnosticsJson({ diagnostics }: DiagnosticsReport): string {
+/**
+ * `{valid, diagnostics[{severity, code, file, line, column, pointer, message, hint}]}`; warnings leave it valid.
+ * @param checks results of trying places out, as `checks` beside them; null: they were not tried
+ */
+export function diagnosticsJson(
+  { diagnostics }: DiagnosticsReport,
+  checks: readonly CheckResult[] | null = null,
+): string {
   const valid = diagnostics.every(({ severity }) => severity !== 'error');
   const items = diagnostics.map(({ severity, code, file, line, column, pointer, message, hint }) => ({
     severity,
@@ -80,7 +90,8 @@ export function diagnosticsJson({ diagnostics }: DiagnosticsReport): string {
     message,
     hint,
   }));
-  return `${JSON.stringify({ valid, diagnostics: items }, null, 2)}\n`;
+  const tried = checks === null ? {} : { checks: checkItems(checks) };
+  return `${JSON.stringify({ valid, diagnostics: items, ...tried }, null, 2)}\n`;
 }
 
 /**

@@ -106,3 +106,45 @@ test.skipIf(process.getuid?.() === 0)(
     expect(found(await loadConfiguration(folder.path))).toEqual(['file-unreadable a.yaml:1:1']);
   },
 );
+
+test('.granaryignore leaves out what it names, in gitignore’s syntax, and so does one further down', async () => {
+  const configuration = await load({
+    '.granaryignore': '# charts are no configuration\ncharts/\n*.values.yaml\n/top.yaml\n!keep.values.yaml\n',
+    'a.yaml': disk('a'),
+    'top.yaml': '@',
+    'charts/x.yaml': '@',
+    'deep/charts/x.yaml': '@',
+    'deep/b.values.yaml': '@',
+    'deep/keep.values.yaml': disk('keep'),
+    'deep/top.yaml': disk('top'),
+    'own/.granaryignore': 'draft*\n',
+    'own/draft.yaml': '@',
+    'own/drafts/x.yaml': '@',
+    'draft.yaml': disk('draft'),
+  });
+  expect(found(configuration)).toEqual([]);
+  expect(configuration.destinations.map(({ position }) => position.file)).toEqual([
+    'a.yaml',
+    'deep/keep.values.yaml',
+    'deep/top.yaml',
+    'draft.yaml',
+  ]);
+});
+
+test('a .granaryignore that cannot be read is a fault, and leaves nothing out', async () => {
+  using folder = tempFolder('config');
+  await writeFile(folder.join('.granaryignore'), Buffer.from([0x61, 0xff]));
+  await writeFile(folder.join('a.yaml'), disk('a'));
+  const configuration = await loadConfiguration(folder.path);
+  expect(found(configuration)).toEqual(['file-not-utf8 .granaryignore:1:1']);
+  expect(configuration.files).toBe(1);
+});
+
+test('an ignored link is not followed, also one that leads out', async () => {
+  using folder = tempFolder('config');
+  await writeFile(folder.join('a.yaml'), disk('a'));
+  await writeFile(folder.join('.granaryignore'), 'out\nout.yaml\n');
+  await symlink('/etc', folder.join('out'));
+  await symlink('/etc/hostname', folder.join('out.yaml'));
+  expect(found(await loadConfiguration(folder.path))).toEqual([]);
+});
