@@ -37,6 +37,7 @@ export const errorCatalogue = {
   'bucket-missing': 'human',
   'wrong-region': 'human',
   'object-missing': 'human',
+  'object-locked': 'retry',
   'precondition-failed': 'retry',
   'clock-skew': 'human',
   'tls-untrusted': 'human',

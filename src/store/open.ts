@@ -1,8 +1,9 @@
 /** The one place that joins a driver and what is wrapped around it. */
-import type { Destination } from '../model/config.ts';
+import type { Destination, S3Destination } from '../model/config.ts';
 import { GranaryError } from '../model/errors.ts';
 import type { Secret } from '../secrets/secret.ts';
 import { openFilesystemStore } from './drivers/filesystem.ts';
+import type { S3Location } from './drivers/s3-session.ts';
 import type { RequestGuard } from './guard.ts';
 import type { Store } from './store.ts';
 import { withLimit } from './wrap/limit.ts';
@@ -24,6 +25,8 @@ export interface OpenOptions {
   readonly onOperation?: ((record: OperationRecord) => void) | undefined;
   /** Hears of each HTTP request, repeated ones too. */
   readonly onRequest?: (() => void) | undefined;
+  /** Who the session of an assumed role is told to be: `granary-eu-west`. Default: `granary-agent`. */
+  readonly sessionName?: string | undefined;
   /** Make a filesystem's root folder where it is missing. Default: that is an error. */
   readonly create?: boolean | undefined;
 }
@@ -49,6 +52,21 @@ export async function openStore(
   return options.onOperation === undefined ? store : withObserver(store, options.onOperation);
 }
 
+/** What the driver must know of a destination. */
+export function s3Location(
+  destination: S3Destination,
+  credential: ReadonlyMap<string, Secret> | null,
+  { sessionName, onRequest = () => {} }: Pick<OpenOptions, 'sessionName' | 'onRequest'>,
+): S3Location {
+  const { bucket, prefix, region, endpoint, forcePathStyle, caCertificate } = destination;
+  const { useInstanceRole, assumeRole, storageClass, serverSideEncryption, objectLock } = destination;
+  return {
+    ...{ bucket, prefix, region, endpoint, forcePathStyle, caCertificate },
+    ...{ credential, useInstanceRole, assumeRole, sessionName },
+    ...{ storageClass, serverSideEncryption, objectLock, onRequest },
+  };
+}
+
 async function openDriver(
   destination: Destination,
   credential: ReadonlyMap<string, Secret> | null,
@@ -61,11 +79,10 @@ async function openDriver(
     case 's3': {
       // The SDK takes a while to load: only those wait for it who need it.
       const { openS3Store } = await import('./drivers/s3.ts');
-      const { bucket, prefix, region, endpoint, forcePathStyle, caCertificate } = destination;
       return openS3Store({
-        ...{ bucket, prefix, region, endpoint, forcePathStyle, caCertificate, credential, guard },
+        ...s3Location(destination, credential, options),
+        guard,
         conditionalWrites: options.conditionalWrites,
-        onRequest: options.onRequest ?? (() => {}),
       });
     }
     case 'gcs':

@@ -21,6 +21,8 @@ export interface ObjectInfo {
   readonly modified: Date;
   /** Opaque; good for `ifMatch`. */
   readonly etag: string;
+  /** Until when the store holds it against everybody; only from `head`, and only where the store tells. */
+  readonly lockedUntil?: Date | undefined;
 }
 
 /** Checksums of a whole object. CRC32C is an unsigned 32-bit number, SHA-256 lower-case hex. */
@@ -35,6 +37,8 @@ export interface PutOptions extends CallOptions {
   readonly createOnly?: boolean | undefined;
   /** Only if this etag is there: otherwise `precondition-failed`, also where nothing is there. */
   readonly ifMatch?: string | undefined;
+  /** Nobody may remove or replace these bytes before; only for a store whose `capabilities` have `lockDays`. */
+  readonly retainUntil?: Date | undefined;
   /** Called whenever bytes are on their way, with their number so far: the same again while lost ones are sent anew. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
@@ -82,6 +86,17 @@ export interface UploadSource {
 export interface StoreCapabilities {
   /** `createOnly` and `ifMatch` are kept, also in a race. Established by the probe where a provider may differ. */
   readonly conditionalWrites: boolean;
+  /** For how many days data and manifests are to be locked, at least; absent: nothing is. */
+  readonly lockDays?: number | undefined;
+}
+
+export interface DeleteOptions extends CallOptions {
+  /**
+   * What becomes of an object that a lock still holds: `refuse` leaves it, visible as it was, and throws
+   * `object-locked`; `hide` takes it out of sight, where it stays until its lock ends and the bucket's own rules remove
+   * old versions. Default: `hide`, which is right for what is small and only in the way.
+   */
+  readonly ifLocked?: 'hide' | 'refuse' | undefined;
 }
 
 export interface Store {
@@ -115,8 +130,12 @@ export interface Store {
    */
   list(prefix: string, options: CallOptions): AsyncIterable<ObjectInfo>;
 
-  /** Removes an object. That nothing is there is no error. */
-  delete(key: ObjectKey, options: CallOptions): Promise<void>;
+  /**
+   * Removes an object, with its older versions where the store keeps such and allows it. That nothing is there is no
+   * error. `object-locked` (see `ifLocked`) has the moment at which the lock ends in its context, as `until`, in RFC 3339,
+   * where the store tells.
+   */
+  delete(key: ObjectKey, options: DeleteOptions): Promise<void>;
 
   /**
    * Removes leftovers of uploads that never ended, below `prefix`, begun before `before`; those that this store gave up

@@ -69,6 +69,17 @@ export const catalogue = {
       goVersion: 'v0.0.0-20260212201848-7aac2a2c5b7c',
     },
   },
+  versitygw: {
+    kind: 'go',
+    version: '1.8.0',
+    binaries: ['versitygw'],
+    buildSeconds: 60,
+    build: {
+      how: 'install',
+      package: 'github.com/versity/versitygw/cmd/versitygw',
+      goVersion: 'v1.8.0',
+    },
+  },
   sops: {
     kind: 'go',
     version: '3.13.3',

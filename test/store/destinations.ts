@@ -3,13 +3,13 @@ import { randomUUID } from 'node:crypto';
 import type { FilesystemDestination, S3Destination } from '../../src/model/config.ts';
 import { Secret } from '../../src/secrets/secret.ts';
 import { folderNamed, s3Named } from '../config/objects.ts';
-import type { MinioServer } from '../servers/minio.ts';
+import type { S3Server } from '../servers/s3-server.ts';
 
 export function filesystemDestination(path: string): FilesystemDestination {
   return folderNamed('test', path);
 }
 
-export function s3Destination(server: MinioServer, changes: Partial<S3Destination> = {}): S3Destination {
+export function s3Destination(server: S3Server, changes: Partial<S3Destination> = {}): S3Destination {
   return s3Named('test', {
     region: server.region,
     endpoint: server.endpoint,
@@ -20,7 +20,7 @@ export function s3Destination(server: MinioServer, changes: Partial<S3Destinatio
 }
 
 export function s3Credential(
-  server: MinioServer,
+  server: S3Server,
   changes: Record<string, string> = {},
 ): ReadonlyMap<string, Secret> {
   const { accessKeyId, secretAccessKey } = server;

@@ -5,21 +5,43 @@ import { openStore } from '../../src/store/open.ts';
 import { sourceFromBytes } from '../../src/store/source.ts';
 import { describeWith } from '../servers/describe.ts';
 import { type MinioServer, startMinio } from '../servers/minio.ts';
+import type { S3Server } from '../servers/s3-server.ts';
+import { startVersitygw } from '../servers/versitygw.ts';
 import { conformance } from './conformance.ts';
 import { bucketName, s3Credential, s3Destination } from './destinations.ts';
 import { bytesOf, codeOf, key, keysOf, MiB, noAbort, patterned } from './support.ts';
 
-for (const tls of [false, true]) {
-  describeWith(['minio'], `s3 on MinIO${tls ? ' by TLS' : ''}`, () => {
-    let server: MinioServer;
+interface Subject {
+  readonly title: string;
+  readonly needs: 'minio' | 'versitygw';
+  readonly start: () => Promise<S3Server>;
+  readonly bucket?: { readonly versioning?: boolean; readonly objectLock?: boolean };
+}
+
+const subjects: readonly Subject[] = [
+  { title: 'MinIO', needs: 'minio', start: startMinio },
+  { title: 'MinIO by TLS', needs: 'minio', start: () => startMinio({ tls: true }) },
+  { title: 'MinIO with object lock', needs: 'minio', start: startMinio, bucket: { objectLock: true } },
+  { title: 'versitygw', needs: 'versitygw', start: startVersitygw },
+  {
+    title: 'versitygw with versions',
+    needs: 'versitygw',
+    start: startVersitygw,
+    bucket: { versioning: true },
+  },
+];
+
+for (const { title, needs, start, bucket: kind } of subjects) {
+  describeWith([needs], `s3 on ${title}`, () => {
+    let server: S3Server;
     beforeAll(async () => {
-      server = await startMinio({ tls });
+      server = await start();
     });
     afterAll(() => server.stop());
 
     conformance(async () => {
       const bucket = bucketName();
-      await server.createBucket(bucket);
+      await server.createBucket(bucket, kind);
       const destination = s3Destination(server, { bucket, prefix: 'some/prefix' });
       return {
         store: await openStore(destination, s3Credential(server)),

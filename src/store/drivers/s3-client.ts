@@ -2,20 +2,18 @@
 import { X509Certificate } from 'node:crypto';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { GranaryError } from '../../model/errors.ts';
-import type { Secret } from '../../secrets/secret.ts';
 import { SourceRange } from './s3-range.ts';
+import { credentialsFor, type S3SignIn } from './s3-sign-in.ts';
 import { S3Transport } from './s3-transport.ts';
 
-export interface S3Connection {
+export interface S3Connection extends S3SignIn {
   readonly region: string;
   /** null: AWS itself. */
   readonly endpoint: string | null;
   readonly forcePathStyle: boolean;
   /** PEM; null: the authorities of the system. */
   readonly caCertificate: string | null;
-  /** `accessKeyId`, `secretAccessKey`, optionally `sessionToken`; null: what the provider chain of the SDK finds. */
-  readonly credential: ReadonlyMap<string, Secret> | null;
-  /** Called once for each HTTP request, those of the credential chain left out. */
+  /** Called once for each HTTP request to the store; those that sign in elsewhere are left out. */
   readonly onRequest: () => void;
 }
 
@@ -27,10 +25,11 @@ const unsignedFromBytes = 2 ** 20;
 
 /** `store-misconfigured` or `invalid-credentials` where the settings cannot work whatever the store says. */
 export function makeS3Client(connection: S3Connection): S3Client {
-  const { endpoint, caCertificate, credential } = connection;
-  const transport = new S3Transport({ ca: checkedCa(caCertificate), onRequest: connection.onRequest });
+  const { region, endpoint, caCertificate } = connection;
+  const ca = checkedCa(caCertificate);
+  const transport = new S3Transport({ ca, onRequest: connection.onRequest });
   const config: S3ClientConfig = {
-    region: connection.region,
+    region,
     forcePathStyle: connection.forcePathStyle,
     // The SDK's type asks for classes of its own; it uses only what the transport has.
     requestHandler: transport as unknown as NonNullable<S3ClientConfig['requestHandler']>,
@@ -42,7 +41,8 @@ export function makeS3Client(connection: S3Connection): S3Client {
     responseChecksumValidation: 'WHEN_REQUIRED',
   };
   if (endpoint !== null) config.endpoint = checkedEndpoint(endpoint);
-  if (credential !== null) config.credentials = credentialsOf(credential);
+  const credentials = credentialsFor(connection, { region, endpoint, ca });
+  if (credentials !== undefined) config.credentials = credentials;
   const client = new S3Client(config);
   leaveLargeBodiesUnsigned(client);
   return client;
@@ -93,22 +93,4 @@ function checkedCa(pem: string | null): string | undefined {
       },
     );
   }
-}
-
-function credentialsOf(credential: ReadonlyMap<string, Secret>): NonNullable<S3ClientConfig['credentials']> {
-  const reveal = (name: string) => credential.get(name)?.reveal() ?? '';
-  const accessKeyId = reveal('accessKeyId');
-  const secretAccessKey = reveal('secretAccessKey');
-  const sessionToken = reveal('sessionToken');
-  const missing = accessKeyId === '' ? 'accessKeyId' : secretAccessKey === '' ? 'secretAccessKey' : null;
-  if (missing !== null) {
-    throw new GranaryError(
-      'invalid-credentials',
-      `Invalid S3 credentials: the credential has no ${missing}`,
-      {
-        hint: 'an s3 credential holds accessKeyId and secretAccessKey, and sessionToken where they are temporary',
-      },
-    );
-  }
-  return { accessKeyId, secretAccessKey, ...(sessionToken === '' ? {} : { sessionToken }) };
 }

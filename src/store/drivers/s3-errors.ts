@@ -17,7 +17,13 @@ export type S3Action =
   | 's3:ListBucket'
   | 's3:DeleteObject'
   | 's3:AbortMultipartUpload'
-  | 's3:ListBucketMultipartUploads';
+  | 's3:ListBucketMultipartUploads'
+  | 's3:ListBucketVersions'
+  | 's3:DeleteObjectVersion'
+  | 's3:GetBucketVersioning'
+  | 's3:GetBucketObjectLockConfiguration'
+  | 's3:GetLifecycleConfiguration'
+  | 'sts:AssumeRole';
 
 interface Said {
   /** S3's error code, or Node's. */

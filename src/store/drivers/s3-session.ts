@@ -5,9 +5,10 @@ import type { ObjectKey } from '../../model/names.ts';
 import type { CallOptions, ObjectInfo } from '../store.ts';
 import { makeS3Client, type S3Connection } from './s3-client.ts';
 import { maskAccessKey, type S3Action, type S3Place, translateS3Error } from './s3-errors.ts';
+import { checkSettings, type S3ObjectSettings } from './s3-settings.ts';
 import type { SendOptions } from './s3-transport.ts';
 
-export interface S3Location extends S3Connection {
+export interface S3Location extends S3Connection, S3ObjectSettings {
   readonly bucket: string;
   /** Without slashes at either end; may be empty. */
   readonly prefix: string;
@@ -32,8 +33,13 @@ export class S3Session {
   /** Empty, or with a slash at its end. */
   readonly prefix: string;
   readonly place: S3Place;
+  /** Of the objects that are written. */
+  readonly settings: S3ObjectSettings;
 
   constructor(location: S3Location) {
+    checkSettings(location);
+    const { storageClass, serverSideEncryption, objectLock } = location;
+    this.settings = { storageClass, serverSideEncryption, objectLock };
     this.client = makeS3Client(location);
     this.bucket = location.bucket;
     this.prefix = location.prefix === '' ? '' : `${location.prefix}/`;
@@ -60,7 +66,7 @@ export class S3Session {
   ): Promise<Answer<T>> {
     let storeTime: Date | null = null;
     try {
-      const output = await send(this.client, {
+      const sent = send(this.client, {
         abortSignal: options.signal,
         onSent: options.onSent ?? (() => {}),
         onReceived: options.moved ?? (() => {}),
@@ -68,6 +74,7 @@ export class S3Session {
           storeTime = answer.date;
         },
       });
+      const output = await untilAborted(sent, options.signal);
       return { output, storeTime };
     } catch (error) {
       throw this.translate(error, action, key, options.signal);
@@ -101,5 +108,17 @@ export class S3Session {
       `${this.place.host} did not answer as an S3 API does when asked for ${what} (${key || 'everything'})`,
       { hint: 'give the address of the S3 API as endpoint, not that of a web console or a proxy' },
     );
+  }
+}
+
+/** The SDK goes on with signing in when the request is aborted. It is no longer waited for: no request follows then. */
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
   }
 }

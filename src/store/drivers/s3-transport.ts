@@ -52,8 +52,8 @@ export class S3Transport {
   readonly #onRequest: () => void;
 
   /** `ca`: PEM of the only authorities to trust; undefined: those of the system. `onRequest` hears of each request. */
-  constructor(options: { ca: string | undefined; onRequest: () => void }) {
-    const agent = { keepAlive: true, maxSockets: 50 };
+  constructor(options: { ca: string | string[] | undefined; onRequest: () => void; keepAlive?: boolean }) {
+    const agent = { keepAlive: options.keepAlive ?? true, maxSockets: 50 };
     this.#httpAgent = new http.Agent(agent);
     this.#httpsAgent = new https.Agent(options.ca === undefined ? agent : { ...agent, ca: options.ca });
     this.#onRequest = options.onRequest;

@@ -19,6 +19,7 @@ import type { CallOptions, Checksums, PutOptions, PutResult } from '../store.ts'
 import { decodeCrc32c, encodeCrc32c, etagOfParts, md5Of, requireEqual, requireEtag } from './s3-checksum.ts';
 import { SourceRange } from './s3-range.ts';
 import type { RunOptions, S3Session } from './s3-session.ts';
+import { writeFields } from './s3-settings.ts';
 import type { FinishedUpload, UploadPart, UploadTarget } from './s3-upload.ts';
 
 /** How long the removal of an upload may take: its own signal has been aborted. */
@@ -46,6 +47,7 @@ export class S3Writer {
     crc32c: number,
     conditions: PutOptions,
     run: RunOptions,
+    kind: 'data' | 'document' = 'document',
   ): Promise<PutResult> {
     const sums = await this.#checksums(body, crc32c, run);
     const { output, storeTime } = await this.#session
@@ -54,6 +56,7 @@ export class S3Writer {
           new PutObjectCommand({
             ...this.#session.object(key),
             ...conditionsOf(conditions),
+            ...writeFields(this.#session.settings, kind, conditions),
             ...sums,
             Body: asBody(body),
             ContentLength: body.length,
@@ -75,12 +78,12 @@ export class S3Writer {
   uploadTarget(key: string, conditions: PutOptions): UploadTarget<CompletedPart, PutResult> {
     return {
       putWhole: (body, crc32c, progress, signal) =>
-        this.#guarded(signal, progress, (run) => this.putWhole(key, body, crc32c, conditions, run)),
+        this.#guarded(signal, progress, (run) => this.putWhole(key, body, crc32c, conditions, run, 'data')),
       begin: (signal) =>
         this.#guarded(
           signal,
           () => {},
-          (run) => this.#begin(key, run),
+          (run) => this.#begin(key, conditions, run),
         ),
       sendPart: (id, part, progress, signal) =>
         this.#guarded(signal, progress, (run) => this.#sendPart(key, id, part, run)),
@@ -124,11 +127,12 @@ export class S3Writer {
     });
   }
 
-  async #begin(key: string, run: RunOptions): Promise<string> {
+  async #begin(key: string, options: PutOptions, run: RunOptions): Promise<string> {
     const { output } = await this.#session.run('s3:PutObject', key, run, (client, http) =>
       client.send(
         new CreateMultipartUploadCommand({
           ...this.#session.object(key),
+          ...writeFields(this.#session.settings, 'data', options),
           ContentType: contentType,
           // Without these the store makes a checksum of checksums, or refuses those of the parts (versitygw).
           ChecksumAlgorithm: 'CRC32C',

@@ -1,6 +1,5 @@
 /** Objects in a bucket of S3, or of a server that speaks its protocol. */
 import {
-  DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
@@ -15,6 +14,7 @@ import { type RequestGuard, unguarded } from '../guard.ts';
 import { checkKey, checkPrefix } from '../key.ts';
 import type {
   CallOptions,
+  DeleteOptions,
   GetOptions,
   GetResult,
   ObjectInfo,
@@ -24,6 +24,7 @@ import type {
   StoreCapabilities,
   UploadSource,
 } from '../store.ts';
+import { S3Remover } from './s3-remove.ts';
 import { type S3Location, S3Session } from './s3-session.ts';
 import { uploadFrom } from './s3-upload.ts';
 import { S3Writer } from './s3-write.ts';
@@ -45,12 +46,17 @@ class S3Store implements Store {
   readonly #session: S3Session;
   readonly #guard: RequestGuard;
   readonly #writer: S3Writer;
+  readonly #remover: S3Remover;
 
   constructor(options: S3Options) {
     this.#session = new S3Session(options);
     this.#guard = options.guard ?? unguarded;
     this.#writer = new S3Writer(this.#session, this.#guard);
-    this.capabilities = { conditionalWrites: options.conditionalWrites ?? true };
+    this.#remover = new S3Remover(this.#session, (key, options) => this.head(key as ObjectKey, options));
+    this.capabilities = {
+      conditionalWrites: options.conditionalWrites ?? true,
+      lockDays: options.objectLock?.days,
+    };
     this.url = `s3://${options.bucket}${options.prefix === '' ? '' : `/${options.prefix}`}`;
   }
 
@@ -101,7 +107,9 @@ class S3Store implements Store {
       const { output } = await this.#session.run('s3:GetObject', key, options, (client, http) =>
         client.send(new HeadObjectCommand(this.#session.object(key)), http),
       );
-      return this.#session.info(key, { ...output, Size: output.ContentLength });
+      const info = this.#session.info(key, { ...output, Size: output.ContentLength });
+      const { ObjectLockRetainUntilDate: lockedUntil } = output;
+      return lockedUntil === undefined ? info : { ...info, lockedUntil };
     } catch (error) {
       return this.#explainHead(key, error, options);
     }
@@ -128,17 +136,9 @@ class S3Store implements Store {
     } while (token !== undefined);
   }
 
-  async delete(key: ObjectKey, options: CallOptions): Promise<void> {
+  async delete(key: ObjectKey, options: DeleteOptions): Promise<void> {
     checkKey(key);
-    try {
-      await this.#session.run('s3:DeleteObject', key, options, (client, http) =>
-        client.send(new DeleteObjectCommand(this.#session.object(key)), http),
-      );
-    } catch (error) {
-      // Some servers say 404 where S3 says 204.
-      if (isGranaryError(error, 'object-missing')) return;
-      throw asLocked(error, key);
-    }
+    await this.#remover.remove(key, options);
   }
 
   async abortStale(prefix: string, before: Date, options: CallOptions): Promise<number> {
@@ -262,14 +262,4 @@ class S3Store implements Store {
 interface UploadMarkers {
   KeyMarker?: string | undefined;
   UploadIdMarker?: string | undefined;
-}
-
-/** MinIO refuses to delete a locked object as an invalid request. */
-function asLocked(error: unknown, key: string): unknown {
-  if (!isGranaryError(error) || !/\bWORM\b/.test(error.message)) return error;
-  return new GranaryError('access-denied', `${key} is locked against deletion until its retention ends`, {
-    hint: 'wait until then; object lock is there to prevent this',
-    cause: error.cause,
-    context: error.context,
-  });
 }

@@ -4,7 +4,7 @@
  * turned away do not come back together.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GranaryError } from '../../model/errors.ts';
+import { type ErrorCode, GranaryError } from '../../model/errors.ts';
 import type { ObjectKey } from '../../model/names.ts';
 import type { GetOptions, GetResult, Store } from '../store.ts';
 import { passThrough } from './pass-through.ts';
@@ -26,12 +26,12 @@ export const defaultRetryPolicy: RetryPolicy = {
   budgetMs: 180_000,
 };
 
-/**
- * Whether the same request may succeed later. A failed precondition may too, but only for a caller who looks at what is
- * there now: repeating it blindly cannot help.
- */
+/** A failed precondition may succeed later, but only for a caller who looks at what is there now; a lock takes days. */
+const notAtOnce: readonly ErrorCode[] = ['precondition-failed', 'object-locked'];
+
+/** Whether the same request may succeed in a moment. */
 export function isWorthRepeating(error: unknown): boolean {
-  return error instanceof GranaryError && error.kind === 'retry' && error.code !== 'precondition-failed';
+  return error instanceof GranaryError && error.kind === 'retry' && !notAtOnce.includes(error.code);
 }
 
 /** Runs `attempt` until it succeeds, fails for good, or the policy is used up: then its last error is thrown. */

@@ -42,7 +42,7 @@ export function withStallLimit(store: Store, stallMs: number): Store {
       stalling(stallMs, options.signal, (attempt) => store.put(key, bytes, watched(options, attempt))),
     head: (key, options) => stalling(stallMs, options.signal, ({ signal }) => store.head(key, { signal })),
     delete: (key, options) =>
-      stalling(stallMs, options.signal, ({ signal }) => store.delete(key, { signal })),
+      stalling(stallMs, options.signal, ({ signal }) => store.delete(key, { ...options, signal })),
     get: (key, options) => getWithin(store, stallMs, key, options),
   };
 }
