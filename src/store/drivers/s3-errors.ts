@@ -44,6 +44,9 @@ interface Translation {
 
 const keyOf = ({ place }: Said) => (place.accessKeyId === null ? '' : ` ${place.accessKeyId}`);
 
+/** Stands for what servers say in words alone: they call it an invalid request. */
+const noObjectLock = 'NoObjectLock';
+
 const translations: readonly Translation[] = [
   {
     code: 'invalid-credentials',
@@ -188,6 +191,28 @@ const translations: readonly Translation[] = [
   },
   {
     code: 'store-misconfigured',
+    names: [noObjectLock],
+    message: ({ place }) => `the bucket ${place.bucket} at ${place.host} has no object lock`,
+    hint: 'switch object lock on for the bucket (some stores can do so only when they create one), or remove `objectLock` from the destination',
+  },
+  {
+    code: 'store-misconfigured',
+    names: ['InvalidStorageClass'],
+    message: ({ place }) => `${place.host} does not know the storage class of the destination`,
+    hint: 'set `storageClass` to one that the provider lists, or remove it',
+  },
+  {
+    code: 'store-misconfigured',
+    names: [
+      ...['KMS.NotFoundException', 'KMS.DisabledException', 'KMS.KMSInvalidStateException'],
+      ...['KMS.InvalidKeyUsageException', 'kms:KeyNotFound'],
+    ],
+    message: ({ place, message }) =>
+      `${place.host} cannot encrypt with the key of the destination: ${message}`,
+    hint: 'look at `serverSideEncryption`: the key must exist in the region of the bucket and be enabled',
+  },
+  {
+    code: 'store-misconfigured',
     names: ['InvalidObjectState'],
     message: ({ key }) => `${key} has been moved to an archive class and cannot be read`,
     hint: 'restore the object from the archive first, and keep lifecycle rules away from this bucket',
@@ -255,10 +280,13 @@ const translations: readonly Translation[] = [
 
 const byName = new Map(translations.flatMap((one) => one.names.map((name) => [name, one] as const)));
 
+/** What the SDK calls a 404 without a body. Another name means that another thing is missing than the object. */
+const namesOfNothing = ['NotFound', 'Unknown', 'UnknownError'];
+
 /** The name that stands for a status, where the answer gives no other (HEAD has no body). */
-function nameOfStatus(status: number | null): string | null {
+function nameOfStatus(name: string, status: number | null): string | null {
   if (status === 403) return 'AccessDenied';
-  if (status === 404) return 'NoSuchKey';
+  if (status === 404 && namesOfNothing.includes(name)) return 'NoSuchKey';
   if (status === 412) return 'PreconditionFailed';
   if (status === 409) return 'OperationAborted';
   if (status === 301 || status === 307) return 'PermanentRedirect';
@@ -274,7 +302,11 @@ export function whatWasSaid(error: unknown): { name: string; status: number | nu
   if (!(inner instanceof Error)) return { name: 'unknown', status: null, message: String(inner) };
   const { code, $metadata } = inner as { code?: unknown; $metadata?: { httpStatusCode?: number } };
   const status = $metadata?.httpStatusCode ?? null;
-  const name = typeof code === 'string' && !byName.has(inner.name) ? code : inner.name;
+  const name = /\bmissing object ?lock ?configuration/i.test(inner.message)
+    ? noObjectLock
+    : typeof code === 'string' && !byName.has(inner.name)
+      ? code
+      : inner.name;
   return { name, status, message: inner.message };
 }
 
@@ -287,7 +319,7 @@ export function translateS3Error(
 ): GranaryError {
   if (error instanceof GranaryError) return error;
   const said: Said = { ...whatWasSaid(error), place, action, key };
-  const found = byName.get(said.name) ?? byName.get(nameOfStatus(said.status) ?? '');
+  const found = byName.get(said.name) ?? byName.get(nameOfStatus(said.name, said.status) ?? '');
   const cause = new Error(`${said.name}${said.status === null ? '' : ` ${said.status}`}: ${said.message}`);
   const context = { host: place.host, bucket: place.bucket, key, reason: said.name, status: said.status };
   if (found === undefined) return unexpected(said, cause, context);

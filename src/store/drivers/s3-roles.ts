@@ -1,6 +1,6 @@
 /** Sessions that come from a role: of the machine, or assumed by STS. Each is renewed before it ends. */
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
-import { GranaryError } from '../../model/errors.ts';
+import { GranaryError, isGranaryError } from '../../model/errors.ts';
 import { whatWasSaid } from './s3-errors.ts';
 import { type RoleRequest, roleRefused, type StsPlace, stsClientConfig } from './s3-sts.ts';
 
@@ -8,7 +8,9 @@ type SdkCredentials = NonNullable<S3ClientConfig['credentials']>;
 type Provider = Extract<SdkCredentials, (...parts: never[]) => unknown>;
 type Session = Awaited<ReturnType<Provider>>;
 
-/** The SDK asks for a new session from five minutes before the end of the old one. */
+/** The SDK asks for a new session from five minutes before the end of the old one, with each request until it gets one. */
+const pauseMs = 30_000;
+/** What ends sooner is not begun with. */
 const lastMomentMs = 30_000;
 /** Of a service on this machine or beside it. */
 const localAnswerMs = 2_000;
@@ -27,7 +29,7 @@ const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
  */
 export function instanceRole(place: { readonly region: string }, sts: StsPlace): Provider {
   let made: { source: RoleSource; provider: Provider } | null = null;
-  return async (properties) => {
+  return renewing(async (properties) => {
     const source = roleSource(process.env);
     if (made === null || made.source.name !== source.name) {
       made = { source, provider: await openSource(source, place, sts) };
@@ -37,7 +39,38 @@ export function instanceRole(place: { readonly region: string }, sts: StsPlace):
     } catch (error) {
       throw noRole(error, source, sts);
     }
+  });
+}
+
+/**
+ * Asks for a session once for all requests under way, and at most every half minute while the old one still serves:
+ * some sessions last only a few minutes. Where none can be had for now, the one that is there serves until it ends.
+ */
+function renewing(ask: Provider): Provider {
+  let last: { readonly session: Session; askedAt: number } | null = null;
+  let asking: Promise<Session> | null = null;
+  const renew = async (properties: Parameters<Provider>[0]) => {
+    const askedAt = Date.now();
+    try {
+      last = { session: await ask(properties), askedAt };
+    } catch (error) {
+      if (last === null || !serves(last.session) || !isGranaryError(error) || error.kind !== 'retry')
+        throw error;
+      last.askedAt = askedAt;
+    }
+    return last.session;
   };
+  return async (properties) => {
+    if (last !== null && serves(last.session) && Date.now() - last.askedAt < pauseMs) return last.session;
+    asking ??= renew(properties).finally(() => {
+      asking = null;
+    });
+    return asking;
+  };
+}
+
+function serves({ expiration }: Session): boolean {
+  return expiration === undefined || expiration.getTime() - Date.now() > lastMomentMs;
 }
 
 interface RoleSource {
@@ -86,7 +119,7 @@ function noRole(error: unknown, source: RoleSource, sts: StsPlace): GranaryError
   if (error instanceof GranaryError || status !== null) {
     // STS has answered, or could not be reached.
     const roleArn = process.env.AWS_ROLE_ARN ?? '';
-    return roleRefused(error, { roleArn, externalId: null, who: 'this pod' }, sts);
+    return roleRefused(error, { roleArn, externalId: null, who: 'this pod', accessKeyId: null }, sts);
   }
   return new GranaryError(
     'invalid-credentials',
@@ -115,22 +148,17 @@ export interface RoleToAssume extends RoleRequest {
   readonly sessionName: string;
 }
 
-/** A role assumed by STS. Where it cannot be renewed for now, the session that is there serves until it ends. */
+/** A role assumed by STS. */
 export function assumedRole(role: RoleToAssume, place: { readonly region: string }, sts: StsPlace): Provider {
   let provider: Provider | null = null;
-  let last: Session | null = null;
-  return async (properties) => {
+  return renewing(async (properties) => {
     try {
       provider ??= await openRole(role, place, sts);
-      last = await provider(properties);
-      return last;
+      return await provider(properties);
     } catch (error) {
-      const failure = roleRefused(error, role, sts);
-      const end = last?.expiration?.getTime() ?? 0;
-      if (last !== null && failure.kind === 'retry' && end - Date.now() > lastMomentMs) return last;
-      throw failure;
+      throw roleRefused(error, role, sts);
     }
-  };
+  });
 }
 
 async function openRole(

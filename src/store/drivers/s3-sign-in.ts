@@ -51,14 +51,15 @@ export function credentialsFor(signIn: S3SignIn, place: SignInPlace): SdkCredent
     credential !== null ? keysOf(credential) : useInstanceRole ? instanceRole(place, sts) : undefined;
   if (assumeRole === null) return base;
   const sessionName = sessionNameOf(signIn.sessionName);
-  return assumedRole({ ...assumeRole, base, who: whoIs(signIn), sessionName }, place, sts);
-}
-
-/** Whoever assumes a role, in words. */
-function whoIs({ credential, useInstanceRole }: S3SignIn): string {
   const id = credential?.get('accessKeyId')?.reveal();
-  if (id !== undefined) return `the access key ${maskAccessKey(id)}`;
-  return useInstanceRole === true ? 'the role of this machine' : 'the credentials of the environment';
+  const accessKeyId = id === undefined ? null : maskAccessKey(id);
+  const who =
+    accessKeyId !== null
+      ? `the access key ${accessKeyId}`
+      : useInstanceRole
+        ? 'the role of this machine'
+        : 'whoever the environment names';
+  return assumedRole({ ...assumeRole, base, who, accessKeyId, sessionName }, place, sts);
 }
 
 /** STS takes 2 to 64 of these characters (API reference, AssumeRole). */

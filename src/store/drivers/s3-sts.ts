@@ -75,16 +75,18 @@ export interface RoleRequest {
   readonly externalId: string | null;
   /** In words, without a secret. */
   readonly who: string;
+  /** Masked; null: it has none that is known here. */
+  readonly accessKeyId: string | null;
 }
 
 /** Why a role could not be assumed. */
 export function roleRefused(error: unknown, request: RoleRequest, place: StsPlace): GranaryError {
   if (error instanceof GranaryError)
     return error.code === 'store-misconfigured' ? noSts(error, place) : error;
-  const { roleArn, who } = request;
+  const { roleArn, who, accessKeyId } = request;
   const { name, message, status } = whatWasSaid(error);
   const context = { host: place.host, role: roleArn, reason: name, status };
-  const known = { ...place, bucket: '', accessKeyId: null };
+  const known = { ...place, bucket: '', accessKeyId };
   // MinIO says AccessDenied to whatever is wrong, and in words what it is.
   const reason = /request signature we calculated/i.test(message)
     ? 'SignatureDoesNotMatch'
@@ -93,12 +95,12 @@ export function roleRefused(error: unknown, request: RoleRequest, place: StsPlac
       : name;
   const said = Object.assign(new Error(message), { name: reason, $metadata: { httpStatusCode: status } });
   const found = translateS3Error(said, known, 'sts:AssumeRole', null);
-  if (found.code === 'access-denied') {
-    return new GranaryError(
-      'access-denied',
-      `${who} may not assume the role ${roleArn} at ${place.host}: ${message}`,
-      { hint: trustHint(request), cause: found.cause, context },
-    );
+  if (name === 'RegionDisabledException') {
+    return new GranaryError('wrong-region', `${place.host} is not switched on: ${message}`, {
+      hint: 'activate STS for this region in the IAM settings of the account',
+      cause: found.cause,
+      context,
+    });
   }
   if (name === 'ValidationError' || name === 'InvalidParameterValue' || name === 'MalformedPolicyDocument') {
     return new GranaryError(
@@ -111,14 +113,18 @@ export function roleRefused(error: unknown, request: RoleRequest, place: StsPlac
       },
     );
   }
-  if (name === 'RegionDisabledException') {
-    return new GranaryError('wrong-region', `${place.host} is not switched on: ${message}`, {
-      hint: 'activate STS for this region in the IAM settings of the account',
-      cause: found.cause,
-      context,
-    });
+  if (found.code === 'access-denied') {
+    return new GranaryError(
+      'access-denied',
+      `${who} may not assume the role ${roleArn} at ${place.host}: ${message}`,
+      { hint: trustHint(request), cause: found.cause, context },
+    );
   }
-  if (found.code === 'store-misconfigured' || name === 'NoSuchBucket') return noSts(found, place);
+  // A store without STS takes the request for one of its own, and has many words for what is wrong with that.
+  const isRefused = status !== null && status >= 400 && status < 429;
+  const isOdd =
+    found.code === 'store-failed' || found.code === 'bucket-missing' || found.code === 'object-missing';
+  if (found.code === 'store-misconfigured' || (isRefused && isOdd)) return noSts(found, place);
   // What is wrong with the keys is said as for any request; all else needs telling what it was for.
   return found.code === 'invalid-credentials' ? found : found.within(`assuming the role ${roleArn}`, context);
 }
