@@ -56,35 +56,52 @@ const messages: Record<Action['type'], Record<ActionResult['outcome'], string>> 
     done: 'backup done',
     incomplete: 'backup incomplete',
     blocked: 'backup blocked',
+    locked: 'backup locked',
     failed: 'backup failed',
   },
-  copy: { done: 'copy done', incomplete: 'copy incomplete', blocked: 'copy blocked', failed: 'copy failed' },
+  copy: {
+    done: 'copy done',
+    incomplete: 'copy incomplete',
+    blocked: 'copy blocked',
+    locked: 'copy locked',
+    failed: 'copy failed',
+  },
   undelete: {
     done: 'tombstone withdrawn',
     incomplete: 'withdrawal failed',
     blocked: 'withdrawal blocked',
+    locked: 'withdrawal waits for the end of a lock',
     failed: 'withdrawal failed',
   },
   tombstone: {
     done: 'tombstone written',
     incomplete: 'tombstone failed',
     blocked: 'tombstone blocked',
+    locked: 'tombstone waits for the end of a lock',
     failed: 'tombstone failed',
   },
   delete: {
     done: 'backup removed',
     incomplete: 'removal failed',
     blocked: 'removal blocked',
+    locked: 'removal waits for the end of a lock',
     failed: 'removal failed',
   },
   sweep: {
     done: 'leftovers swept',
     incomplete: 'sweep failed',
     blocked: 'sweep blocked',
+    locked: 'sweep waits for the end of a lock',
     failed: 'sweep failed',
   },
 };
-const levels = { done: 'info', incomplete: 'warn', blocked: 'warn', failed: 'error' } as const;
+const levels = {
+  done: 'info',
+  incomplete: 'warn',
+  blocked: 'warn',
+  locked: 'info',
+  failed: 'error',
+} as const;
 
 /**
  * @param log that of the seed, which names it

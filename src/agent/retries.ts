@@ -5,6 +5,8 @@ import { jitter } from '../plan/schedule.ts';
 
 const firstPauseMs = 5_000;
 const longestPauseMs = 300_000;
+/** Locks last for days, and may be extended: looking once an hour is enough. */
+const lockedPauseMs = 3_600_000;
 
 /** What may fail and be tried again. */
 export interface Attempted {
@@ -30,11 +32,13 @@ export function attemptedBy(action: Action): Attempted {
 
 /**
  * The pause after so many failures in a row: it doubles, up to five minutes. What needs a person waits those five
- * minutes at once: the mending may happen where the agent cannot see it, and asking more often helps nobody.
+ * minutes at once: the mending may happen where the agent cannot see it, and asking more often helps nobody. What a lock
+ * holds waits an hour.
  * @param code null where nothing is known of the reason
  * @param key spreads what failed at the same moment
  */
 export function pauseMs(failures: number, code: ErrorCode | null, key: string): number {
+  if (code === 'object-locked') return lockedPauseMs - jitter(key, lockedPauseMs / 5);
   const mayPass = code === null || errorCatalogue[code] === 'retry';
   const full = mayPass ? Math.min(longestPauseMs, firstPauseMs * 2 ** (failures - 1)) : longestPauseMs;
   return full - jitter(key, full / 5);

@@ -8,12 +8,15 @@ import type { CallOptions, Store } from '../store/store.ts';
 import { commitKey, type StoredManifest } from './destination.ts';
 import { Digester } from './digest.ts';
 import type { OnProgress } from './events.ts';
+import type { KeepUntil } from './lock.ts';
 import { type Commitment, commit, slotOfManifest, uploadData } from './publish.ts';
 import { requireFreeDisk, Spool } from './spool.ts';
 
 export interface CopyOptions extends CallOptions {
   readonly spoolFolder?: string | undefined;
   readonly onProgress?: OnProgress | undefined;
+  /** As of `commit`. */
+  readonly keepUntil?: KeepUntil | undefined;
 }
 
 /**
@@ -26,7 +29,7 @@ export async function copyBackup(
   stored: StoredManifest,
   from: Source,
   to: Source,
-  { signal, spoolFolder, onProgress }: CopyOptions,
+  { signal, spoolFolder, onProgress, keepUntil }: CopyOptions,
 ): Promise<Commitment> {
   const { manifest } = stored;
   const key = dataKey(manifest);
@@ -41,6 +44,7 @@ export async function copyBackup(
   });
   const upload = uploadData(to.store, key, spool, () => reading, 'manifest', {
     signal: both,
+    keepUntil,
     onProgress: (bytes) => onProgress?.({ type: 'uploaded', destination: to.name, bytes }),
   });
   try {
@@ -52,7 +56,10 @@ export async function copyBackup(
     throw error;
   }
   const slot = slotOfManifest(manifest);
-  const commitment = await commit(to.store, slot, manifest.attempt as Attempt, stored.bytes, { signal });
+  const commitment = await commit(to.store, slot, manifest.attempt as Attempt, stored.bytes, {
+    signal,
+    keepUntil,
+  });
   await requireData(to, stored, key, commitment, signal);
   return commitment;
 }

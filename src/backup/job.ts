@@ -7,6 +7,9 @@ import type { ArtifactOptions } from './artifact.ts';
 import type { OpenDestination } from './destination.ts';
 import type { OnProgress } from './events.ts';
 
+/** A run that took longer never publishes: its data may already count as left over and be swept (after 24 h). */
+export const maxRunMs = 12 * 3_600_000;
+
 /** Everything that one run needs to know. */
 export interface BackupJob extends ArtifactOptions {
   readonly slot: SlotRef;

@@ -6,6 +6,7 @@ import type { Attempt, ObjectKey } from '../model/names.ts';
 import type { CallOptions, PutResult, Store, UploadSource } from '../store/store.ts';
 import { commitKey, readManifestAt, readSlot, type StoredManifest } from './destination.ts';
 import { type Digest, Digester } from './digest.ts';
+import { type KeepUntil, lockOf } from './lock.ts';
 
 /** `published`: this attempt is the slot's backup there. `exists`: another attempt was first, and counts. */
 export type Commitment =
@@ -17,17 +18,19 @@ export type Commitment =
  *
  * A create that is refused may be our own, whose answer was lost: then the manifest that lies there names our attempt.
  * @param bytes the manifest as `encodeManifest` gave it, the same for every destination
+ * @param options.keepUntil how long the backup is to stay, where that is known; it is locked for so long at least, in a
+ *   store that locks
  */
 export async function commit(
   store: Store,
   slot: SlotRef,
   attempt: Attempt,
   bytes: Uint8Array,
-  { signal }: CallOptions,
+  { signal, keepUntil = null }: CallOptions & { readonly keepUntil?: KeepUntil | undefined },
 ): Promise<Commitment> {
   const key = commitKey(store, slot, attempt);
   try {
-    await store.put(key, bytes, { createOnly: true, signal });
+    await store.put(key, bytes, { createOnly: true, signal, ...lockOf(store, 'manifest', keepUntil) });
   } catch (error) {
     if (!isGranaryError(error, 'precondition-failed')) throw error;
   }
@@ -61,11 +64,13 @@ export async function uploadData(
   source: UploadSource,
   expected: () => Promise<Digest>,
   readBack: 'manifest' | 'data',
-  options: CallOptions & { onProgress?: (bytes: number) => void },
+  options: CallOptions & { onProgress?: (bytes: number) => void; keepUntil?: KeepUntil | undefined },
 ): Promise<void> {
+  const { signal, onProgress, keepUntil = null } = options;
+  const lock = lockOf(store, 'data', keepUntil);
   let answer: PutResult | null = null;
   try {
-    answer = await store.upload(key, source, { ...options, createOnly: true });
+    answer = await store.upload(key, source, { signal, onProgress, createOnly: true, ...lock });
   } catch (error) {
     // The name is ours alone: something there already means that an earlier answer of this upload was lost.
     if (!isGranaryError(error, 'precondition-failed')) throw error;

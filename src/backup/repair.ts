@@ -8,6 +8,7 @@ import type { Secret } from '../secrets/secret.ts';
 import type { PutOptions } from '../store/store.ts';
 import { dataKey, fillSpool } from './copy.ts';
 import { readManifestAt, type StoredManifest } from './destination.ts';
+import { lockOf } from './lock.ts';
 import { isEncrypted, nameOf } from './read.ts';
 import { requireFreeDisk, Spool } from './spool.ts';
 import { type VerifyOptions, verifyCopy } from './verify.ts';
@@ -135,6 +136,7 @@ async function replaceData(
   await writeWhere(etag, (condition) =>
     to.store.upload(key, spool, {
       ...condition,
+      ...lockOf(to.store, 'data', null),
       signal,
       onProgress: (bytes) => onProgress?.({ type: 'uploaded', destination: to.name, bytes }),
     }),
@@ -147,7 +149,10 @@ async function replaceManifest(
   etag: string,
   { signal }: VerifyOptions,
 ): Promise<void> {
-  await writeWhere(etag, (condition) => to.store.put(to.manifestKey, sound.bytes, { ...condition, signal }));
+  const lock = lockOf(to.store, 'manifest', null);
+  await writeWhere(etag, (condition) =>
+    to.store.put(to.manifestKey, sound.bytes, { ...condition, ...lock, signal }),
+  );
 }
 
 /**

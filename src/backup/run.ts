@@ -4,16 +4,13 @@ import { encodeManifest } from '../catalog/manifest.ts';
 import { asGranaryError, GranaryError, inDestination } from '../model/errors.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
 import { type Attempt, formatBackupRef } from '../model/names.ts';
-import { copyBackup } from './copy.ts';
+import { type CopyOptions, copyBackup } from './copy.ts';
 import { commitKey, type OpenDestination, readSlot, type StoredManifest } from './destination.ts';
-import type { BackupJob, RunOptions } from './job.ts';
+import { type BackupJob, maxRunMs, type RunOptions } from './job.ts';
 import { commit } from './publish.ts';
 import { manifestOf, writeHashProof, writeKeepUntil } from './record.ts';
 import { type BackupResult, type CopyResult, failedResult, resultError } from './result.ts';
 import { cleanUpSignal, discardData, snapshotToStores } from './snapshot.ts';
-
-/** A run that took longer never publishes: its data may already count as left over and be swept (after 24 h). */
-const maxRunMs = 12 * 3_600_000;
 
 /**
  * Makes the backup of one slot, in all destinations of the job. What failed stands in the result, per destination
@@ -129,7 +126,10 @@ async function publishOne(
       return { result: copied(name, winner.stored, adopted.outcome), winner: null };
     }
     mayBePublished = true;
-    const commitment = await commit(store, job.slot, attempt, bytes, { signal });
+    const commitment = await commit(store, job.slot, attempt, bytes, {
+      signal,
+      keepUntil: job.keepUntil,
+    });
     if (commitment.outcome === 'exists') {
       const { winner: stored } = commitment;
       if (stored.key === commitKey(store, job.slot, attempt))
@@ -192,8 +192,8 @@ async function copyFromAny(
   return failedCopy(to.name, failure);
 }
 
-function copyOptions(job: BackupJob, { signal, onProgress }: RunOptions) {
-  return { signal, onProgress, spoolFolder: job.spoolFolder };
+function copyOptions(job: BackupJob, { signal, onProgress }: RunOptions): CopyOptions {
+  return { signal, onProgress, spoolFolder: job.spoolFolder, keepUntil: job.keepUntil };
 }
 
 function summarize(

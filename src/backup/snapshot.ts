@@ -232,6 +232,7 @@ async function storeIn(
   try {
     await uploadData(store, dataKeyOf(job, attempt), artifact, digest, job.verify.readBack, {
       signal,
+      keepUntil: job.keepUntil,
       onProgress: (bytes) => onProgress?.({ type: 'uploaded', destination: name, bytes }),
     });
     onProgress?.({ type: 'stored', destination: name, bytes: (await digest()).size });
@@ -261,7 +262,7 @@ async function connectOthers(
 
 /**
  * Removes the data of an attempt that will not be published. What cannot be removed now has no manifest, so nobody
- * takes it for a backup, and the sweep removes it after 24 h.
+ * takes it for a backup, and the sweep removes it after 24 h, or once its lock has ended.
  */
 export async function discardData(
   { store }: OpenDestination,
@@ -269,7 +270,7 @@ export async function discardData(
   attempt: Attempt,
   signal: AbortSignal,
 ): Promise<void> {
-  await store.delete(dataKeyOf(job, attempt), { signal }).catch(() => {});
+  await store.delete(dataKeyOf(job, attempt), { signal, ifLocked: 'refuse' }).catch(() => {});
 }
 
 /** Clean-up goes on after Ctrl-C, but not for long. */

@@ -102,11 +102,12 @@ function tellAction(io: Io, { action, outcome, error, backup }: ActionResult): v
       .map((one) => one.destination)
       .join(', ');
   if (outcome === 'done') io.out(`done       ${action.type} ${name}${where ? ` on ${where}` : ''}`);
+  else if (outcome === 'locked') io.out(`later      ${action.type} ${name}: ${error?.message}`);
   else
     io.err(
       `${outcome.padEnd(10)} ${action.type} ${name}: ${error?.message ?? 'fewer copies than the policy wants'}`,
     );
-  if (error?.hint) io.err(`hint: ${error.hint}`);
+  if (error?.hint && outcome !== 'locked') io.err(`hint: ${error.hint}`);
   for (const copy of backup?.copies ?? []) {
     if (copy.error !== null && copy.error.message !== error?.message) {
       const why = withoutDestination(copy.destination, copy.error.message);
@@ -121,7 +122,9 @@ function summary(applied: readonly ApplyResult[]): string {
     results.filter(({ outcome }) => outcomes.includes(outcome)).length;
   const planned = applied.reduce((sum, { plan }) => sum + plan.summary.blocked, 0);
   const failed = count('failed', 'incomplete');
-  return `Applied: ${count('done')} done, ${failed} failed, ${planned + count('blocked')} blocked.`;
+  const locked = count('locked');
+  const later = locked === 0 ? '' : `, ${locked} held by object lock`;
+  return `Applied: ${count('done')} done, ${failed} failed, ${planned + count('blocked')} blocked${later}.`;
 }
 
 function asJson({ seed, plan, results, recordError }: ApplyResult) {

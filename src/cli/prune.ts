@@ -97,18 +97,24 @@ async function setExitCode(io: Io, plan: Plan, results: readonly ActionResult[])
   else if (blocked > 0 || isBlocked(plan)) io.exitCode = worst(io.exitCode, exitCodes.blocked);
 }
 
-/** `blocked`: refused on the spot, by a lease or a pin that the plan did not know. */
+/** `blocked`: refused on the spot, by a lease or a pin that the plan did not know. `locked`: not yet, which is no failure. */
 function countsOf(results: readonly ActionResult[]) {
   const count = (wanted: ActionResult['outcome']) =>
     results.filter(({ outcome }) => outcome === wanted).length;
-  return { done: count('done'), blocked: count('blocked'), failed: count('failed') };
+  return {
+    done: count('done'),
+    blocked: count('blocked'),
+    locked: count('locked'),
+    failed: count('failed'),
+  };
 }
 
 function tellRemoval(io: Io, { action, outcome, error }: ActionResult): void {
   const name = formatBackupRef({ ...action, slot: action.slot as Slot });
   if (outcome === 'done') io.out(`done       ${action.type} ${name}`);
+  else if (outcome === 'locked') io.out(`later      ${action.type} ${name}: ${error?.message}`);
   else io.err(`${outcome.padEnd(10)} ${action.type} ${name}: ${error?.message}`);
-  if (error?.hint) io.err(`hint: ${error.hint}`);
+  if (error?.hint && outcome !== 'locked') io.err(`hint: ${error.hint}`);
 }
 
 function summary(pruned: readonly Pruned[], dryRun: boolean): string {
@@ -117,7 +123,8 @@ function summary(pruned: readonly Pruned[], dryRun: boolean): string {
   const free = sum(({ plan }) => plan.summary.delete);
   if (dryRun) return free === 0 ? 'Nothing was changed.' : `Nothing was changed; --yes takes ${steps(free)}.`;
   const counts = countsOf(pruned.flatMap(({ results }) => results));
-  return `Pruned: ${counts.done} done, ${counts.failed} failed, ${blocked + counts.blocked} blocked.`;
+  const later = counts.locked === 0 ? '' : `, ${counts.locked} held by object lock`;
+  return `Pruned: ${counts.done} done, ${counts.failed} failed, ${blocked + counts.blocked} blocked${later}.`;
 }
 
 function steps(count: number): string {

@@ -20,8 +20,11 @@ import type { Workspace } from './workspace.ts';
 
 export interface ActionResult {
   readonly action: Action;
-  /** `blocked`: what was found on the spot speaks against it; a later pass looks again. */
-  readonly outcome: 'done' | 'incomplete' | 'blocked' | 'failed';
+  /**
+   * `blocked`: what was found on the spot speaks against it; a later pass looks again. `locked`: object lock holds what
+   * is to be removed, as it was told to; a pass after that removes it.
+   */
+  readonly outcome: 'done' | 'incomplete' | 'blocked' | 'locked' | 'failed';
   /** Of a backup or copy. */
   readonly backup: BackupResult | null;
   readonly error: ResultError | null;
@@ -118,9 +121,13 @@ export async function runAction(
     }
   } catch (error) {
     signal.throwIfAborted();
-    const outcome = isGranaryError(error, 'blocked') ? 'blocked' : 'failed';
-    return { action, outcome, backup: null, error: resultError(error) };
+    return { action, outcome: outcomeOf(error), backup: null, error: resultError(error) };
   }
+}
+
+function outcomeOf(error: unknown): ActionResult['outcome'] {
+  if (isGranaryError(error, 'blocked')) return 'blocked';
+  return isGranaryError(error, 'object-locked') ? 'locked' : 'failed';
 }
 
 /** A run looks at all destinations first and copies what one of them holds: so a copy is a run without a snapshot. */

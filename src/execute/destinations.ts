@@ -19,10 +19,16 @@ export class Destinations implements AsyncDisposable {
   readonly #open = new Map<string, Promise<Source>>();
   readonly #markers = new Map<string, string>();
   readonly #stallMs: number;
+  readonly #sessionName: string;
 
-  constructor(credentials: Credentials, options: { readonly stallMs?: number } = {}) {
+  /** @param options.seed in the name of sessions, so that the log of a provider tells whose they are */
+  constructor(
+    credentials: Credentials,
+    options: { readonly stallMs?: number; readonly seed?: string | undefined } = {},
+  ) {
     this.#credentials = credentials;
     this.#stallMs = options.stallMs ?? 60_000;
+    this.#sessionName = `granary-${options.seed ?? 'agent'}`;
   }
 
   /** The store of a destination; nothing is written. Errors are the store's, with the destination's name in front. */
@@ -62,7 +68,10 @@ export class Destinations implements AsyncDisposable {
     try {
       const credential =
         destination.credential === null ? null : await this.#credentials.open(destination.credential);
-      const store = await openStore(destination, credential, { stallMs: this.#stallMs });
+      const store = await openStore(destination, credential, {
+        stallMs: this.#stallMs,
+        sessionName: this.#sessionName,
+      });
       return { name: destination.name, store };
     } catch (error) {
       throw inDestination(destination.name, error);

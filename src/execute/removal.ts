@@ -11,6 +11,7 @@ import { GranaryError, isGranaryError } from '../model/errors.ts';
 import type { DeleteAction, TombstoneAction } from '../model/generated/plan.ts';
 import type { SlotRef } from '../model/inventory.ts';
 import type { Attempt, ObjectKey, Slot } from '../model/names.ts';
+import { formatTime } from '../model/units.ts';
 import type { CallOptions, Store } from '../store/store.ts';
 
 /** Marks a copy. It stays whole and restorable until the tombstone is due. */
@@ -34,11 +35,12 @@ export async function writeTombstone(
  * Removes a copy whose tombstone is due. The plan may be hours old: what speaks against it now is looked at here.
  * `undelete` may come in between: whoever creates the verdict has won.
  *
- * Order: leases, pins, the manifest's own word, verdict, leases and pins by the store's clock, manifests, leases once
- * more, data, the rest. When it ends anywhere in the middle, a later pass goes on from there: what is without a manifest
+ * Order: leases, pins, locks, the manifest's own word, verdict, leases and pins by the store's clock, manifests, leases
+ * once more, data, the rest. When it ends anywhere in the middle, a later pass goes on from there: what is without a manifest
  * is no backup.
  * @throws GranaryError `blocked` where a restore or verification is running, a pin holds, or `undelete` was first;
- *   `manifest-invalid`, `format-too-new` where nobody can tell what would be removed
+ *   `manifest-invalid`, `format-too-new` where nobody can tell what would be removed; `object-locked` where object lock
+ *   still holds the manifest or the data
  */
 export async function deleteCopy(store: Store, action: DeleteAction, { signal }: CallOptions): Promise<void> {
   const slot = slotOfAction(action);
@@ -46,6 +48,7 @@ export async function deleteCopy(store: Store, action: DeleteAction, { signal }:
   await requireNoLease(store, slot, new Date(), signal);
   const before = await list(store, slot, signal);
   requireNoPin(before, slot, new Date());
+  await requireNoLock(store, before, signal);
   await requireReadable(store, slot, signal);
   const storeTime = await takeVerdict(store, slot, id, signal);
   // Once more by the store's own clock: a machine whose clock is ahead takes live leases and pins for expired ones.
@@ -55,7 +58,7 @@ export async function deleteCopy(store: Store, action: DeleteAction, { signal }:
   requireNoPin(before, slot, storeTime ?? new Date());
   const objects = await list(store, slot, signal);
   for (const manifest of objects.filter(({ type }) => type === 'manifest')) {
-    await store.delete(manifest.key, { signal });
+    await store.delete(manifest.key, { signal, ifLocked: 'refuse' });
     if ((await store.head(manifest.key, { signal })) !== null) throw stillThere(store, manifest.key);
   }
   // Whoever took a lease before the manifest went may be reading the data by now.
@@ -63,7 +66,8 @@ export async function deleteCopy(store: Store, action: DeleteAction, { signal }:
   const last = new Set(['tombstone', 'verdict']);
   const order = (type: string) => (type === 'data' ? 0 : last.has(type) ? 2 : 1);
   for (const { key, type } of objects.toSorted((a, b) => order(a.type) - order(b.type))) {
-    if (type !== 'manifest') await store.delete(key, { signal });
+    if (type === 'data') await store.delete(key, { signal, ifLocked: 'refuse' });
+    else if (type !== 'manifest') await store.delete(key, { signal });
   }
   await store.delete(verdictKey(slot, id), { signal });
 }
@@ -120,6 +124,22 @@ function requireNoPin(objects: readonly Listed[], slot: SlotRef, now: Date): voi
     throw new GranaryError('blocked', `${slotPrefix(slot)} is pinned and stays`, {
       hint: '`granary unpin` lets it go again',
       context: { pin: key },
+    });
+  }
+}
+
+/**
+ * A lock that is found only after the verdict would leave a backup that nobody can undelete any more, and that stays for
+ * as long as the lock does. Where the store does not tell of its locks the removal itself finds them.
+ */
+async function requireNoLock(store: Store, objects: readonly Listed[], signal: AbortSignal): Promise<void> {
+  for (const { key, type } of objects) {
+    if (type !== 'manifest' && type !== 'data') continue;
+    const until = (await store.head(key, { signal }))?.lockedUntil;
+    if (until === undefined || until <= new Date()) continue;
+    throw new GranaryError('object-locked', `${key} is locked against removal until ${formatTime(until)}`, {
+      hint: 'nothing is wrong: a pass after that removes it',
+      context: { key, until: until.toISOString() },
     });
   }
 }

@@ -29,7 +29,8 @@ interface Listed {
 /**
  * Removes what lies in a slot without a manifest: data first, tombstones and verdicts last, so that what is left still
  * tells that a removal was under way. A slot that has a manifest by now is left as it is, without an error.
- * @throws GranaryError `blocked` where something there is younger than 24 hours, or a restore or verification runs
+ * @throws GranaryError `blocked` where something there is younger than 24 hours, or a restore or verification runs;
+ *   `object-locked` where object lock still holds it
  */
 export async function sweepSlot(store: Store, action: SweepAction, { signal }: CallOptions): Promise<void> {
   const { seed, cluster, policy } = action;
@@ -52,7 +53,7 @@ export async function sweepSlot(store: Store, action: SweepAction, { signal }: C
         throw tooYoung(current);
       if (hasManifest(await list(store, slot, signal))) return;
     }
-    await store.delete(info.key, { signal });
+    await store.delete(info.key, { signal, ifLocked: 'refuse' });
   }
 }
 

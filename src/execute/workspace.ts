@@ -70,7 +70,7 @@ export function makeWorkspace(
   const errors = relevant.filter(({ severity }) => severity === 'error');
   if (errors.length > 0) throw new InvalidConfiguration(configuration, errors);
   const credentials = new Credentials(source.root, configuration, options.identities);
-  const destinations = new Destinations(credentials);
+  const destinations = new Destinations(credentials, { seed });
   const assignments = resolveAssignments(configuration).filter(
     (one) => seed === undefined || one.seed.name === seed,
   );
