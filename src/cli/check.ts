@@ -10,7 +10,7 @@ import {
   withSource,
 } from './options.ts';
 
-type CheckCommandOptions = SourceOptions & KeyOptions & OutputOptions;
+type CheckCommandOptions = SourceOptions & KeyOptions & OutputOptions & { readonly iam?: boolean };
 
 /** `check [DESTINATION|SEED/CLUSTER]`: whether a place can be used. */
 export function addCheck(program: Command, io: Io): Command {
@@ -23,14 +23,28 @@ export function addCheck(program: Command, io: Io): Command {
     )
     .addHelpText(
       'after',
-      '\nExamples:\n  granary check\n  granary check eu-minio\n  granary check eu-west/prod-a -o json',
+      '\nExamples:\n  granary check\n  granary check eu-minio\n  granary check eu-west/prod-a -o json\n  granary check eu-s3 --iam > policy.json',
     );
+  command.option(
+    '--iam',
+    'print the least policy that a key for this destination needs; nothing is contacted',
+  );
   withSource(command);
   withKeys(command);
   withOutput(command);
   return command.action((place: string | undefined, options: CheckCommandOptions) =>
-    check(io, place, options),
+    options.iam === true ? printPolicy(io, place, options) : check(io, place, options),
   );
+}
+
+/** Only the policy goes to stdout: it is made to be piped. */
+async function printPolicy(io: Io, place: string | undefined, options: CheckCommandOptions): Promise<void> {
+  const { openSession } = await import('./session.ts');
+  const { leastRights } = await import('../execute/iam.ts');
+  await using session = await openSession(io, options, options.seed);
+  const { document, note } = leastRights(session.workspace, place);
+  io.out(JSON.stringify(document, null, 2));
+  if (note !== null) io.err(`note: ${note}`);
 }
 
 async function check(io: Io, place: string | undefined, options: CheckCommandOptions): Promise<void> {

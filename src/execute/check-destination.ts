@@ -10,7 +10,9 @@ import { urlOf } from '../model/place.ts';
 import { formatDuration } from '../model/units.ts';
 import { maskAccessKey } from '../store/drivers/s3-errors.ts';
 import { type ProbeResult, probeStore } from '../store/probe.ts';
+import { readFacts } from '../store/read-facts.ts';
 import type { CallOptions, Store } from '../store/store.ts';
+import { placeSteps } from './check-place.ts';
 import type { Workspace } from './workspace.ts';
 
 /** Clocks round to seconds and answers take their time: less than this says nothing. */
@@ -47,7 +49,11 @@ export async function checkDestination(
   }
   const key = buildKey({ type: 'probe', seed, id: ulid() as Attempt });
   const probe = await probeStore(store, key, { signal });
-  return result([...begun, ...stepsOf(probe)]);
+  return result([
+    ...begun,
+    ...stepsOf(probe),
+    ...(await settingsSteps(workspace, destination, seed, signal)),
+  ]);
 }
 
 /** The first request: it tells whether address, bucket and credentials are right. It reads the marker, so that is told too. */
@@ -73,9 +79,39 @@ async function signIn(
   }
 }
 
-/** The masked id of the access key; null where there is none in the configuration. */
-async function signedInAs(workspace: Workspace, { credential }: Destination): Promise<string | null> {
-  if (credential === null) return null;
+/** What the provider says of the bucket. It is no matter for failure where it says nothing. */
+async function settingsSteps(
+  workspace: Workspace,
+  destination: Destination,
+  seed: string,
+  signal: AbortSignal,
+): Promise<CheckStep[]> {
+  try {
+    const { credential: name } = destination;
+    const credential = name === null ? null : await workspace.credentials.open(name);
+    const facts = await readFacts(destination, credential, { signal, sessionName: `granary-${seed}` });
+    return facts === null ? [] : placeSteps(facts, destination);
+  } catch (error) {
+    signal.throwIfAborted();
+    const { message, hint } = asGranaryError(error, 'store-failed');
+    return [warned('settings', `unknown: ${withoutDestination(destination.name, message)}`, hint ?? null)];
+  }
+}
+
+/** The masked id of the access key, and the role; null where there is neither in the configuration. */
+async function signedInAs(workspace: Workspace, destination: Destination): Promise<string | null> {
+  const who = await signer(workspace, destination);
+  const role = destination.provider === 's3' ? destination.assumeRole : null;
+  if (role === null) return who;
+  const name = role.roleArn.replace(/^.*:role\//, '');
+  return who === null ? `as role ${name}` : `${who}, role ${name}`;
+}
+
+async function signer(
+  workspace: Workspace,
+  { credential, useInstanceRole }: Destination,
+): Promise<string | null> {
+  if (credential === null) return useInstanceRole ? 'as the role of this machine' : null;
   const values = await workspace.credentials.open(credential);
   const id = values.get('accessKeyId')?.reveal();
   return id === undefined ? null : `as ${maskAccessKey(id)}`;

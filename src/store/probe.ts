@@ -1,4 +1,5 @@
 /** Tries out everything that Granary needs from a store, with one small object, and says what does not work. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { asGranaryError, GranaryError } from '../model/errors.ts';
 import type { ObjectKey } from '../model/names.ts';
 import type { CallOptions, PutOptions, Store } from './store.ts';
@@ -11,7 +12,8 @@ export type ProbeStepName =
   | 'create-only'
   | 'if-match'
   | 'delete'
-  | 'gone';
+  | 'gone'
+  | 'lock';
 
 export interface ProbeStep {
   readonly name: ProbeStepName;
@@ -32,6 +34,9 @@ export interface ProbeResult {
 }
 
 const content = Buffer.from('granary was here: this object is made and removed by a check\n');
+
+/** How long the probe's own object is locked: long enough to be refused, short enough to be waited for. */
+const lockMs = 4_000;
 
 /**
  * Probes with one object under `key`, which nobody else uses, and removes it. Rejects only with the reason of the
@@ -74,6 +79,7 @@ class Probe {
       refuses = creates && replaces;
       await this.#step('delete', () => this.#delete());
       await this.#step('gone', () => this.#isGone());
+      if (this.#store.capabilities.lockDays !== undefined) await this.#step('lock', () => this.#lock());
     }
     return { steps: this.#steps, conditionalWrites: refuses, clockSkewMs: this.#clockSkewMs };
   }
@@ -159,6 +165,31 @@ class Probe {
     await this.#store.delete(this.#key, { signal: this.#signal });
     this.#left = false;
     return null;
+  }
+
+  /** A locked object must be there to stay, and must go when its time is over. */
+  async #lock(): Promise<string | null> {
+    // By the store's clock: a lock that ends in the past is refused.
+    const end = Date.now() - (this.#clockSkewMs ?? 0) + lockMs;
+    const retainUntil = new Date(Math.ceil(end / 1_000) * 1_000);
+    this.#left = true;
+    await this.#put({ retainUntil });
+    const options = { signal: this.#signal, ifLocked: 'refuse' } as const;
+    try {
+      await this.#store.delete(this.#key, options);
+    } catch (error) {
+      if (asGranaryError(error).code !== 'object-locked') throw error;
+      // A second more, to which stores round.
+      const wait = retainUntil.getTime() + (this.#clockSkewMs ?? 0) - Date.now() + 1_100;
+      await sleep(Math.max(0, wait), undefined, { signal: this.#signal });
+      await this.#store.delete(this.#key, options);
+      this.#left = false;
+      return 'a locked object is held, and goes when its lock has ended';
+    }
+    this.#left = false;
+    throw new GranaryError('store-misconfigured', 'an object that was locked could be removed at once', {
+      hint: 'a key that may lift locks (s3:BypassGovernanceRetention) is no protection; or this store has no locks',
+    });
   }
 
   async #isGone(): Promise<null> {

@@ -1,6 +1,6 @@
 /** `granary check` against real servers: what works, what does not, and what it leaves behind. */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { ListObjectsV2Command } from '@aws-sdk/client-s3';
+import { ListObjectsV2Command, ListObjectVersionsCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeWith } from '../servers/describe.ts';
 import { type EtcdServer, startEtcd } from '../servers/etcd.ts';
@@ -107,9 +107,14 @@ describeWith(['minio', 'sops'], 'a bucket', () => {
   });
   afterAll(() => minio.stop());
 
-  async function fleetWith(data: Record<string, string>, bucket = 'checked'): Promise<Fleet> {
+  async function fleetWith(
+    data: Record<string, string>,
+    bucket = 'checked',
+    changes: object = {},
+  ): Promise<Fleet> {
     const { endpoint, region } = minio;
-    const spec = { provider: 's3', bucket, region, endpoint, forcePathStyle: true, credential: 'key' };
+    const where = { provider: 's3', bucket, region, endpoint, forcePathStyle: true };
+    const spec = { ...where, credential: 'key', ...changes };
     const fleet = await Fleet.make({ endpoints: nowhere, destinations: { store: spec } });
     fleet.seal('key', 's3', data);
     return fleet;
@@ -120,7 +125,8 @@ describeWith(['minio', 'sops'], 'a bucket', () => {
   test('that can be used, and nothing is left there', async () => {
     using fleet = await fleetWith(key());
     const { ran, checked } = await check(fleet, 'store');
-    expect(stepsOf(checked)).toEqual(allOk('sign in', 'granary.json', ...probe));
+    const settings = { versions: 'ok', 'object lock': 'warn', lifecycle: 'ok' };
+    expect(stepsOf(checked)).toEqual({ ...allOk('sign in', 'granary.json', ...probe), ...settings });
     expect(checked.items[0]?.steps[0]?.detail).toBe('as gran…test');
     expect(ran.code).toBe(0);
     const { KeyCount } = await minio.client.send(new ListObjectsV2Command({ Bucket: 'checked' }));
@@ -140,6 +146,58 @@ describeWith(['minio', 'sops'], 'a bucket', () => {
     const { ran, checked } = await check(fleet, 'store');
     expect(checked.items[0]?.steps[0]?.detail).toContain('absent');
     expect(ran.code).toBe(1);
+  });
+
+  test('with object lock, that is held to it', async () => {
+    const bucket = 'checked-locked';
+    await minio.createBucket(bucket, { objectLock: true });
+    using fleet = await fleetWith(key(), bucket, { objectLock: { mode: 'governance', days: 7 } });
+    const { ran, checked } = await check(fleet, 'store');
+    const settings = { lock: 'ok', 'object lock': 'ok', versions: 'warn', lifecycle: 'ok' };
+    expect(stepsOf(checked)).toEqual({ ...allOk('sign in', 'granary.json', ...probe), ...settings });
+    expect(ran.code).toBe(0);
+    const left = await minio.client.send(new ListObjectVersionsCommand({ Bucket: bucket }));
+    expect([left.Versions, left.DeleteMarkers]).toEqual([undefined, undefined]);
+  });
+
+  test('without the object lock that the destination wants', async () => {
+    using fleet = await fleetWith(key(), 'checked', { objectLock: { mode: 'governance', days: 7 } });
+    const { ran, checked } = await check(fleet, 'store');
+    expect(stepsOf(checked)).toMatchObject({ write: 'ok', lock: 'fail', 'object lock': 'fail' });
+    expect(ran.code).toBe(4);
+  });
+
+  test('as a role', async () => {
+    const assumeRole = { roleArn: 'arn:aws:iam::123456789012:role/granary-writer' };
+    using fleet = await fleetWith(key(), 'checked', { assumeRole });
+    const { ran, checked } = await check(fleet, 'store');
+    expect(checked.items[0]?.steps[0]).toMatchObject({
+      verdict: 'ok',
+      detail: 'as gran…test, role granary-writer',
+    });
+    expect(ran.code).toBe(0);
+  });
+
+  test('and the policy that a key for it needs: JSON, and nothing is opened for it', async () => {
+    using fleet = await fleetWith(key(), 'checked', { prefix: 'backups' });
+    const ran = await granary(['check', 'store', '--iam', ...fleet.source]);
+    expect([ran.code, ran.stderr]).toEqual([0, '']);
+    const { Version, Statement } = JSON.parse(ran.stdout);
+    expect(Version).toBe('2012-10-17');
+    expect(JSON.stringify(Statement)).toContain('arn:aws:s3:::checked/backups/*');
+    expect(ran.stdout).not.toContain(minio.accessKeyId);
+    const hint = 'store';
+    await expectFailure(['check', '--iam', ...fleet.source], { code: 'usage', says: ['--iam'], hint });
+    await expectFailure(['check', 'eu/prod', '--iam', ...fleet.source], {
+      code: 'usage',
+      says: ['--iam'],
+      hint,
+    });
+    await expectFailure(['check', 'stoer', '--iam', ...fleet.source], {
+      code: 'unknown-object',
+      says: ['stoer'],
+      hint,
+    });
   });
 
   test('without the private key of its credential', async () => {
