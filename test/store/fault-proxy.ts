@@ -4,7 +4,7 @@ import * as http from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export type Fault =
-  /** The connection is reset once this many bytes of the request's body have come. */
+  /** The connection is reset once more than this many bytes of the request's body have come; -1: at once. */
   | { readonly kind: 'reset'; readonly afterBytes: number }
   /** The request is not passed on, and gets this answer. */
   | { readonly kind: 'answer'; readonly status: number; readonly type: string; readonly body: string }
@@ -14,6 +14,8 @@ export type Fault =
   | { readonly kind: 'truncate'; readonly afterBytes: number }
   /** Neither passed on nor answered. */
   | { readonly kind: 'hang' }
+  /** What was answered when the same was asked for the first time; the truth where it was not. */
+  | { readonly kind: 'stale' }
   /** The answer's body comes in pieces with pauses. */
   | { readonly kind: 'drip'; readonly pieces: number; readonly pauseMs: number };
 
@@ -24,12 +26,20 @@ export interface SeenRequest {
   readonly headers: http.IncomingHttpHeaders;
 }
 
+interface Answered {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
 export class FaultProxy implements AsyncDisposable {
   readonly seen: SeenRequest[] = [];
   /** Asked for each request; null: it goes through. */
   decide: (request: SeenRequest) => Fault | null = () => null;
   readonly #server: http.Server;
   readonly #target: URL;
+  /** Answers to `GET`s by their URL, the first of each. */
+  readonly #first = new Map<string, Answered>();
 
   private constructor(target: string) {
     this.#target = new URL(target);
@@ -75,13 +85,18 @@ export class FaultProxy implements AsyncDisposable {
     const fault = this.decide(seen);
     request.on('error', () => {});
     response.on('error', () => {});
+    const first = fault?.kind === 'stale' ? this.#first.get(seen.url) : undefined;
     if (fault?.kind === 'hang') {
       request.resume();
+    } else if (fault?.kind === 'reset' && fault.afterBytes < 0) {
+      request.socket.resetAndDestroy();
     } else if (fault?.kind === 'answer') {
       request.resume();
       request.once('end', () =>
         response.writeHead(fault.status, { 'content-type': fault.type }).end(fault.body),
       );
+    } else if (first !== undefined) {
+      response.writeHead(first.status, first.headers).end(first.body);
     } else {
       this.#forward(request, response, fault);
     }
@@ -114,7 +129,14 @@ export class FaultProxy implements AsyncDisposable {
         answer.once('end', reset);
         return;
       }
-      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      const { statusCode: status = 502, headers } = answer;
+      response.writeHead(status, headers);
+      const { method, url = '' } = request;
+      if (method === 'GET' && !this.#first.has(url)) {
+        const chunks: Buffer[] = [];
+        answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+        answer.once('end', () => this.#first.set(url, { status, headers, body: Buffer.concat(chunks) }));
+      }
       if (fault?.kind === 'truncate') void truncated(answer, response, fault.afterBytes, reset);
       else if (fault?.kind === 'drip') void dripping(answer, response, fault.pieces, fault.pauseMs);
       else answer.pipe(response);

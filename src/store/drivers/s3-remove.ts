@@ -113,7 +113,7 @@ export class S3Remover {
   async #delete(key: string, versionId: string | undefined, options: CallOptions): Promise<boolean> {
     const action = versionId === undefined ? 's3:DeleteObject' : 's3:DeleteObjectVersion';
     try {
-      const { output } = await this.#session.run(action, key, options, (client, http) =>
+      const { output, hasBody } = await this.#session.run(action, key, options, (client, http) =>
         client.send(
           new DeleteObjectCommand({
             ...this.#session.object(key),
@@ -122,6 +122,8 @@ export class S3Remover {
           http,
         ),
       );
+      // S3 has nothing to say to a removal. Whoever does is a proxy, or reports a failure in a 200.
+      if (hasBody) throw this.#session.notS3('a removal', key);
       return versionId === undefined && output.DeleteMarker === true;
     } catch (error) {
       // Some servers say 404 where S3 says 204.
@@ -165,6 +167,8 @@ export class S3Remover {
         options,
         (client, http) => client.send(new ListObjectVersionsCommand(input), http),
       );
+      // Anything else that is XML reads as a listing with nothing in it, which must never be believed.
+      if (output.IsTruncated === undefined) throw this.#session.notS3('a listing of versions', key);
       const markers = (output.DeleteMarkers ?? []).map((one) => ({ ...one, isMarker: true }));
       const page = [...(output.Versions ?? []).map((one) => ({ ...one, isMarker: false })), ...markers];
       for (const { Key: name, VersionId: id, IsLatest, LastModified, isMarker } of page) {

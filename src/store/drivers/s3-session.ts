@@ -25,6 +25,8 @@ export interface Answer<T> {
   readonly output: T;
   /** The store's clock. */
   readonly storeTime: Date | null;
+  /** Something came in its body, or may have. */
+  readonly hasBody: boolean;
 }
 
 export class S3Session {
@@ -65,6 +67,7 @@ export class S3Session {
     send: (client: S3Client, http: SendOptions) => Promise<T>,
   ): Promise<Answer<T>> {
     let storeTime: Date | null = null;
+    let hasBody = false;
     try {
       const sent = send(this.client, {
         abortSignal: options.signal,
@@ -72,10 +75,11 @@ export class S3Session {
         onReceived: options.moved ?? (() => {}),
         onAnswer: (answer) => {
           storeTime = answer.date;
+          hasBody = answer.status !== 204 && answer.length !== 0;
         },
       });
       const output = await untilAborted(sent, options.signal);
-      return { output, storeTime };
+      return { output, storeTime, hasBody };
     } catch (error) {
       throw this.translate(error, action, key, options.signal);
     }

@@ -254,6 +254,7 @@ class S3Store implements Store {
         { signal },
         (client, http) => client.send(new ListMultipartUploadsCommand(input), http),
       );
+      if (output.IsTruncated === undefined) throw this.#session.notS3('a listing of uploads', prefix);
       return output;
     });
   }
