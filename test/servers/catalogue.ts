@@ -79,6 +79,12 @@ export const catalogue = {
       package: 'github.com/versity/versitygw/cmd/versitygw',
       goVersion: 'v1.8.0',
     },
+  'fake-gcs-server': {
+    kind: 'go',
+    version: '1.56.1',
+    binaries: ['fake-gcs-server'],
+    buildSeconds: 30,
+    build: { how: 'install', package: 'github.com/fsouza/fake-gcs-server', goVersion: 'v1.56.1' },
   },
   sops: {
     kind: 'go',

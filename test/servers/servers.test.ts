@@ -4,6 +4,7 @@ import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { describe, expect, test } from 'vitest';
 import { describeWith } from './describe.ts';
 import { etcdVersions, startEtcd, startEtcdFrom, toolOf } from './etcd.ts';
+import { startFakeGcs } from './fake-gcs.ts';
 import { fillEtcd, kubernetesLikeKeys } from './keys.ts';
 import { startMinio } from './minio.ts';
 import { StartFailure, startProcess } from './process.ts';
@@ -76,6 +77,18 @@ describeWith(['minio'], 'minio', () => {
     await minio.removeBucket('granary');
     const head = minio.client.send(new GetObjectCommand({ Bucket: 'granary', Key: 'k' }));
     await expect(head).rejects.toMatchObject({ name: 'NoSuchBucket' });
+  });
+});
+
+describeWith(['fake-gcs-server'], 'fake-gcs-server', () => {
+  test('keeps an object', async () => {
+    await using gcs = await startFakeGcs();
+    await gcs.createBucket('granary');
+    const file = gcs.client.bucket('granary').file('a/k');
+    await file.save('one', { resumable: false });
+    expect(String((await file.download())[0])).toBe('one');
+    await gcs.removeBucket('granary');
+    expect(await gcs.client.bucket('granary').exists()).toEqual([false]);
   });
 });
 
