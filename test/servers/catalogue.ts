@@ -79,6 +79,7 @@ export const catalogue = {
       package: 'github.com/versity/versitygw/cmd/versitygw',
       goVersion: 'v1.8.0',
     },
+  },
   'fake-gcs-server': {
     kind: 'go',
     version: '1.56.1',

@@ -2,9 +2,9 @@
 import { X509Certificate } from 'node:crypto';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { GranaryError } from '../../model/errors.ts';
-import { SourceRange } from './s3-range.ts';
 import { credentialsFor, type S3SignIn } from './s3-sign-in.ts';
 import { S3Transport } from './s3-transport.ts';
+import { SourceRange } from './source-range.ts';
 
 export interface S3Connection extends S3SignIn {
   readonly region: string;

@@ -3,12 +3,12 @@
  * bytes as they move (a limit on standstill must not be one on the whole), the answer's date, and an answer that comes
  * before the body was sent. Nor does it keep connections alive across `Expect: 100-continue`.
  */
-import { once } from 'node:events';
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { pipeline, Transform } from 'node:stream';
 import { GranaryError } from '../../model/errors.ts';
-import { SourceRange } from './s3-range.ts';
+import { exchange, type HttpBody } from './http-exchange.ts';
+import { SourceRange } from './source-range.ts';
 
 /** The parts of the SDK's request that its serializers fill. */
 interface SignedRequest {
@@ -39,12 +39,6 @@ export interface SendOptions {
   readonly onAnswer: (answer: { status: number; date: Date | null; length: number | null }) => void;
 }
 
-/** Small enough to see progress on a slow line, large enough to cost nothing on a fast one. */
-const sliceBytes = 256 * 1024;
-/** How long a server may leave `Expect: 100-continue` unanswered: some ignore it. */
-const continueMs = 1_000;
-const connectMs = 15_000;
-
 export class S3Transport {
   readonly metadata = { handlerProtocol: 'http/1.1' };
   readonly #httpAgent: http.Agent;
@@ -64,22 +58,7 @@ export class S3Transport {
     signal?.throwIfAborted();
     this.#onRequest();
     const request = this.#open(signed);
-    const abort = () => request.destroy(new Error('aborted'));
-    signal?.addEventListener('abort', abort, { once: true });
-    request.once('close', () => signal?.removeEventListener('abort', abort));
-    limitConnecting(request);
-    const answered = answerOf(request);
-    let early = false;
-    const sending = sendBody(request, signed.body, options).catch((error: unknown) => {
-      // An answer that came before all was sent says why: it wins over the broken pipe.
-      if (!early) request.destroy(error as Error);
-    });
-    const message = await answered;
-    early = true;
-    // A connection on which a refused body was cut off cannot carry another request.
-    if ((message.statusCode ?? 0) >= 300)
-      message.once('end', () => request.writableFinished || request.destroy());
-    else await sending;
+    const message = await exchange(request, bodyOf(signed.body), { signal, onSent: options?.onSent });
     return { response: await this.#respond(request, message, signed.method, options) };
   }
 
@@ -134,84 +113,10 @@ export class S3Transport {
   }
 }
 
-/** The connection, TLS included, must stand within `connectMs`. A connection that is reused stands already. */
-function limitConnecting(request: http.ClientRequest): void {
-  request.once('socket', (socket) => {
-    if (!socket.connecting) return;
-    const timer = setTimeout(() => {
-      request.destroy(Object.assign(new Error('connecting took too long'), { code: 'ETIMEDOUT' }));
-    }, connectMs);
-    const secure = 'encrypted' in socket;
-    const clear = () => clearTimeout(timer);
-    socket.once(secure ? 'secureConnect' : 'connect', clear);
-    socket.once('close', clear);
-  });
-}
-
-function answerOf(request: http.ClientRequest): Promise<http.IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    request.once('response', resolve);
-    request.on('error', reject);
-    request.once('close', () =>
-      reject(Object.assign(new Error('the connection was closed'), { code: 'ECONNRESET' })),
-    );
-  });
-}
-
-async function sendBody(
-  request: http.ClientRequest,
-  given: unknown,
-  options: Partial<SendOptions> | undefined,
-): Promise<void> {
-  const body = typeof given === 'string' ? Buffer.from(given) : given;
-  const hasBytes = body instanceof Uint8Array || body instanceof SourceRange;
-  if (!hasBytes || body.length === 0) {
-    request.end();
-    return;
-  }
-  let refused = false;
-  request.once('response', (message) => {
-    refused = (message.statusCode ?? 0) >= 300;
-  });
-  if (request.getHeader('expect') !== undefined) {
-    request.flushHeaders();
-    await permission(request);
-  }
-  const signal = options?.abortSignal ?? new AbortController().signal;
-  for await (const slice of body instanceof SourceRange ? body.pieces({ signal }) : slicesOf(body)) {
-    if (refused) break;
-    await new Promise<void>((resolve, reject) => {
-      request.write(slice, (error) => (error ? reject(error) : resolve()));
-    });
-    options?.onSent?.(slice.length);
-  }
-  if (!refused) request.end();
-}
-
-function* slicesOf(bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
-  for (let offset = 0; offset < bytes.length; offset += sliceBytes) {
-    yield bytes.subarray(offset, offset + sliceBytes);
-  }
-}
-
-/** Until the server wants the body, has answered without it, or has let the question pass. */
-async function permission(request: http.ClientRequest): Promise<void> {
-  const done = new AbortController();
-  const { signal } = done;
-  let timer: NodeJS.Timeout | undefined;
-  try {
-    await Promise.race([
-      once(request, 'continue', { signal }),
-      once(request, 'response', { signal }),
-      once(request, 'close', { signal }),
-      new Promise((resolve) => {
-        timer = setTimeout(resolve, continueMs);
-      }),
-    ]);
-  } finally {
-    clearTimeout(timer);
-    done.abort();
-  }
+/** What the SDK gives as a body, where it has bytes. */
+function bodyOf(given: unknown): Uint8Array | HttpBody | null {
+  if (typeof given === 'string') return Buffer.from(given);
+  return given instanceof Uint8Array || given instanceof SourceRange ? given : null;
 }
 
 function reporting(

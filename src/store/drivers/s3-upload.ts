@@ -4,15 +4,11 @@
  * an upload does not depend on the size of its parts. Knows order; `UploadTarget` knows requests.
  */
 import type { UploadSource } from '../store.ts';
-import { measureRange, SourceRange } from './s3-range.ts';
+import { blockBytes, measureRange, SourceRange, wholeLimit } from './source-range.ts';
 
 const MiB = 2 ** 20;
 /** So many parts are under way at a time. */
 const lanes = 4;
-/** What is read at a time for a checksum. */
-const blockBytes = MiB;
-/** What is written in one request at most. */
-export const wholeLimit = 64 * MiB;
 
 /**
  * Sizes of parts. S3 takes 10,000 of them and 5 TiB; who does not know the length must begin small and grow: 10,000 of

@@ -4,6 +4,10 @@ import { crc32c } from '@node-rs/crc32';
 import { GranaryError } from '../../model/errors.ts';
 import type { CallOptions, UploadSource } from '../store.ts';
 
+/** What is written in one request at most, whatever the store takes: a lost request is sent again as a whole. */
+export const wholeLimit = 64 * 2 ** 20;
+/** What is read at a time for a checksum. */
+export const blockBytes = 2 ** 20;
 /** Small enough to see progress on a slow line, large enough to cost nothing on a fast one. */
 const pieceBytes = 256 * 1024;
 
