@@ -85,7 +85,15 @@ async function openDriver(
         conditionalWrites: options.conditionalWrites,
       });
     }
-    case 'gcs':
+    case 'gcs': {
+      const { openGcsStore } = await import('./drivers/gcs.ts');
+      const { bucket, prefix, endpoint, storageClass, useInstanceRole } = destination;
+      return openGcsStore({
+        ...{ bucket, prefix, endpoint, storageClass, useInstanceRole, credential, guard },
+        conditionalWrites: options.conditionalWrites,
+        onRequest: options.onRequest ?? (() => {}),
+      });
+    }
     case 'azure':
       throw new GranaryError(
         'store-misconfigured',

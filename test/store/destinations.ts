@@ -1,8 +1,8 @@
 /** Destinations and credentials for tests, in the form that the configuration has them. */
 import { randomUUID } from 'node:crypto';
-import type { FilesystemDestination, S3Destination } from '../../src/model/config.ts';
+import type { FilesystemDestination, GcsDestination, S3Destination } from '../../src/model/config.ts';
 import { Secret } from '../../src/secrets/secret.ts';
-import { folderNamed, s3Named } from '../config/objects.ts';
+import { destinationNamed, folderNamed, s3Named } from '../config/objects.ts';
 import type { S3Server } from '../servers/s3-server.ts';
 
 export function filesystemDestination(path: string): FilesystemDestination {
@@ -17,6 +17,11 @@ export function s3Destination(server: S3Server, changes: Partial<S3Destination> 
     caCertificate: server.caCertificate ?? null,
     ...changes,
   });
+}
+
+export function gcsDestination(endpoint: string, changes: Partial<GcsDestination> = {}): GcsDestination {
+  const complete = destinationNamed('test', { provider: 'gcs', bucket: 'test' }) as GcsDestination;
+  return { ...complete, endpoint, ...changes };
 }
 
 export function s3Credential(

@@ -108,7 +108,7 @@ async function sendBody(
   if (!refused) request.end();
 }
 
-function* slicesOf(bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
+export function* slicesOf(bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
   for (let offset = 0; offset < bytes.length; offset += sliceBytes) {
     yield bytes.subarray(offset, offset + sliceBytes);
   }
