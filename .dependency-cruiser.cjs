@@ -65,6 +65,7 @@ module.exports = {
       ['simple-git', 'git'],
       ['@aws-sdk', 'store/drivers/s3'],
       ['@smithy', 'store/drivers/s3'],
+      ['google-auth-library', 'store/drivers/gcs'],
       ['@grpc', 'etcd'],
       ['sops-age', 'secrets'],
       ['age-encryption', '(secrets|backup)'],

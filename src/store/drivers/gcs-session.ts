@@ -233,6 +233,11 @@ export class GcsSession {
   }
 }
 
+/** Without what the contract does not know. */
+export function infoOf({ key, size, modified, etag }: StoredObject): ObjectInfo {
+  return { key, size, modified, etag };
+}
+
 /** https://cloud.google.com/storage/docs/json_api/v1/status-codes; the answer to a download is plain text. */
 async function refusalOf(answer: GcsAnswer, options: RunOptions): Promise<GcsRefusal> {
   const page = pageRefusal(answer);

@@ -98,29 +98,23 @@ export function defaultTokens(transport: GcsTransport, options: { instanceRole: 
     }
     if (file !== null && fields === null) throw new GcsRefusal(0, 'defaultFile', 'is not a JSON object');
     try {
-      return await libraryToken(fields, options);
+      return await libraryToken(file !== null, options);
     } catch (error) {
       throw libraryRefusal(error);
     }
   };
 }
 
-/** @param fields of a credentials file; null: there is none */
-async function libraryToken(
-  fields: Readonly<Record<string, unknown>> | null,
-  { instanceRole }: { instanceRole: boolean },
-): Promise<Token> {
-  const { Compute, GoogleAuth, gcpMetadata } = await import('google-auth-library');
-  if (fields === null && !(await gcpMetadata.isAvailable())) {
+async function libraryToken(hasFile: boolean, { instanceRole }: { instanceRole: boolean }): Promise<Token> {
+  const { GoogleAuth, gcpMetadata } = await import('google-auth-library');
+  if (!hasFile && !(await gcpMetadata.isAvailable())) {
     gcpMetadata.resetIsAvailableCache();
     throw instanceRole
       ? new GcsRefusal(0, 'noMetadata', 'no metadata server')
       : new GcsRefusal(0, 'noCredentials', 'no default credentials');
   }
-  const client =
-    fields === null
-      ? new Compute({ scopes: [scope] })
-      : await new GoogleAuth({ credentials: fields, scopes: [scope] }).getClient();
+  // Who gives a project spares the search for one, which runs `gcloud`. No request of ours names a project.
+  const client = await new GoogleAuth({ scopes: [scope], projectId: 'none' }).getClient();
   const { token } = await client.getAccessToken();
   if (typeof token !== 'string' || token === '')
     throw new GcsRefusal(0, 'tokenRefused', 'no token was given');
@@ -128,10 +122,11 @@ async function libraryToken(
 }
 
 async function defaultFile(): Promise<string | null> {
-  const { GOOGLE_APPLICATION_CREDENTIALS: named, CLOUDSDK_CONFIG: folder, APPDATA } = process.env;
+  const { GOOGLE_APPLICATION_CREDENTIALS: named, CLOUDSDK_CONFIG: folder } = process.env;
   const isNamed = named !== undefined && named !== '';
-  const gcloud = folder || (APPDATA ? join(APPDATA, 'gcloud') : join(homedir(), '.config', 'gcloud'));
-  const path = isNamed ? named : join(gcloud, 'application_default_credentials.json');
+  const path = isNamed
+    ? named
+    : join(folder || join(homedir(), '.config', 'gcloud'), 'application_default_credentials.json');
   try {
     return await readFile(path, 'utf8');
   } catch (error) {

@@ -1,6 +1,6 @@
 /** Objects in a bucket of Google Cloud Storage. Etags are generations. Why Google's client is not used: docs/decisions/gcs-json-api.md. */
 import { crc32c } from '@node-rs/crc32';
-import { GranaryError, isGranaryError } from '../../model/errors.ts';
+import { isGranaryError } from '../../model/errors.ts';
 import type { ObjectKey } from '../../model/names.ts';
 import { type RequestGuard, unguarded } from '../guard.ts';
 import { checkKey, checkPrefix } from '../key.ts';
@@ -15,8 +15,9 @@ import type {
   StoreCapabilities,
   UploadSource,
 } from '../store.ts';
-import { type GcsLocation, GcsSession, objectFields, type StoredObject } from './gcs-session.ts';
-import { type GcsAnswer, isRecord } from './gcs-transport.ts';
+import { GcsReader } from './gcs-read.ts';
+import { type GcsLocation, GcsSession, infoOf } from './gcs-session.ts';
+import { isRecord } from './gcs-transport.ts';
 import { uploadFrom } from './gcs-upload.ts';
 import { GcsWriter } from './gcs-write.ts';
 
@@ -38,11 +39,13 @@ class GcsStore implements Store {
   readonly capabilities: StoreCapabilities;
   readonly #session: GcsSession;
   readonly #guard: RequestGuard;
+  readonly #reader: GcsReader;
   readonly #writer: GcsWriter;
 
   constructor(options: GcsOptions) {
     this.#session = new GcsSession(options);
     this.#guard = options.guard ?? unguarded;
+    this.#reader = new GcsReader(this.#session);
     this.#writer = new GcsWriter(this.#session, this.#guard, options.storageClass);
     this.capabilities = { conditionalWrites: options.conditionalWrites ?? true };
     this.url = `gs://${options.bucket}${options.prefix === '' ? '' : `/${options.prefix}`}`;
@@ -67,46 +70,12 @@ class GcsStore implements Store {
 
   async get(key: ObjectKey, options: GetOptions): Promise<GetResult> {
     checkKey(key);
-    const { offset = 0, length = Number.POSITIVE_INFINITY } = options;
-    if (length <= 0) return this.#getNothing(key, options);
-    const isRange = offset > 0 || Number.isFinite(length);
-    const range = `bytes=${offset}-${Number.isFinite(length) ? offset + length - 1 : ''}`;
-    try {
-      const answer = await this.#session.open('storage.objects.get', key, options, {
-        method: 'GET',
-        path: this.#session.objectPath(key),
-        query: { alt: 'media' },
-        headers: isRange ? { range } : {},
-      });
-      const { info, expected } = await this.#readHead(key, answer, isRange ? offset : null, options).catch(
-        (error: unknown) => {
-          answer.body.destroy();
-          throw error;
-        },
-      );
-      return { info, body: this.#read(key, answer, expected, options.signal) };
-    } catch (error) {
-      if (isGranaryError(error) && error.context.status === 416) return this.#getNothing(key, options);
-      if (isGranaryError(error, 'object-missing')) await this.#session.requireBucket(options);
-      throw error;
-    }
+    return this.#reader.get(key, options);
   }
 
   async head(key: ObjectKey, options: CallOptions): Promise<ObjectInfo | null> {
     checkKey(key);
-    try {
-      const { fields } = await this.#session.ask('storage.objects.get', key, options, 'storage#object', {
-        method: 'GET',
-        path: this.#session.objectPath(key),
-        query: { fields: objectFields },
-      });
-      return infoOf(this.#session.stored(key, fields, 'storage.objects.get'));
-    } catch (error) {
-      if (!isGranaryError(error, 'object-missing')) throw error;
-      // An answer of 404 does not say what is missing.
-      await this.#session.requireBucket(options);
-      return null;
-    }
+    return this.#reader.head(key, options);
   }
 
   async *list(prefix: string, options: CallOptions): AsyncGenerator<ObjectInfo, void, undefined> {
@@ -169,71 +138,4 @@ class GcsStore implements Store {
   async close(): Promise<void> {
     this.#session.close();
   }
-
-  /** What the head of a download says of the object, and how many bytes follow. */
-  async #readHead(
-    key: string,
-    { headers, status }: GcsAnswer,
-    offset: number | null,
-    options: CallOptions,
-  ): Promise<{ info: ObjectInfo; expected: number }> {
-    const [, start, total] = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers['content-range'] ?? '') ?? [];
-    const expected = Number(headers['content-length'] ?? Number.NaN);
-    const generation = headers['x-goog-generation'];
-    const fits = offset === null ? status === 200 : status === 206 && Number(start) === offset;
-    if (!fits || Number.isNaN(expected) || generation === undefined) {
-      throw this.#session.notGcs('an object', 'storage.objects.get', key);
-    }
-    const updated = headers['last-modified'];
-    if (updated === undefined)
-      return { info: await this.#generation(key, String(generation), options), expected };
-    const size = offset === null ? headers['content-length'] : total;
-    return {
-      info: infoOf(this.#session.stored(key, { generation, size, updated }, 'storage.objects.get')),
-      expected,
-    };
-  }
-
-  /** Of exactly that version, which may be none of the newest any more. */
-  async #generation(key: string, generation: string, options: CallOptions): Promise<ObjectInfo> {
-    const { fields } = await this.#session.ask('storage.objects.get', key, options, 'storage#object', {
-      method: 'GET',
-      path: this.#session.objectPath(key),
-      query: { generation, fields: objectFields },
-    });
-    return infoOf(this.#session.stored(key, fields, 'storage.objects.get'));
-  }
-
-  async #getNothing(key: ObjectKey, options: CallOptions): Promise<GetResult> {
-    const info = await this.head(key, options);
-    if (info !== null) return { info, body: (async function* () {})() };
-    throw this.#session.named('notFound', 'storage.objects.get', key);
-  }
-
-  async *#read(
-    key: string,
-    { body }: GcsAnswer,
-    expected: number,
-    signal: AbortSignal,
-  ): AsyncGenerator<Uint8Array, void, undefined> {
-    let received = 0;
-    try {
-      for await (const chunk of body as AsyncIterable<Buffer>) {
-        signal.throwIfAborted();
-        received += chunk.length;
-        yield chunk;
-      }
-    } catch (error) {
-      throw this.#session.translate(error, 'storage.objects.get', key, signal);
-    }
-    signal.throwIfAborted();
-    if (received === expected) return;
-    throw new GranaryError('store-unreachable', `${key} broke off after ${received} of ${expected} bytes`, {
-      hint: 'look at the network and at proxies between here and the store',
-    });
-  }
-}
-
-function infoOf({ key, size, modified, etag }: StoredObject): ObjectInfo {
-  return { key, size, modified, etag };
 }
