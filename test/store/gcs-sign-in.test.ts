@@ -1,6 +1,7 @@
 /** Signing in to Google: the key of a service account, and what a machine or a pod provides. */
 import { writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Tokens } from '../../src/store/drivers/gcs-tokens.ts';
 import { openStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
 import { tempFolder } from '../servers/temp.ts';
@@ -123,6 +124,23 @@ describe('with the key of a service account', () => {
   });
 });
 
+test('a sign-in that never ends is given up for all who wait, and the next call begins anew', async () => {
+  const timeout = vi
+    .spyOn(AbortSignal, 'timeout')
+    .mockImplementation(() => AbortSignal.abort(new Error('late')));
+  let calls = 0;
+  const tokens = new Tokens(async () => {
+    calls += 1;
+    if (calls === 1) return new Promise(() => {});
+    return { value: 'token', expires: Date.now() + 3_600_000 };
+  });
+  await expect(Promise.all([tokens.get(noAbort()), tokens.get(noAbort())])).rejects.toMatchObject({
+    code: 'ETIMEDOUT',
+  });
+  timeout.mockRestore();
+  expect(await tokens.get(noAbort())).toEqual({ value: 'token', fresh: true });
+});
+
 describe('with what the machine provides', () => {
   // Nothing of Google's library may speak: what is printed is for people.
   const warn = vi.spyOn(console, 'warn');
@@ -131,7 +149,6 @@ describe('with what the machine provides', () => {
     vi.stubEnv('CLOUDSDK_CONFIG', '/nonexistent');
     vi.stubEnv('GOOGLE_APPLICATION_CREDENTIALS', '');
     vi.stubEnv('GCE_METADATA_HOST', identity.host);
-    vi.stubEnv('METADATA_SERVER_DETECTION', 'ping-only');
   });
   const open = () => openStore(gcsDestination(server.endpoint, { useInstanceRole: true }), null, { retry });
   const tokenPath = 'GET /computeMetadata/v1/instance/service-accounts/default/token';
@@ -148,8 +165,6 @@ describe('with what the machine provides', () => {
 
   test('no metadata server: once it is there, it is found', async () => {
     vi.stubEnv('GCE_METADATA_HOST', '127.0.0.1:9');
-    const { gcpMetadata } = await import('google-auth-library');
-    gcpMetadata.resetIsAvailableCache();
     const store = await open();
     const error = await errorOf(store);
     expect([error?.code, error?.message]).toEqual([
@@ -203,7 +218,7 @@ describe('with what the machine provides', () => {
   });
 
   test('an endpoint of Google finds nothing without any of it', async () => {
-    vi.stubEnv('METADATA_SERVER_DETECTION', 'none');
+    vi.stubEnv('GCE_METADATA_HOST', '127.0.0.1:9');
     const store = await openStore(gcsDestination('https://127.0.0.1:9'), null, { retry });
     expect(await codeOf(store.head(key('k'), noAbort()))).toBe('invalid-credentials');
   });

@@ -118,7 +118,7 @@ export class GoogleIdentity implements AsyncDisposable {
   }
 
   #reply(request: http.IncomingMessage, path: string, body: string): Reply {
-    if (path.startsWith('/computeMetadata/v1/')) return this.#metadata(request, path);
+    if (path === '/' || path.startsWith('/computeMetadata/v1/')) return this.#metadata(request, path);
     const form = new URLSearchParams(body);
     if (request.method === 'POST' && path === '/token') return this.#serviceAccount(form);
     if (request.method === 'POST' && path === '/sts') return this.#exchange(form);
@@ -128,7 +128,7 @@ export class GoogleIdentity implements AsyncDisposable {
   #metadata({ headers }: http.IncomingMessage, path: string): Reply {
     const flavor = { 'metadata-flavor': 'Google' };
     if (headers['metadata-flavor'] !== 'Google') return { status: 403, headers: flavor, body: {} };
-    if (path === '/computeMetadata/v1/instance') return { status: 200, headers: flavor, body: {} };
+    if (path === '/') return { status: 200, headers: flavor, body: {} };
     if (path !== '/computeMetadata/v1/instance/service-accounts/default/token') {
       return { status: 404, headers: flavor, body: {} };
     }

@@ -20,8 +20,13 @@ export interface Token {
 /** Gets a token, each time anew. */
 export type TokenSource = (options: CallOptions) => Promise<Token>;
 
-/** A token is not used any more so long before it expires: a request takes its time. */
-const marginMs = 5 * 60_000;
+/**
+ * A token is not used any more so long before it expires: a request takes its time. Less than the five minutes for which
+ * a metadata server still gives out an old one.
+ */
+const marginMs = 225_000;
+/** How long the metadata server may take to answer, which is on the same machine. */
+const metadataMs = 3_000;
 /** How long a sign-in may take; whoever waits for it can leave before. */
 const signInMs = 60_000;
 
@@ -39,16 +44,24 @@ export class Tokens {
   async get({ signal }: CallOptions): Promise<{ value: string; fresh: boolean }> {
     const known = this.#token;
     if (known !== null && known.expires - marginMs > Date.now()) return { value: known.value, fresh: false };
-    this.#pending ??= this.#source({ signal: AbortSignal.timeout(signInMs) })
-      .then((token) => {
-        this.#token = token;
-        return token;
-      })
-      .finally(() => {
-        this.#pending = null;
-      });
+    this.#pending ??= this.#signIn().finally(() => {
+      this.#pending = null;
+    });
     const { value } = await unlessAborted(this.#pending, signal);
     return { value, fresh: true };
+  }
+
+  async #signIn(): Promise<Token> {
+    const limit = AbortSignal.timeout(signInMs);
+    try {
+      this.#token = await unlessAborted(this.#source({ signal: limit }), limit);
+      return this.#token;
+    } catch (error) {
+      // What hangs is left behind: the next call begins anew.
+      throw limit.aborted
+        ? Object.assign(new Error('signing in took too long'), { code: 'ETIMEDOUT' })
+        : error;
+    }
   }
 
   /** To be called when the store refuses a token: the next call gets another one. */
@@ -97,28 +110,49 @@ export function defaultTokens(transport: GcsTransport, options: { instanceRole: 
       return serviceAccountTokens(parseServiceAccountKey(file), transport)(call);
     }
     if (file !== null && fields === null) throw new GcsRefusal(0, 'defaultFile', 'is not a JSON object');
+    if (file === null && !(await hasMetadataServer(transport, call))) {
+      throw options.instanceRole
+        ? new GcsRefusal(0, 'noMetadata', 'no metadata server')
+        : new GcsRefusal(0, 'noCredentials', 'no default credentials');
+    }
     try {
-      return await libraryToken(file !== null, options);
+      return await libraryToken(file !== null);
     } catch (error) {
       throw libraryRefusal(error);
     }
   };
 }
 
-async function libraryToken(hasFile: boolean, { instanceRole }: { instanceRole: boolean }): Promise<Token> {
-  const { GoogleAuth, gcpMetadata } = await import('google-auth-library');
-  if (!hasFile && !(await gcpMetadata.isAvailable())) {
-    gcpMetadata.resetIsAvailableCache();
-    throw instanceRole
-      ? new GcsRefusal(0, 'noMetadata', 'no metadata server')
-      : new GcsRefusal(0, 'noCredentials', 'no default credentials');
-  }
+async function libraryToken(hasFile: boolean): Promise<Token> {
+  const { Compute, GoogleAuth } = await import('google-auth-library');
   // Who gives a project spares the search for one, which runs `gcloud`. No request of ours names a project.
-  const client = await new GoogleAuth({ scopes: [scope], projectId: 'none' }).getClient();
+  const client = hasFile
+    ? await new GoogleAuth({ scopes: [scope], projectId: 'none' }).getClient()
+    : new Compute({ scopes: [scope] });
   const { token } = await client.getAccessToken();
   if (typeof token !== 'string' || token === '')
     throw new GcsRefusal(0, 'tokenRefused', 'no token was given');
   return { value: token, expires: client.credentials.expiry_date ?? 0 };
+}
+
+/**
+ * https://cloud.google.com/compute/docs/instances/detect-compute-engine. The library can tell, too, but keeps a no for ever and prints warnings. On a machine of another provider the address
+ * may belong to its own metadata server, or lead nowhere.
+ */
+async function hasMetadataServer(transport: GcsTransport, { signal }: CallOptions): Promise<boolean> {
+  const { GCE_METADATA_IP, GCE_METADATA_HOST } = process.env;
+  const url = URL.parse(`http://${GCE_METADATA_IP || GCE_METADATA_HOST || '169.254.169.254'}`);
+  if (url === null) return false;
+  try {
+    const answer = await transport.send(
+      { method: 'GET', url, headers: { 'metadata-flavor': 'Google' } },
+      { signal: AbortSignal.any([signal, AbortSignal.timeout(metadataMs)]) },
+    );
+    answer.body.resume();
+    return answer.headers['metadata-flavor'] === 'Google';
+  } catch {
+    return false;
+  }
 }
 
 async function defaultFile(): Promise<string | null> {
@@ -178,6 +212,7 @@ function networkCode(error: unknown): string | null {
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const aborted = Promise.withResolvers<never>();
   const abort = () => aborted.reject(signal.reason);
+  if (signal.aborted) abort();
   signal.addEventListener('abort', abort, { once: true });
   try {
     return await Promise.race([work, aborted.promise]);
