@@ -397,7 +397,7 @@ describe('gcs requests', () => {
     await store.put(key('k'), Buffer.from('x'), noAbort());
     server.held.add('k');
     await expect(store.delete(key('k'), noAbort())).rejects.toMatchObject({
-      code: 'access-denied',
+      code: 'object-locked',
       message: expect.stringContaining('locked') as string,
     });
     server.held.clear();

@@ -99,7 +99,7 @@ const translations: readonly Translation[] = [
     hint: 'let NTP set the clock of this machine (`timedatectl`), then try again',
   },
   {
-    code: 'access-denied',
+    code: 'object-locked',
     names: ['retentionPolicyNotMet', 'objectUnderActiveHold', 'objectUnderRetention'],
     message: ({ key, message }) => `${key} is locked against deletion and replacement: ${message}`,
     hint: 'wait until its retention or hold ends; it is there to prevent this',
