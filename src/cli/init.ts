@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { Initialised } from '../execute/init.ts';
 import type { Io } from './io.ts';
 import { type OutputOptions, withOutput } from './options.ts';
+import { shellWord } from './shell.ts';
 
 /** `init [DIR]`: a working configuration repository. */
 export function addInit(program: Command, io: Io): Command {
@@ -50,15 +51,10 @@ function textOf({ folder, files }: Initialised, next: readonly string[]): string
 /** What to type, from where the command was run. */
 function nextCommands({ folder, backups }: Initialised): string[] {
   const here = relative('', folder);
-  const path = here === '' ? '' : ` --path ${word(here.startsWith('..') ? folder : here)}`;
+  const path = here === '' ? '' : ` --path ${shellWord(here.startsWith('..') ? folder : here)}`;
   return [
-    `mkdir -p ${word(backups)}`,
+    `mkdir -p ${shellWord(backups)}`,
     `granary validate${path}`,
-    `granary backup example/etcd${path} --age-key-file ${word(join(here.startsWith('..') ? folder : here, 'age.key'))}`,
+    `granary backup example/etcd${path} --age-key-file ${shellWord(join(here.startsWith('..') ? folder : here, 'age.key'))}`,
   ];
-}
-
-/** Quoted where a shell would take it apart. */
-function word(text: string): string {
-  return /^[\w@%+=:,./][\w@%+=:,./-]*$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

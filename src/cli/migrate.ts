@@ -1,9 +1,10 @@
-import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import type { PreparedMigration } from '../execute/migrate.ts';
 import { usage } from './failure.ts';
 import type { Io } from './io.ts';
 import { type OutputOptions, withOutput } from './options.ts';
+import { shellWord } from './shell.ts';
+import { readStdin } from './stdin.ts';
 
 interface MigrateCommandOptions extends OutputOptions {
   path?: string;
@@ -65,32 +66,18 @@ function requireFolder({ folder }: PreparedMigration): string {
   throw usage('it is not said where to write to', 'name the folder of the configuration with --output-dir');
 }
 
-async function readStdin(): Promise<string> {
-  const bytes = await buffer(process.stdin);
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    throw usage('what came from stdin is not UTF-8', 'save it as UTF-8');
-  }
-}
-
 function nextCommands(
   { files, from }: PreparedMigration,
   inputs: readonly string[],
   { path, outputDir, yes }: MigrateCommandOptions,
 ): string[] {
   if (files.length === 0) return [];
-  const given = [...inputs.map(word), ...(path === undefined ? [] : ['--path', word(path)])];
+  const given = [...inputs.map(shellWord), ...(path === undefined ? [] : ['--path', shellWord(path)])];
   if (yes !== true) {
-    const target = from === 'ours' ? [] : ['--output-dir', word(outputDir ?? 'DIR')];
+    const target = from === 'ours' ? [] : ['--output-dir', shellWord(outputDir ?? 'DIR')];
     return [['granary migrate', ...given, ...target, '--yes'].join(' ')];
   }
   const source = from === 'ours' ? path : outputDir;
-  const where = source === undefined || source === '.' ? '' : ` --path ${word(source)}`;
+  const where = source === undefined || source === '.' ? '' : ` --path ${shellWord(source)}`;
   return [`granary validate${where}`, ...(from === 'ours' ? [`granary plan${where}`] : [])];
-}
-
-/** Quoted where a shell would take it apart. */
-function word(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,0 +1,13 @@
+/** What is piped into a command. */
+import { buffer } from 'node:stream/consumers';
+import { usage } from './failure.ts';
+
+/** All of stdin. @throws GranaryError `usage` where it is not UTF-8 */
+export async function readStdin(): Promise<string> {
+  const bytes = await buffer(process.stdin);
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw usage('what came from stdin is not UTF-8', 'save it as UTF-8');
+  }
+}
