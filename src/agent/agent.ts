@@ -3,6 +3,7 @@
 import { packageVersion } from '../execute/version.ts';
 import type { Source } from '../git/source.ts';
 import type { Identities } from '../secrets/identities.ts';
+import { RememberedCredentials } from '../secrets/remembered.ts';
 import { type Listen, serve } from './http.ts';
 import { lockState } from './lock.ts';
 import type { Log } from './log.ts';
@@ -41,6 +42,7 @@ export async function runAgent(options: AgentOptions, drain: AbortSignal): Promi
   const metrics = makeMetrics(state, now);
   const { url } = stack.use(await serve(options.listen, state, metrics, now));
   log.info({ version: packageVersion(), pid: process.pid, listen: url, seed: options.seed }, 'agent started');
-  await new Loop({ ...options, state, metrics, now, drainMs }).run(drain);
+  const remembered = stateFolder === null ? undefined : new RememberedCredentials(stateFolder);
+  await new Loop({ ...options, remembered, state, metrics, now, drainMs }).run(drain);
   log.info('agent ended');
 }

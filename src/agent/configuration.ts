@@ -4,17 +4,16 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ResultError, resultError } from '../backup/result.ts';
 import { readConfigurationFiles } from '../config/files.ts';
+import type { CredentialsOptions } from '../execute/credentials.ts';
 import { loadChecked } from '../execute/lint.ts';
 import { narrow } from '../execute/plan.ts';
 import { InvalidConfiguration, makeWorkspace, type Workspace } from '../execute/workspace.ts';
 import type { Source } from '../git/source.ts';
 import type { Configuration, Diagnostic } from '../model/config.ts';
 import { GranaryError } from '../model/errors.ts';
-import type { Identities } from '../secrets/identities.ts';
 import { findSopsRules } from '../secrets/sops-rules.ts';
 
-export interface LoadSeedsOptions {
-  readonly identities: Identities;
+export interface LoadSeedsOptions extends Pick<CredentialsOptions, 'identities' | 'remembered' | 'signal'> {
   /** Only this seed; null: every seed of the configuration. */
   readonly only: string | null;
   /** Seeds that are served now. */
@@ -35,7 +34,7 @@ export interface LoadedSeeds {
 
 /** Reads the configuration, and opens all that its seeds need, so that it stays usable when its files go. */
 export async function loadSeeds(source: Source, options: LoadSeedsOptions): Promise<LoadedSeeds> {
-  const { only, known, identities } = options;
+  const { only, known, identities, remembered, signal } = options;
   const configuration = await loadChecked(source.root);
   const named = configuration.seeds.map(({ name }) => name);
   const valid = new Map<string, Workspace>();
@@ -49,7 +48,7 @@ export async function loadSeeds(source: Source, options: LoadSeedsOptions): Prom
       continue;
     }
     try {
-      valid.set(seed, makeWorkspace(source, configuration, { identities, seed }));
+      valid.set(seed, makeWorkspace(source, configuration, { identities, remembered, signal, seed }));
     } catch (error) {
       invalid.set(seed, resultError(error));
     }

@@ -5,6 +5,7 @@ import type { Workspace } from '../execute/workspace.ts';
 import type { Source } from '../git/source.ts';
 import { asGranaryError } from '../model/errors.ts';
 import type { Identities } from '../secrets/identities.ts';
+import type { RememberedCredentials } from '../secrets/remembered.ts';
 import { fingerprint, loadSeeds } from './configuration.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -15,6 +16,8 @@ export interface LoopOptions {
   /** Opens the source; tried again with each poll until it works. */
   readonly openSource: (signal: AbortSignal) => Promise<Source & AsyncDisposable>;
   readonly identities: Identities;
+  /** How new each credential was that was accepted; absent: nothing is remembered. */
+  readonly remembered?: RememberedCredentials | undefined;
   /** null: every seed of the configuration. */
   readonly seed: string | null;
   /** How often the source is looked at. */
@@ -123,9 +126,16 @@ export class Loop {
   }
 
   async #load(source: Source): Promise<void> {
-    const { state, log, identities, seed } = this.#options;
+    const { state, log, identities, remembered, seed } = this.#options;
     const known = [...state.seeds.keys()];
-    const loaded = await loadSeeds(source, { identities, only: seed, known });
+    const { signal } = this.#stop;
+    const loaded = await loadSeeds(source, {
+      identities,
+      remembered,
+      signal,
+      only: seed,
+      known,
+    });
     // Nobody would end a runner that begins now. The new workspaces have nothing open yet.
     this.#stop.signal.throwIfAborted();
     const commit = source.commit?.id ?? null;

@@ -34,7 +34,10 @@ export function withSource(command: Command): Command {
     .option('--repo <url>', 'Git repository with the configuration: https, ssh or a path')
     .option('--ref <ref>', 'branch, tag or commit of --repo (default: its HEAD)')
     .option('--seed <name>', 'only this seed')
-    .option('--state <dir>', 'where clones are kept between runs (default: a temporary folder)');
+    .option(
+      '--state <dir>',
+      'folder for clones and for how new each credential was, kept between runs (default: nothing is kept)',
+    );
 }
 
 /** `--age-key-file FILE`, again for several. */
@@ -42,7 +45,7 @@ export function withKeys(command: Command): Command {
   return command.addOption(
     new Option(
       '--age-key-file <file>',
-      'age private key, for credentials and encrypted backups; may be given again (or SOPS_AGE_KEY_FILE, SOPS_AGE_KEY)',
+      'age private key, for credentials and encrypted backups, or OpenSSH ed25519 key, for credentials; may be given again (or SOPS_AGE_KEY_FILE, SOPS_AGE_KEY)',
     )
       .argParser((file: string, before: string[]) => [...before, file])
       .default([], 'none'),

@@ -6,17 +6,21 @@ interface FolderOptions {
   path?: string;
 }
 
-/** `secrets lint|verify`: credential files checked without and with the private key. */
+interface StateOptions {
+  state?: string;
+}
+
+/** `secrets lint|verify|recipients|rotate`: credential files by themselves. */
 export function addSecrets(program: Command, io: Io): Command {
   const command = program
     .command('secrets')
-    .summary('check credential files; a value is never shown')
+    .summary('check credential files, see who can read them, put new values in')
     .description(
-      'Checks credential files by themselves, more strictly than `sops decrypt` does. A value is never shown.',
+      'Checks credential files by themselves, more strictly than `sops decrypt` does; says who can read them; puts new values in. A value is never shown.',
     )
     .addHelpText(
       'after',
-      '\nExamples:\n  granary secrets lint credentials/*.sops.yaml\n  granary secrets verify credentials/*.sops.yaml --age-key-file age.key',
+      '\nExamples:\n  granary secrets lint credentials/*.sops.yaml\n  granary secrets verify credentials/*.sops.yaml --age-key-file age.key\n  granary secrets recipients\n  granary secrets rotate eu-minio-key --set-from secretAccessKey=new.txt',
     );
   const lint = command
     .command('lint')
@@ -36,9 +40,10 @@ export function addSecrets(program: Command, io: Io): Command {
       'Opens credential files with the private key and checks that nothing in them was changed without SOPS, beside all that `secrets lint` checks.',
     );
   withRulesFolder(verify);
+  verify.option('--state <dir>', 'folder of an agent: what is older than it has accepted is rejected');
   withKeys(verify);
   withOutput(verify);
-  verify.action((files: string[], options: FolderOptions & KeyOptions & OutputOptions) =>
+  verify.action((files: string[], options: FolderOptions & StateOptions & KeyOptions & OutputOptions) =>
     verifyFiles(io, files, options),
   );
   return command;
@@ -66,12 +71,16 @@ async function lintFiles(
 async function verifyFiles(
   io: Io,
   files: readonly string[],
-  options: FolderOptions & KeyOptions & OutputOptions,
+  options: FolderOptions & StateOptions & KeyOptions & OutputOptions,
 ): Promise<void> {
-  const { readIdentities } = await import('./session.ts');
+  const { readIdentities, rememberedIn } = await import('./session.ts');
   const { verifySecrets } = await import('../execute/secrets.ts');
   const { printable } = await import('../report/text.ts');
-  const items = await verifySecrets(files, options.path ?? '.', await readIdentities(io, options));
+  const items = await verifySecrets(files, options.path ?? '.', {
+    identities: await readIdentities(io, options),
+    remembered: rememberedIn(options.state),
+    signal: io.signal,
+  });
   if (options.output === 'json') io.out(JSON.stringify({ items }, null, 2));
   else {
     for (const { file, verdict, code, message, hint } of items) {

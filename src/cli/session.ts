@@ -2,9 +2,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openWorkspace, type Workspace } from '../execute/workspace.ts';
+import { openWorkspace, type Workspace, type WorkspaceOptions } from '../execute/workspace.ts';
 import { openSource, type Source } from '../git/source.ts';
 import { type Identities, loadIdentities } from '../secrets/identities.ts';
+import { RememberedCredentials } from '../secrets/remembered.ts';
 import type { Io } from './io.ts';
 import type { KeyOptions, SourceOptions } from './options.ts';
 
@@ -41,26 +42,46 @@ export async function openSourceOf(io: Io, options: SourceOptions): Promise<Sour
   }
 }
 
+/** What is remembered of credentials in a state folder; undefined where there is none. */
+export function rememberedIn(stateFolder: string | undefined): RememberedCredentials | undefined {
+  return stateFolder === undefined ? undefined : new RememberedCredentials(stateFolder);
+}
+
 /** Opens source, keys and configuration. Warnings of the configuration are `validate`'s business and not repeated. */
 export async function openSession(
   io: Io,
   options: SourceOptions & KeyOptions,
   seed = options.seed,
-  { seedMayBeGone = false } = {},
+  { seedMayBeGone = false, onDisagreement }: Pick<WorkspaceOptions, 'seedMayBeGone' | 'onDisagreement'> = {},
 ): Promise<Session> {
   await using stack = new AsyncDisposableStack();
   const identities = await readIdentities(io, options);
   const source = stack.use(await openSourceOf(io, options));
-  const workspace = stack.use(await openWorkspace(source, { identities, seed, seedMayBeGone }));
+  const workspace = stack.use(
+    await openWorkspace(source, {
+      identities,
+      seed,
+      seedMayBeGone,
+      onDisagreement,
+      remembered: rememberedIn(options.state),
+      signal: io.signal,
+    }),
+  );
   const opened = stack.move();
   return { source, workspace, identities, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
-/** A session for one backup by its name. The name says the seed, which Git may no longer know. */
+/**
+ * A session for one backup by its name. The name says the seed, which Git may no longer know. Where only the second
+ * reader of a credential fails, it goes on with a warning: a backup must not be out of reach for that.
+ */
 export async function openSessionFor(
   io: Io,
   options: SourceOptions & KeyOptions,
   name: string,
 ): Promise<Session> {
-  return openSession(io, options, options.seed ?? name.split('/')[0], { seedMayBeGone: true });
+  return openSession(io, options, options.seed ?? name.split('/')[0], {
+    seedMayBeGone: true,
+    onDisagreement: io.warn,
+  });
 }

@@ -4,10 +4,23 @@ import type { Configuration } from '../model/config.ts';
 import { GranaryError } from '../model/errors.ts';
 import { openCredentialFile } from '../secrets/credential-file.ts';
 import type { Identities } from '../secrets/identities.ts';
+import type { RememberedCredentials } from '../secrets/remembered.ts';
 import type { Secret } from '../secrets/secret.ts';
 
 /** The values of one credential, by the name they have in its `data`. */
 export type OpenCredential = ReadonlyMap<string, Secret>;
+
+export interface CredentialsOptions {
+  readonly identities: Identities;
+  /** How new each credential was that was accepted, so that an older version is refused; absent: nothing is remembered. */
+  readonly remembered?: RememberedCredentials | undefined;
+  /** Told where the two readers of a file differ, which is an error otherwise: a restore must go on. */
+  readonly onDisagreement?: ((note: string) => void) | undefined;
+  /** Ends the `sops` program where that has to open a file. */
+  readonly signal?: AbortSignal | undefined;
+  /** Values that are used in place of those in the file, by the name of the credential: to try them out. */
+  readonly instead?: ReadonlyMap<string, OpenCredential> | undefined;
+}
 
 /**
  * The credentials of one commit. A file is decrypted when somebody needs it, once: what nothing reaches stays closed.
@@ -15,23 +28,24 @@ export type OpenCredential = ReadonlyMap<string, Secret>;
 export class Credentials {
   readonly #root: string;
   readonly #configuration: Configuration;
-  readonly #identities: Identities;
+  readonly #options: CredentialsOptions;
   readonly #opened = new Map<string, Promise<OpenCredential>>();
 
   /** @param root the folder that the configuration was read from */
-  constructor(root: string, configuration: Configuration, identities: Identities) {
+  constructor(root: string, configuration: Configuration, options: CredentialsOptions) {
     this.#root = root;
     this.#configuration = configuration;
-    this.#identities = identities;
+    this.#options = options;
   }
 
-  /** The private keys that were given, for encrypted backups. */
+  /** The private keys that were given, for encrypted backups: those are for age's own keys alone. */
   get identities(): readonly Secret[] {
-    return this.#identities.keys.map(({ secret }) => secret);
+    const { keys } = this.#options.identities;
+    return keys.filter(({ kind }) => kind === 'x25519').map(({ secret }) => secret);
   }
 
   /**
-   * @throws GranaryError `unknown-object`, and what opening the file throws
+   * @throws GranaryError `unknown-object`, `sops-replayed`, `state-invalid`, and what opening the file throws
    */
   open(name: string): Promise<OpenCredential> {
     const known = this.#opened.get(name);
@@ -49,8 +63,15 @@ export class Credentials {
         hint: '`granary validate` lists what does not fit together',
       });
     }
+    const instead = this.#options.instead?.get(name);
+    if (instead !== undefined) return instead;
+    const { identities, remembered, signal, onDisagreement } = this.#options;
     const { file } = credential.position;
     const text = await readFile(join(this.#root, file), 'utf8');
-    return openCredentialFile({ file, text, identities: this.#identities });
+    const { values, lastModified } = await openCredentialFile({
+      ...{ file, text, identities, signal, onDisagreement },
+    });
+    await remembered?.accept(name, file, lastModified);
+    return values;
   }
 }

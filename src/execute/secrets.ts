@@ -1,11 +1,11 @@
 /** Credential files by themselves: what can be said of them without a private key, and with one. */
-import { relative, resolve, sep } from 'node:path';
 import { diagnoseFile, readNamedFile } from '../config/index.ts';
 import type { Diagnostic } from '../model/config.ts';
 import { asGranaryError } from '../model/errors.ts';
 import { lintCredentialFile, openCredentialFile } from '../secrets/credential-file.ts';
 import type { Identities } from '../secrets/identities.ts';
-import { findSopsRules, lintSopsRules } from '../secrets/sops-rules.ts';
+import type { RememberedCredentials } from '../secrets/remembered.ts';
+import { type Rules, rulesFor } from './sops-rules.ts';
 
 /** One file of `secrets verify`. */
 export interface SecretVerdict {
@@ -19,8 +19,8 @@ export interface SecretVerdict {
 }
 
 /**
- * Everything about credential files that needs no private key: their YAML and closed schema, how they are encrypted,
- * and whether for those whom the rule in `.sops.yaml` names. Errors first, then in the order of the files. What is
+ * What can be said about SOPS files without a private key: their YAML, how they are encrypted, and whether for those whom
+ * the rule in `.sops.yaml` names. What is wrong with the Credential in them is a warning here, an error of `validate`. Errors first, then in the order of the files. What is
  * wrong with a file is in the diagnostics, also that it cannot be read.
  * @param folder where `.sops.yaml` is searched, and above it
  * @throws GranaryError `file-unreadable` for a `.sops.yaml` that cannot be read
@@ -44,50 +44,46 @@ export async function lintSecrets(files: readonly string[], folder: string): Pro
 export async function verifySecrets(
   files: readonly string[],
   folder: string,
-  identities: Identities,
+  options: VerifyOptions,
 ): Promise<SecretVerdict[]> {
   const rules = await rulesFor(files, folder);
   const verdicts: SecretVerdict[] = [];
-  for (const file of files) verdicts.push(await verifyOne(file, rules, identities));
+  for (const file of files) {
+    options.signal.throwIfAborted();
+    verdicts.push(await verifyOne(file, rules, options));
+  }
   return verdicts;
 }
 
-interface Rules {
-  /** Of the rules themselves, and files that none of them is for. */
-  readonly diagnostics: readonly Diagnostic[];
-  /** null where no rule tells. */
-  recipientsOf(file: string): readonly string[] | null;
+export interface VerifyOptions {
+  readonly identities: Identities;
+  /** How new credentials were that were accepted. Nothing is added to it: to verify is not to accept. */
+  readonly remembered?: RememberedCredentials | undefined;
+  readonly signal: AbortSignal;
 }
 
-async function rulesFor(files: readonly string[], folder: string): Promise<Rules> {
-  const found = await findSopsRules(folder);
-  if (found === null) return { diagnostics: [noRules(folder)], recipientsOf: () => null };
-  const pathOf = (file: string) => relative(found.folder, resolve(file)).split(sep).join('/');
-  return {
-    diagnostics: lintSopsRules(found.rules, files.map(pathOf)),
-    recipientsOf: (file) => found.rules.ruleFor(pathOf(file))?.recipients ?? null,
-  };
-}
-
-function noRules(folder: string): Diagnostic {
-  return {
-    ...{ file: '.sops.yaml', line: 1, column: 1, severity: 'warning', code: 'sops-rule', pointer: '' },
-    message: `there is no .sops.yaml in ${resolve(folder)}, so recipients cannot be compared with a rule`,
-    hint: 'run this in the folder of the configuration, or name that with --path',
-    subject: null,
-  };
-}
-
+/** How a file is encrypted and for whom. Whether it is a valid Credential is the business of `validate`: told, as warnings. */
 function lintOne(file: string, text: string, rules: Rules): Diagnostic[] {
-  const strict = lintCredentialFile({ file, text, recipients: rules.recipientsOf(file) });
-  const known = new Set(strict.map(placeOf));
-  // Both see some of the same faults, and the reader of secrets says more about them.
-  return [...strict, ...diagnoseFile({ file, text }).filter((one) => !known.has(placeOf(one)))].toSorted(
-    (a, b) => a.line - b.line || a.column - b.column,
-  );
+  const options = { file, text, recipients: rules.recipientsOf(file) };
+  const found = lintCredentialFile({ ...options, plainPart: 'any' });
+  if (isOurs.test(text)) {
+    const known = new Set(found.map(placeOf));
+    // Several see some of the same faults; the first says most about them.
+    for (const one of [...lintCredentialFile(options), ...diagnoseFile({ file, text })]) {
+      if (!known.has(placeOf(one))) found.push({ ...one, severity: 'warning' });
+      known.add(placeOf(one));
+    }
+  }
+  return found.toSorted((a, b) => a.line - b.line || a.column - b.column);
 }
 
-async function verifyOne(file: string, rules: Rules, identities: Identities): Promise<SecretVerdict> {
+const isOurs = /^apiVersion: *["']?granary\.dev\//m;
+
+async function verifyOne(
+  file: string,
+  rules: Rules,
+  { identities, remembered, signal }: VerifyOptions,
+): Promise<SecretVerdict> {
   const reject = (code: string, message: string, hint: string | null): SecretVerdict => ({
     file,
     verdict: 'reject',
@@ -97,14 +93,18 @@ async function verifyOne(file: string, rules: Rules, identities: Identities): Pr
   });
   const read = await readNamedFile(file);
   if (!('text' in read)) return reject(read.code, read.message, read.hint);
+  const { text } = read;
   let values: number;
   try {
-    values = (await openCredentialFile({ file, text: read.text, identities })).size;
+    const opened = await openCredentialFile({ file, text, identities, signal, plainPart: 'any' });
+    values = opened.values.size;
+    if (opened.name !== null) await remembered?.check(opened.name, file, opened.lastModified);
   } catch (error) {
+    signal.throwIfAborted();
     const { code, message, hint } = asGranaryError(error);
     return reject(code, message, hint ?? null);
   }
-  const fault = lintOne(file, read.text, rules).find(({ severity }) => severity === 'error');
+  const fault = lintOne(file, text, rules).find(({ severity }) => severity === 'error');
   if (fault !== undefined) return reject(fault.code, fault.message, fault.hint);
   const message = `${values} ${values === 1 ? 'value' : 'values'}, authentic`;
   return { file, verdict: 'accept', code: null, message, hint: null };

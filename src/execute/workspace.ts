@@ -3,8 +3,7 @@ import { closureOf, resolveAssignments } from '../config/index.ts';
 import type { Source } from '../git/source.ts';
 import type { Assignment, Cluster, Configuration, Desired, Diagnostic } from '../model/config.ts';
 import { GranaryError } from '../model/errors.ts';
-import type { Identities } from '../secrets/identities.ts';
-import { Credentials } from './credentials.ts';
+import { Credentials, type CredentialsOptions } from './credentials.ts';
 import { Destinations } from './destinations.ts';
 import { loadChecked } from './lint.ts';
 
@@ -16,8 +15,7 @@ export interface Workspace extends AsyncDisposable {
   readonly warnings: readonly Diagnostic[];
 }
 
-export interface WorkspaceOptions {
-  readonly identities: Identities;
+export interface WorkspaceOptions extends CredentialsOptions {
   /** Only this seed: only errors that it reaches count, and only its clusters are assigned. */
   readonly seed?: string | undefined;
   /** For commands that read backups: those of a seed that Git no longer names are kept, and are still theirs to find. */
@@ -69,7 +67,7 @@ export function makeWorkspace(
       : closureOf(configuration, seed);
   const errors = relevant.filter(({ severity }) => severity === 'error');
   if (errors.length > 0) throw new InvalidConfiguration(configuration, errors);
-  const credentials = new Credentials(source.root, configuration, options.identities);
+  const credentials = new Credentials(source.root, configuration, options);
   const destinations = new Destinations(credentials, { seed });
   const assignments = resolveAssignments(configuration).filter(
     (one) => seed === undefined || one.seed.name === seed,

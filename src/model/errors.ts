@@ -27,6 +27,9 @@ export const errorCatalogue = {
   // secrets
   'sops-invalid': 'human',
   'sops-tampered': 'human',
+  'sops-replayed': 'human',
+  'sops-program-missing': 'human',
+  'sops-program-failed': 'retry',
   'age-key-missing': 'human',
   'age-key-invalid': 'human',
   'age-key-wrong': 'human',
@@ -78,6 +81,7 @@ export const errorCatalogue = {
   blocked: 'human',
   // the agent
   'state-locked': 'human',
+  'state-invalid': 'human',
   'listen-failed': 'human',
 } as const satisfies Record<string, FailureKind>;
 

@@ -2,8 +2,9 @@
 import { timingSafeEqual } from 'node:crypto';
 import { Decrypter } from 'age-encryption';
 import { GranaryError } from '../model/errors.ts';
-import { type Identities, type Identity, requireIdentities } from './identities.ts';
+import { giveKeyHint, type Identities, type Identity } from './identities.ts';
 import type { CredentialFile } from './sops-file.ts';
+import { SshIdentity } from './ssh-key.ts';
 
 export interface OpenedKey {
   /** 32 bytes. */
@@ -13,19 +14,18 @@ export interface OpenedKey {
 }
 
 /**
- * Every stanza that names one of our recipients must open with that recipient's key and give the same 32 bytes:
- * sops itself would let entries be relabelled.
- * Errors: `age-key-missing` (none given), `age-key-wrong` (none fits; names both sides), `sops-tampered`.
+ * The data key; null where none of the private keys is one of the file's recipients. Every stanza that names one of our
+ * recipients must open with that recipient's key and give the same 32 bytes: sops itself would let entries be relabelled.
+ * @throws GranaryError `sops-tampered`
  */
 export async function openDataKey(
   path: string,
   file: CredentialFile,
   identities: Identities,
-): Promise<OpenedKey> {
-  const keys = requireIdentities(identities, path);
+): Promise<OpenedKey | null> {
   let opened: OpenedKey | null = null;
   for (const stanza of file.metadata.stanzas) {
-    const identity = keys.find((key) => key.recipient === stanza.recipient);
+    const identity = identities.keys.find((key) => key.recipient === stanza.recipient);
     if (identity === undefined) continue;
     const dataKey = await decryptStanza(stanza.file, identity);
     const sound = dataKey?.length === 32 && (opened === null || timingSafeEqual(opened.dataKey, dataKey));
@@ -41,25 +41,49 @@ export async function openDataKey(
     }
     opened ??= { dataKey, identity };
   }
-  if (opened !== null) return opened;
-  const recipients = file.metadata.stanzas.map((stanza) => stanza.recipient);
-  throw new GranaryError(
-    'age-key-wrong',
-    `${path} is encrypted for ${recipients.join(', ')}; the private ${keys.length === 1 ? 'key' : 'keys'} at hand ${
-      keys.length === 1 ? 'is' : 'are'
-    } for ${keys.map((key) => key.recipient).join(', ')}`,
-    {
-      hint: 'give the key of one of its recipients, or let somebody who has one add yours: .sops.yaml, then `sops updatekeys FILE`',
-      context: { file: path },
-    },
-  );
+  return opened;
+}
+
+/** Everybody who can read a file, in its order: age recipients, then keys of other kinds. Public. */
+export function recipientsOf({ metadata }: CredentialFile): string[] {
+  return [...metadata.stanzas, ...metadata.foreign].map(({ recipient }) => recipient);
+}
+
+/** `age-key-missing` where no private key was given, else `age-key-wrong`: who could open the file, and what was tried. */
+export function noKeyFits(path: string, file: CredentialFile, identities: Identities): GranaryError {
+  const context = { file: path };
+  const recipients = recipientsOf(file).join(', ');
+  const tried = keysInWords(identities);
+  if (tried === null) {
+    return new GranaryError(
+      'age-key-missing',
+      `no private key was given, and ${path} is encrypted for ${recipients}`,
+      {
+        hint: giveKeyHint,
+        context,
+      },
+    );
+  }
+  return new GranaryError('age-key-wrong', `${path} is encrypted for ${recipients}; ${tried}`, {
+    hint: 'give the key of one of its recipients, or let somebody who has one add yours: .sops.yaml, then `sops updatekeys FILE`',
+    context,
+  });
+}
+
+/** Whose private keys there are, by their public halves; null where there is none. */
+export function keysInWords({ keys, plugins }: Identities): string | null {
+  const all = keys.map(({ recipient }) => recipient);
+  if (plugins.length > 0) all.push(plugins.length === 1 ? 'an age plugin' : 'age plugins');
+  if (all.length === 0) return null;
+  return `the private ${all.length === 1 ? 'key' : 'keys'} at hand ${all.length === 1 ? 'is' : 'are'} for ${all.join(', ')}`;
 }
 
 /** The library's errors are dropped: they may hold the private key. */
-async function decryptStanza(file: Uint8Array, identity: Identity): Promise<Uint8Array | null> {
+async function decryptStanza(file: Uint8Array, { kind, secret }: Identity): Promise<Uint8Array | null> {
   try {
     const decrypter = new Decrypter();
-    decrypter.addIdentity(identity.secret.reveal());
+    if (kind === 'x25519') decrypter.addIdentity(secret.reveal());
+    else decrypter.addIdentity(new SshIdentity(Buffer.from(secret.reveal(), 'base64')));
     return await decrypter.decrypt(file);
   } catch {
     return null;

@@ -1,13 +1,16 @@
-/** The private age keys that a command was given: from named files or two environment variables, nowhere else. */
+/** The private keys that a command was given, age's own and SSH keys: from named files or two environment variables, nowhere else. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { GranaryError } from '../model/errors.ts';
 import { identityPattern, publicKeyOf } from './recipients.ts';
 import { Secret } from './secret.ts';
+import { isSshPrivateKey, readSshPrivateKey } from './ssh-key.ts';
 
 /** One private key and where it was found. */
 export interface Identity {
-  /** Its public half, `age1…`. */
+  readonly kind: 'x25519' | 'ssh-ed25519';
+  /** Its public half, `age1…`, or `ssh-ed25519 AAAA…` without a comment. */
   readonly recipient: string;
+  /** `AGE-SECRET-KEY-1…`; of an SSH key its seed in base64. */
   readonly secret: Secret;
   /** `key.txt:3`, `SOPS_AGE_KEY line 1`. */
   readonly source: string;
@@ -16,6 +19,8 @@ export interface Identity {
 export interface Identities {
   /** Each key once, in the order found; empty where none was given. */
   readonly keys: readonly Identity[];
+  /** Keys of age plugins, `AGE-PLUGIN-…`: only the `sops` program can use them, through the plugin. */
+  readonly plugins: readonly Secret[];
   /** What the operator should know, in words: a key file that others can read. */
   readonly notes: readonly string[];
 }
@@ -30,19 +35,23 @@ export interface IdentityOptions {
 /** A key file of some thousand keys fits; a device or a wrong file ends here instead of filling the memory. */
 const maximumBytes = 1024 * 1024;
 
-const giveKeyHint = 'name a key file with --age-key-file, or set SOPS_AGE_KEY_FILE or SOPS_AGE_KEY';
+/** What to do where a private key is missing. */
+export const giveKeyHint = 'name a key file with --age-key-file, or set SOPS_AGE_KEY_FILE or SOPS_AGE_KEY';
 
 /**
- * Reads the private keys. None at all is no error here: many commands need none (see `requireIdentities`).
+ * Reads the private keys. None at all is no error here: many commands need none.
  * Errors: `age-key-invalid` names file and line of what is no key, never its content; `file-unreadable`.
- * SOPS' other places (`~/.ssh`, `keys.txt`, `SOPS_AGE_KEY_CMD`) are deliberately not searched.
+ * An SSH key is read from a file that somebody named and that holds nothing else. SOPS' other places (`~/.ssh`,
+ * `keys.txt`, `SOPS_AGE_KEY_CMD`) are deliberately not searched.
  */
 export async function loadIdentities(options: IdentityOptions): Promise<Identities> {
   const keys: Identity[] = [];
+  const plugins: Secret[] = [];
   const notes: string[] = [];
   const add = async (text: string, origin: string, separator: string) => {
     for (const found of await parseIdentities(text, origin, separator)) {
-      if (!keys.some((key) => key.recipient === found.recipient)) keys.push(found);
+      if (found instanceof Secret) plugins.push(found);
+      else if (!keys.some((key) => key.recipient === found.recipient)) keys.push(found);
     }
   };
 
@@ -59,19 +68,17 @@ export async function loadIdentities(options: IdentityOptions): Promise<Identiti
   }
   const environmentKeys = options.env.SOPS_AGE_KEY;
   if (options.files.length === 0 && environmentKeys) await add(environmentKeys, 'SOPS_AGE_KEY', ' line ');
-  return { keys, notes };
+  return { keys, plugins, notes };
 }
 
-/** The keys, at least one; `age-key-missing` where none was given. `purpose` says what they open: `x.sops.yaml`. */
-export function requireIdentities(identities: Identities, purpose: string): readonly Identity[] {
-  if (identities.keys.length > 0) return identities.keys;
-  throw new GranaryError('age-key-missing', `no private key was given, and ${purpose} needs one`, {
-    hint: giveKeyHint,
-  });
-}
-
-async function parseIdentities(text: string, origin: string, separator: string): Promise<Identity[]> {
-  const found: Identity[] = [];
+/** A secret by itself is a plugin's key. */
+async function parseIdentities(
+  text: string,
+  origin: string,
+  separator: string,
+): Promise<(Identity | Secret)[]> {
+  if (isSshPrivateKey(text)) return [sshIdentity(text, origin)];
+  const found: (Identity | Secret)[] = [];
   for (const [index, raw] of text.split('\n').entries()) {
     const line = raw.trim();
     if (line === '' || line.startsWith('#')) continue;
@@ -81,10 +88,14 @@ async function parseIdentities(text: string, origin: string, separator: string):
         hint,
         context: { source: origin, line: index + 1 },
       });
+    if (pluginIdentity.test(line)) {
+      found.push(new Secret(line));
+      continue;
+    }
     if (!identityPattern.test(line)) throw refuse(...explainNoIdentity(line));
     const secret = new Secret(line);
     try {
-      found.push({ recipient: await publicKeyOf(secret), secret, source });
+      found.push({ kind: 'x25519', recipient: await publicKeyOf(secret), secret, source });
     } catch {
       throw refuse('holds a mistyped private key: its checksum does not fit', copyAgainHint);
     }
@@ -92,14 +103,29 @@ async function parseIdentities(text: string, origin: string, separator: string):
   return found;
 }
 
+function sshIdentity(text: string, source: string): Identity {
+  const read = readSshPrivateKey(text);
+  if (typeof read === 'string') {
+    throw new GranaryError('age-key-invalid', `${source} ${read}`, {
+      hint: 'name an ed25519 key without a passphrase that serves for this alone: `ssh-keygen -t ed25519 -N "" -f FILE`; or an age key',
+      context: { source },
+    });
+  }
+  const { seed, recipient } = read;
+  return { kind: 'ssh-ed25519', recipient, secret: new Secret(seed.toString('base64')), source };
+}
+
+/** As `age-plugin-…` programs print them: the name of the plugin, then data that only it understands. */
+const pluginIdentity = /^AGE-PLUGIN-[A-Z0-9-]{1,60}-1[02-9AC-HJ-NP-Z]{6,4000}$/;
+
 const copyAgainHint = 'copy the whole line again from where the key is kept';
 
 /** What a line is that is no X25519 private key, and what to do. Tells kinds apart, never repeats the content. */
 function explainNoIdentity(line: string): [what: string, hint: string] {
   if (/^-----BEGIN (OPENSSH|RSA|EC|DSA)?/.test(line) && line.includes('PRIVATE KEY')) {
     return [
-      'is an SSH or TLS key, which is not supported',
-      'give an age key: `age-keygen -o key.txt` makes one',
+      'is the beginning of an SSH or TLS key that is not supported',
+      'give an age key (`age-keygen -o key.txt` makes one), or a file with nothing but an OpenSSH ed25519 key',
     ];
   }
   if (line.startsWith('age-encryption.org/') || line.includes('BEGIN AGE ENCRYPTED FILE')) {
@@ -109,10 +135,7 @@ function explainNoIdentity(line: string): [what: string, hint: string] {
     ];
   }
   if (/^AGE-PLUGIN-/i.test(line)) {
-    return [
-      'holds a plugin’s key, which is not supported',
-      'give an X25519 key: `age-keygen -o key.txt` makes one',
-    ];
+    return ['holds a mistyped key of an age plugin', copyAgainHint];
   }
   if (/^AGE-SECRET-KEY-PQ-1/i.test(line)) {
     return ['holds a post-quantum key, which is not supported', 'give an X25519 key: `age-keygen` makes one'];

@@ -2,7 +2,7 @@
  * One value as SOPS encrypts it: `ENC[AES256_GCM,data:…,iv:…,tag:…,type:str]`. AES-256-GCM with a 32-byte IV, a
  * 16-byte tag, and the path of the value as additional data (reference "SOPS files", The MAC).
  */
-import { createDecipheriv } from 'node:crypto';
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 
 export interface EncryptedValue {
   readonly data: Buffer;
@@ -48,4 +48,14 @@ export function decryptValue(value: EncryptedValue, key: Uint8Array, additionalD
   } catch {
     return null;
   }
+}
+
+/** A text as SOPS writes it, with a fresh IV. @param additionalData as in `decryptValue` */
+export function encryptText(text: string, key: Uint8Array, additionalData: string): string {
+  const iv = randomBytes(32);
+  const cipher = createCipheriv('aes-256-gcm', key, iv, { authTagLength: 16 });
+  cipher.setAAD(Buffer.from(additionalData));
+  const data = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);
+  const [written, nonce, tag] = [data, iv, cipher.getAuthTag()].map((bytes) => bytes.toString('base64'));
+  return `ENC[AES256_GCM,data:${written},iv:${nonce},tag:${tag},type:str]`;
 }

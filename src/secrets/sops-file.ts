@@ -2,11 +2,12 @@
  * A credential file as a whole, read without any key: what is plain, what is encrypted, for whom. Strict: it refuses
  * what SOPS' MAC does not protect (reference "SOPS files", points 1, 2, 4 and 5).
  */
-import { isMap, isScalar, isSeq, type ParsedNode, Scalar } from 'yaml';
+import { isMap, isScalar, isSeq, type ParsedNode } from 'yaml';
 import type { Diagnostic } from '../model/config.ts';
 import type { FaultList } from './faults.ts';
 import { type EncryptedValue, looksEncrypted, parseEncrypted } from './sops-cipher.ts';
-import { readSopsMetadata, type SopsMetadata } from './sops-metadata.ts';
+import { type Range, readSopsMetadata, type SopsMetadata } from './sops-metadata.ts';
+import { isTyped, signedScalar } from './sops-scalar.ts';
 import { type Entry, entriesOf, offsetOf, readStrictYaml, textOf } from './sops-yaml.ts';
 
 export interface CredentialFile {
@@ -15,6 +16,8 @@ export interface CredentialFile {
   readonly metadata: SopsMetadata;
   /** The encrypted values by their key, in document order. */
   readonly data: ReadonlyMap<string, EncryptedValue>;
+  /** Where the encrypted values stand in the file, by their key. */
+  readonly ranges: ReadonlyMap<string, Range>;
   /** What the MAC is made over, in document order: bytes of plain values, and keys of encrypted ones. */
   readonly macParts: readonly MacPart[];
   /** Line of each key of `data`, for messages; that of the MAC under the empty name. */
@@ -25,10 +28,16 @@ export type MacPart = { readonly plain: string } | { readonly encrypted: string 
 
 const topLevel = ['apiVersion', 'kind', 'metadata', 'spec', 'data', 'sops'];
 
-/** Names of values: no dots that mean something, nothing that YAML takes for a number or that JavaScript treats apart. */
-const dataKey = /^[A-Za-z][A-Za-z0-9._-]{0,63}$/;
+/** Names of values. Those that YAML takes for a number or a date are refused too: `sops-age` leaves digits out of the path. */
+const dataKey = /^[A-Za-z0-9._-]{1,64}$/;
 /** What go-yaml reads as true, false or null where it stands as a key without quotes. */
 const wordsOfYaml = /^(true|false|null|yes|no|on|off|y|n)$/i;
+
+/**
+ * `credential`: the plain part is that of a Credential, with nothing in it that SOPS does not protect. `any`: the plain
+ * part may be anything that can be verified; only what is encrypted, how and for whom is judged (points 1 to 4 and 6).
+ */
+export type PlainPart = 'credential' | 'any';
 
 /**
  * Reads a credential file. Either `file` is there and `faults` is empty, or the other way round. Never throws.
@@ -37,6 +46,7 @@ const wordsOfYaml = /^(true|false|null|yes|no|on|off|y|n)$/i;
 export function readCredentialFile(
   file: string,
   text: string,
+  plainPart: PlainPart = 'credential',
 ): { file: CredentialFile | null; faults: readonly Diagnostic[] } {
   const { faults, root } = readStrictYaml(text, file);
   if (root === null) return { file: null, faults: faults.all() };
@@ -46,16 +56,18 @@ export function readCredentialFile(
 
   const macParts: MacPart[] = [];
   const data = new Map<string, EncryptedValue>();
+  const ranges = new Map<string, Range>();
   const offsets = new Map<string, number>();
   const encrypted = named('sops') !== undefined;
   for (const entry of entries) {
-    if (!topLevel.includes(entry.key)) {
+    if (plainPart === 'credential' && !topLevel.includes(entry.key)) {
       const what = `unknown field \`${printable(entry.key)}\` in a Credential`;
       faults.add('sops-plain-part', entry.keyOffset, '', what, `allowed are ${topLevel.join(', ')}`);
     } else if (entry.key === 'data') {
-      readData(entry, { data, macParts, offsets, encrypted, faults });
+      readData(entry, { data, ranges, macParts, offsets, encrypted, faults });
     } else if (entry.key !== 'sops') {
-      readPlain(entry.value, entry.keyOffset, `/${entry.key}`, macParts, faults);
+      const pointer = `/${pointerSegment(entry.key)}`;
+      readPlain(entry.value, entry.keyOffset, pointer, { parts: macParts, faults, plainPart });
     }
   }
   if (named('data') === undefined) {
@@ -73,7 +85,7 @@ export function readCredentialFile(
   if (metadata === null || faults.faults.length > 0) return { file: null, faults: faults.all() };
   offsets.set('', metadata.macOffset);
   const lines = new Map([...offsets].map(([key, offset]) => [key, faults.positionOf(offset).line]));
-  return { file: { name: faults.subject, metadata, data, macParts, lines }, faults: [] };
+  return { file: { name: faults.subject, metadata, data, ranges, macParts, lines }, faults: [] };
 }
 
 function nameOf(metadata: Entry | undefined): string | null {
@@ -83,6 +95,7 @@ function nameOf(metadata: Entry | undefined): string | null {
 
 interface DataTarget {
   readonly data: Map<string, EncryptedValue>;
+  readonly ranges: Map<string, Range>;
   readonly macParts: MacPart[];
   readonly offsets: Map<string, number>;
   /** Whether the file has a `sops` block at all. */
@@ -101,9 +114,9 @@ function readData(entry: Entry, target: DataTarget): void {
   for (const { key, keyOffset, value } of entriesOf(entry.value)) {
     const shown = printable(key);
     const pointer = `/data/${pointerSegment(key)}`;
-    if (!dataKey.test(key) || wordsOfYaml.test(key)) {
+    if (!dataKey.test(key) || wordsOfYaml.test(key) || isTyped(key)) {
       const hint =
-        'names in `data` begin with a letter, have only letters, digits, dots, dashes and underscores, and are none that YAML takes for true, false or null';
+        'names in `data` have only letters, digits, dots, dashes and underscores, and are none that YAML takes for true, false, null, a number or a date';
       faults.add('sops-value', keyOffset, '/data', `a name in \`data\` is not allowed: \`${shown}\``, hint);
       continue;
     }
@@ -140,6 +153,7 @@ function readData(entry: Entry, target: DataTarget): void {
       continue;
     }
     target.data.set(key, parsed);
+    target.ranges.set(key, [value.range[0], value.range[1]]);
     target.macParts.push({ encrypted: key });
     target.offsets.set(key, keyOffset);
   }
@@ -152,14 +166,16 @@ function plainSecretHint(encrypted: boolean): string {
   return `${how}; if it was ever pushed, change the secret itself too`;
 }
 
-/** The plain part: texts, booleans, and lists and maps of them. Anything the MAC does not see is refused. */
-function readPlain(
-  node: ParsedNode | null,
-  at: number,
-  pointer: string,
-  parts: MacPart[],
-  faults: FaultList,
-): void {
+interface PlainTarget {
+  readonly parts: MacPart[];
+  readonly faults: FaultList;
+  readonly plainPart: PlainPart;
+}
+
+/** The plain part. Of a Credential: texts, booleans, and lists and maps of them; what the MAC does not see is refused. */
+function readPlain(node: ParsedNode | null, at: number, pointer: string, target: PlainTarget): void {
+  const { parts, faults, plainPart } = target;
+  const isClosed = plainPart === 'credential';
   const refuse = (message: string, hint: string, offset = offsetOf(node, at)) =>
     faults.add(
       'sops-plain-part',
@@ -171,53 +187,29 @@ function readPlain(
   const emptyHint =
     'leave the field out: SOPS’ check does not see an empty one, so anybody could add or remove it';
   if (isMap(node)) {
-    if (node.items.length === 0) refuse('is an empty map', emptyHint);
+    if (isClosed && node.items.length === 0) refuse('is an empty map', emptyHint);
     for (const { key, keyOffset, value } of entriesOf(node)) {
       if (key === 'data') {
         refuse('has a key `data`, which SOPS would encrypt too', 'choose another name', keyOffset);
-      } else readPlain(value, keyOffset, `${pointer}/${pointerSegment(key)}`, parts, faults);
+      } else readPlain(value, keyOffset, `${pointer}/${pointerSegment(key)}`, target);
     }
   } else if (isSeq(node)) {
-    if (node.items.length === 0) refuse('is an empty list', emptyHint);
+    if (isClosed && node.items.length === 0) refuse('is an empty list', emptyHint);
     for (const [index, item] of node.items.entries()) {
-      readPlain(item as ParsedNode, at, `${pointer}/${index}`, parts, faults);
+      readPlain(item as ParsedNode, at, `${pointer}/${index}`, target);
     }
   } else if (!isScalar(node)) {
-    refuse('has no value', emptyHint);
+    if (isClosed) refuse('has no value', emptyHint);
   } else {
-    const value = plainScalar(node);
-    if (value === null) refuse('is empty', emptyHint);
-    else if (value === undefined) {
+    const value = signedScalar(node);
+    if (value === null) {
+      if (isClosed) refuse('is empty', emptyHint);
+    } else if (value === undefined || (isClosed && value.type !== 'text' && value.type !== 'word')) {
       refuse('is a number or a date', 'write it in quotes, and encrypt the file again');
-    } else if (looksEncrypted(value))
+    } else if (looksEncrypted(value.signed)) {
       refuse('is encrypted, but only `data` may be', 'encrypted_regex must be ^data$');
-    else parts.push({ plain: value });
+    } else parts.push({ plain: value.signed });
   }
-}
-
-const nullWords = ['', '~', 'null', 'Null', 'NULL'];
-const trueWords = ['true', 'True', 'TRUE'];
-const falseWords = ['false', 'False', 'FALSE'];
-
-/**
- * What a plain scalar adds to the MAC: text as it is, booleans as Go prints them for SOPS. null for what is empty,
- * undefined for what go-yaml takes for a number or a date, which no Credential needs (its resolve.go has the rules;
- * where in doubt this says "number", and quotes settle it).
- */
-function plainScalar(node: Scalar): string | null | undefined {
-  const text = String(node.value);
-  if (text === '') return null;
-  if (node.type !== Scalar.PLAIN) return text;
-  if (nullWords.includes(text)) return null;
-  if (trueWords.includes(text)) return 'True';
-  if (falseWords.includes(text)) return 'False';
-  const digits = text.replaceAll('_', '');
-  const number =
-    /^[-+]?(0[xX][0-9a-fA-F.pP+-]*|0[bB][01]+|0[oO][0-7]+|\d+)$/.test(digits) ||
-    /^[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?$/.test(digits) ||
-    /^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$/.test(text);
-  const date = /^\d{4}-\d{1,2}-\d{1,2}($|[Tt ])/.test(text);
-  return number || date ? undefined : text;
 }
 
 /** A key from the file, made fit for a message. A private key that was put in a wrong place is not repeated. */

@@ -6,7 +6,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { GranaryError } from '../model/errors.ts';
 import { decryptValue } from './sops-cipher.ts';
-import type { CredentialFile } from './sops-file.ts';
+import type { CredentialFile, MacPart } from './sops-file.ts';
 
 const tamperedHint =
   'take the file from a commit you trust; if somebody else may have changed it, change the secret itself too';
@@ -26,12 +26,7 @@ export function openVerified(path: string, file: CredentialFile, dataKey: Uint8A
     values.set(key, decodeText(path, file.lines.get(key), key, bytes));
   }
 
-  const hash = createHash('sha512');
-  for (const part of file.macParts) {
-    if ('plain' in part) hash.update(part.plain, 'utf8');
-    else hash.update(plainBytes.get(part.encrypted) ?? '');
-  }
-  const computed = Buffer.from(hash.digest('hex').toUpperCase());
+  const computed = Buffer.from(macOf(file.macParts, plainBytes));
   const { mac, lastModified } = file.metadata;
   const stored = decryptValue(mac, dataKey, lastModified);
   const line = file.lines.get('');
@@ -41,6 +36,13 @@ export function openVerified(path: string, file: CredentialFile, dataKey: Uint8A
     throw tampered(path, line, 'values were changed, added, removed or reordered after it was encrypted');
   }
   return values;
+}
+
+/** The code itself, before it is encrypted, over parts in their order. @param values of `data`, by key */
+export function macOf(parts: readonly MacPart[], values: ReadonlyMap<string, Buffer | string>): string {
+  const hash = createHash('sha512');
+  for (const part of parts) hash.update('plain' in part ? part.plain : (values.get(part.encrypted) ?? ''));
+  return hash.digest('hex').toUpperCase();
 }
 
 function tampered(path: string, line: number | undefined, what: string): GranaryError {

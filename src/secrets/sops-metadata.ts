@@ -1,37 +1,43 @@
-/** The `sops` block of a credential file: a closed set of fields, age recipients only. */
+/** The `sops` block of a credential file: a closed set of fields. */
 import { armor } from 'age-encryption';
 import { isMap, isScalar, isSeq, type ParsedNode } from 'yaml';
 import type { FaultList } from './faults.ts';
-import { recipientFault, shownRecipient } from './recipients.ts';
+import { type ForeignKey, foreignKinds, readForeignKeys } from './foreign-keys.ts';
+import { readSopsRecipient, type SopsRecipient, shownRecipient } from './recipients.ts';
 import { type EncryptedValue, parseEncrypted } from './sops-cipher.ts';
 import { entriesOf, offsetOf, textOf } from './sops-yaml.ts';
+import { sshFingerprint } from './ssh-key.ts';
 
 /** The data key, encrypted to one recipient. */
-export interface Stanza {
-  /** `age1…` */
-  readonly recipient: string;
+export interface Stanza extends SopsRecipient {
   /** A whole age file. */
   readonly file: Uint8Array;
   readonly line: number;
   readonly column: number;
 }
 
+/** Where a value begins and ends, in characters from the start of the file. */
+export type Range = readonly [start: number, end: number];
+
 export interface SopsMetadata {
-  /** At least one, each recipient once. */
+  /** Each recipient once; empty only where there are foreign keys. */
   readonly stanzas: readonly Stanza[];
+  /** Keys that only the `sops` program can open with; those of age plugins are stanzas. */
+  readonly foreign: readonly ForeignKey[];
+  /** Where the values of these fields stand in the file. */
+  readonly ranges: { readonly age: Range | null; readonly lastmodified: Range; readonly mac: Range };
   /** RFC 3339 in UTC, as written: it is the additional data of the MAC. */
   readonly lastModified: string;
   readonly mac: EncryptedValue;
   readonly macOffset: number;
 }
 
-/** Empty lists that sops before 3.10 wrote for the kinds of keys that were not used. */
-const otherKeyKinds = ['kms', 'gcp_kms', 'azure_kv', 'hc_vault', 'hckms', 'pgp'];
 const otherSelections = [
   'unencrypted_suffix',
   'encrypted_suffix',
   'unencrypted_regex',
   'unencrypted_comment_regex',
+  'encrypted_comment_regex',
 ];
 const version = /^3\.(0|[1-9]\d{0,3})\.(0|[1-9]\d{0,3})(-[0-9A-Za-z.-]{1,30})?$/;
 
@@ -59,19 +65,20 @@ export function readSopsMetadata(
     return null;
   }
 
+  const foreign: ForeignKey[] = [];
   const fields = new Map<string, { value: ParsedNode | null; offset: number }>();
   for (const { key, keyOffset, value } of entriesOf(node)) {
     fields.set(key, { value, offset: keyOffset });
     if (['age', 'lastmodified', 'mac', 'version', 'encrypted_regex'].includes(key)) continue;
-    if (otherKeyKinds.includes(key)) {
-      if (isSeq(value) && value.items.length === 0) continue;
-      fail(
-        'sops-unsupported',
-        keyOffset,
-        key,
-        `sops.${key}: only age keys are supported`,
-        'give `age` recipients in .sops.yaml, then `sops updatekeys FILE`',
+    const kind = foreignKinds.find((one) => one === key);
+    if (kind !== undefined) {
+      // sops before 3.10 wrote an empty list for each kind of key that was not used.
+      const keys = readForeignKeys(kind, value, keyOffset, (at, message) =>
+        fail('sops-metadata', at, key, message, damagedHint),
       );
+      for (const { recipient, offset: at } of keys) {
+        foreign.push({ kind, recipient, ...faults.positionOf(at) });
+      }
     } else if (key === 'key_groups' || key === 'shamir_threshold') {
       fail(
         'sops-unsupported',
@@ -147,9 +154,19 @@ export function readSopsMetadata(
   if (typeof mac === 'string' && fields.has('mac')) {
     fail('sops-metadata', at('mac'), 'mac', `sops.mac is ${mac}`, damagedHint);
   }
-  const stanzas = readStanzas(fields.get('age')?.value ?? null, at('age'), faults);
+  const age = fields.get('age')?.value ?? null;
+  const stanzas = age === null && foreign.length > 0 ? [] : readStanzas(age, at('age'), faults, foreign);
   if (faults.faults.length > before || typeof mac === 'string') return null;
-  return { stanzas, lastModified, mac, macOffset: at('mac') };
+  const rangeOf = (name: string): Range => {
+    const [start = 0, end = 0] = fields.get(name)?.value?.range ?? [];
+    return [start, end];
+  };
+  const ranges = {
+    age: age === null ? null : rangeOf('age'),
+    lastmodified: rangeOf('lastmodified'),
+    mac: rangeOf('mac'),
+  };
+  return { stanzas, foreign, ranges, lastModified, mac, macOffset: at('mac') };
 }
 
 function isMoment(text: string): boolean {
@@ -158,9 +175,15 @@ function isMoment(text: string): boolean {
   return !Number.isNaN(time.getTime()) && time.toISOString() === text.replace('Z', '.000Z');
 }
 
-function readStanzas(node: ParsedNode | null, offset: number, faults: FaultList): Stanza[] {
+function readStanzas(
+  node: ParsedNode | null,
+  offset: number,
+  faults: FaultList,
+  foreign: readonly ForeignKey[],
+): Stanza[] {
   const stanzas: Stanza[] = [];
   const updateHint = 'correct the recipients in .sops.yaml, then `sops updatekeys FILE`';
+  if (isSeq(node) && node.items.length === 0 && foreign.length > 0) return stanzas;
   if (!isSeq(node) || node.items.length === 0) {
     faults.add('sops-recipient', offset, '/sops/age', 'sops.age lists no recipient', updateHint);
     return stanzas;
@@ -177,22 +200,19 @@ function readStanzas(node: ParsedNode | null, offset: number, faults: FaultList)
       fail(itemOffset, 'an entry of sops.age has other fields than `recipient` and `enc`');
       continue;
     }
-    const fault = recipientFault(recipient);
-    if (fault !== null) fail(itemOffset, `${shownRecipient(recipient)} in sops.age ${fault}`);
-    else if (stanzas.some((stanza) => stanza.recipient === recipient)) {
-      fail(itemOffset, `recipient ${recipient} stands in sops.age twice`);
+    const read = readSopsRecipient(recipient);
+    if (typeof read === 'string') fail(itemOffset, `${shownRecipient(recipient)} in sops.age ${read}`);
+    else if (stanzas.some((stanza) => stanza.recipient === read.recipient)) {
+      fail(itemOffset, `recipient ${read.recipient} stands in sops.age twice`);
     } else {
       const file = decodeArmor(enc);
-      if (file === null) fail(itemOffset, `the data key for ${recipient} is no age file`);
-      else if (!hasOneStanza(file)) {
+      if (file === null) fail(itemOffset, `the data key for ${read.recipient} is no age file`);
+      else if (!hasOneStanza(file, read)) {
         // A second stanza in the same age file would let somebody read who is not listed as a recipient.
         const hint = '`sops rotate -i FILE` makes a new data key for exactly the recipients that are listed';
-        fail(
-          itemOffset,
-          `the data key for ${recipient} is encrypted to more or others than one X25519 key`,
-          hint,
-        );
-      } else stanzas.push({ recipient, file, ...faults.positionOf(itemOffset) });
+        const what = `the data key for ${read.recipient} is encrypted to more or others than that one key`;
+        fail(itemOffset, what, hint);
+      } else stanzas.push({ ...read, file, ...faults.positionOf(itemOffset) });
     }
   }
   return stanzas;
@@ -207,13 +227,22 @@ function decodeArmor(text: string): Uint8Array | null {
   }
 }
 
-/** True for an age file whose header has exactly one stanza, of type X25519 (age's specification, "The header"). */
-function hasOneStanza(file: Uint8Array): boolean {
-  const lines = Buffer.from(file).toString('latin1').split('\n', 4);
-  return (
-    lines[0] === 'age-encryption.org/v1' &&
-    /^-> X25519 [A-Za-z0-9+/]{43}$/.test(lines[1] ?? '') &&
-    /^[A-Za-z0-9+/]{43}$/.test(lines[2] ?? '') &&
-    /^--- [A-Za-z0-9+/]{43}$/.test(lines[3] ?? '')
-  );
+/** The first line of the one stanza that a file for each kind of recipient has, and how long its body may be. */
+const stanzaOf: Readonly<Record<SopsRecipient['kind'], (recipient: string) => RegExp>> = {
+  x25519: () => /^-> X25519 [A-Za-z0-9+/]{43}\n[A-Za-z0-9+/]{43}\n$/,
+  'ssh-ed25519': (recipient) =>
+    new RegExp(
+      `^-> ssh-ed25519 ${sshFingerprint(recipient).replaceAll('+', '\\+')} [A-Za-z0-9+/]{43}\n[A-Za-z0-9+/]{43}\n$`,
+    ),
+  'age-plugin': () => /^-> [\x21-\x7e]+( [\x21-\x7e]+)*\n([A-Za-z0-9+/]{64}\n)*[A-Za-z0-9+/]{0,63}\n$/,
+};
+
+/**
+ * True for an age file whose header has exactly one stanza, of the kind that its recipient has (age's specification,
+ * "The header"). Whom a plugin's stanza is for, only the plugin knows.
+ */
+function hasOneStanza(file: Uint8Array, { kind, recipient }: SopsRecipient): boolean {
+  const text = Buffer.from(file).toString('latin1');
+  const header = /^age-encryption\.org\/v1\n([\s\S]*?\n)--- [A-Za-z0-9+/]{43}\n/.exec(text);
+  return header !== null && stanzaOf[kind](recipient).test(header[1] ?? '');
 }

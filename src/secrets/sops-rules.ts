@@ -6,7 +6,8 @@ import { isMap, isSeq, LineCounter, parseDocument, type YAMLMap } from 'yaml';
 import type { Diagnostic } from '../model/config.ts';
 import { GranaryError } from '../model/errors.ts';
 import { FaultList } from './faults.ts';
-import { recipientFault, shownRecipient } from './recipients.ts';
+import { foreignKeysOfRule } from './foreign-keys.ts';
+import { readSopsRecipient, shownRecipient } from './recipients.ts';
 import { entriesOf, offsetOf } from './sops-yaml.ts';
 
 export interface SopsRule {
@@ -14,7 +15,7 @@ export interface SopsRule {
   readonly line: number;
   /** As written; null matches every path. */
   readonly pathRegex: string | null;
-  /** Age recipients; null where the rule names keys of other kinds, or several groups. */
+  /** Whom it names: age recipients, SSH keys, and keys of other kinds as `ForeignKey` names them; null for several groups. */
   readonly recipients: readonly string[] | null;
   /** As written. */
   readonly encryptedRegex: string | null;
@@ -125,9 +126,6 @@ export function lintSopsRules(rules: SopsRules, paths: readonly string[]): Diagn
   return [...found];
 }
 
-/** Fields of a rule that name keys of other kinds than age. */
-const otherKeys = /^(kms|aws_profile|gcp_kms|azure_keyvault|hc_vault_transit_uri|hckms|pgp)$/;
-
 function readRule(written: unknown, offset: number, file: string, lines: LineCounter): SopsRule {
   const faults = new FaultList(file, lines);
   const fail = (message: string, hint: string) =>
@@ -144,16 +142,15 @@ function readRule(written: unknown, offset: number, file: string, lines: LineCou
     source = groups[0] as Record<string, unknown>;
   }
   const severalGroups = groups !== undefined && source === rule;
-  const foreign = Object.keys(source).filter((key) => otherKeys.test(key) && !isEmpty(source[key]));
-  const recipients = ageList(source.age);
+  const recipients = foreignKeysOfRule(source);
   if (severalGroups) fail('key groups (Shamir) are not supported', 'give one flat list of `age` recipients');
-  for (const key of foreign) fail(`keys of ${key} are not supported`, 'give `age` recipients');
-  if (recipients.length === 0 && !severalGroups) fail('the rule names no age recipient', 'give `age: age1…`');
-  for (const recipient of recipients) {
-    const fault = recipientFault(recipient);
-    if (fault !== null)
-      fail(`${shownRecipient(recipient)} ${fault}`, 'correct it, then `sops updatekeys FILE`');
+  for (const written of ageList(source.age)) {
+    const read = readSopsRecipient(written);
+    if (typeof read !== 'string') recipients.push(read.recipient);
+    else fail(`${shownRecipient(written)} ${read}`, 'correct it, then `sops updatekeys FILE`');
   }
+  if (recipients.length === 0 && !severalGroups && faults.faults.length === 0)
+    fail('the rule names no age recipient', 'give `age: age1…`');
   const encryptedRegex = textField('encrypted_regex');
   if (encryptedRegex !== '^data$') {
     // A regex that matches nothing encrypts nothing, and sops ends with success.
@@ -172,14 +169,10 @@ function readRule(written: unknown, offset: number, file: string, lines: LineCou
   return {
     line: faults.positionOf(offset).line,
     pathRegex,
-    recipients: severalGroups || foreign.length > 0 ? null : recipients,
+    recipients: severalGroups ? null : [...new Set(recipients)],
     encryptedRegex,
     faults: faults.all(),
   };
-}
-
-function isEmpty(value: unknown): boolean {
-  return value === null || value === '' || (Array.isArray(value) && value.length === 0);
 }
 
 /** `age` as sops takes it: one text, several with commas, or a list of either. */

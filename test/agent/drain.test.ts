@@ -35,7 +35,7 @@ describeWith(['etcd-3.4'], 'an agent that is told to end', () => {
           Object.assign(await openSource({ path: folder }, { signal }), {
             [Symbol.asyncDispose]: async () => {},
           }),
-        identities: { keys: [], notes: [] },
+        identities: { keys: [], plugins: [], notes: [] },
         seed: null,
         intervalMs: 60_000,
         listen: { host: '127.0.0.1', port: 0 },

@@ -1,12 +1,12 @@
 /** `granary secrets`, on files that the real sops wrote. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { expect, test } from 'vitest';
 import { describeWith } from '../servers/describe.ts';
 import { requireTool } from '../servers/tools.ts';
 import { Fleet, freshSecret } from './fleet.ts';
-import { errorOf, granary, type Ran } from './granary.ts';
+import { errorOf, expectNoSecret, filesIn, granary, type Ran, start } from './granary.ts';
 
 interface Verified {
   readonly items: readonly {
@@ -56,7 +56,7 @@ async function judged(fleet: Fleet, name = file): Promise<{ lint: string[]; veri
   return { lint: errors.map(({ code }) => code), verify: items[0]?.code ?? null };
 }
 
-describeWith(['sops'], 'granary secrets', () => {
+describeWith(['sops', 'ssh'], 'granary secrets', () => {
   test('a file that is as sops wrote it', async () => {
     using fleet = await sealed();
     expect(await judged(fleet)).toEqual({ lint: [], verify: null });
@@ -86,10 +86,116 @@ describeWith(['sops'], 'granary secrets', () => {
     expect((await judged(fleet)).verify).toBe('sops-tampered');
   });
 
-  test('a field that the closed schema does not know', async () => {
+  test('the schema of a Credential is the business of validate: warnings here, errors there', async () => {
     using fleet = await sealed();
-    fleet.writeText(file, fleet.read(file).replace('type: s3', 'type: s3\n    tpye: s3'));
-    expect((await judged(fleet)).lint).toEqual(['unknown-field']);
+    const env = { HOME: fleet.folder.path, PATH: '/nowhere', SOPS_AGE_KEY: fleet.identity };
+    const at = { cwd: fleet.config, env, stdio: 'pipe' } as const;
+    const plain = execFileSync(requireTool('sops'), ['decrypt', file], { ...at, encoding: 'utf8' });
+    fleet.writeText(file, plain.replace('type: s3', 'type: s3\n    tpye: s3\n    more: 017\n    seeds: []'));
+    execFileSync(requireTool('sops'), ['encrypt', '--in-place', file], at);
+    expect(await judged(fleet)).toEqual({ lint: [], verify: null });
+    const { linted } = await lint(fleet, file);
+    expect(linted.diagnostics.map(({ code }) => code)).toContain('unknown-field');
+    expect(linted.diagnostics.every(({ severity }) => severity === 'warning')).toBe(true);
+    const validated = await granary(['validate', ...fleet.source, '-o', 'json']);
+    expect(JSON.parse(validated.stdout)).toMatchObject({ valid: false });
+  });
+
+  test('any SOPS file: not ours, with numbers and dates', async () => {
+    using fleet = await sealed();
+    const text = 'kind: Secret\nports: [017, 1.5, 2024-01-02]\nempty: ~\ndata:\n  token: x\n';
+    fleet.writeText('other.sops.yaml', text);
+    execFileSync(requireTool('sops'), ['encrypt', '--in-place', 'other.sops.yaml'], {
+      cwd: fleet.config,
+      env: { HOME: fleet.folder.path, PATH: '/nowhere' },
+      stdio: 'pipe',
+    });
+    expect(await judged(fleet, 'other.sops.yaml')).toEqual({ lint: [], verify: null });
+    expect((await lint(fleet, 'other.sops.yaml')).linted.diagnostics).toEqual([]);
+    const changed = fleet.read('other.sops.yaml').replace('1.5', '1.6');
+    fleet.writeText('other.sops.yaml', changed);
+    expect(await judged(fleet, 'other.sops.yaml')).toEqual({ lint: [], verify: 'sops-tampered' });
+  });
+
+  test('an older version put back: told by verify, a command and the agent that know the state', async () => {
+    using fleet = await sealed();
+    const state = fleet.folder.join('state');
+    const older = fleet.read(file);
+    // lastmodified has whole seconds.
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    const destination = {
+      provider: 's3',
+      bucket: 'fleet',
+      endpoint: 'http://127.0.0.1:9',
+      credential: 'key',
+    };
+    fleet.write('Destination', 'store', { ...destination, region: 'x', forcePathStyle: true });
+    fleet.writePolicy('hourly', { destinations: ['store'] });
+    const secret = freshSecret();
+    fleet.seal('key', 's3', { accessKeyId: 'AKIAEXAMPLE1234', secretAccessKey: secret });
+    const newer = fleet.read(file);
+    const args = ['agent', ...fleet.opened, '--state', state, '--listen', '127.0.0.1:0', '--interval', '1s'];
+    const agent = start(args, { env: fleet.env });
+    await agent.seen(/configuration in use/);
+    expect(readFileSync(`${state}/credentials.json`, 'utf8')).toContain('"key": "20');
+    fleet.writeText(file, older);
+    await agent.seen(/"credential":"key","error":\{"code":"sops-replayed"/);
+    agent.kill('SIGTERM');
+    await agent.ended;
+    const verifying = ['secrets', 'verify', file, '--age-key-file', fleet.keyFile, '-o', 'json'];
+    const known = await granary([...verifying, '--state', state], { cwd: fleet.config });
+    expect((JSON.parse(known.stdout) as Verified).items[0]).toMatchObject({
+      verdict: 'reject',
+      code: 'sops-replayed',
+    });
+    // Without a state nothing is remembered.
+    expect((await verify(fleet, file)).items[0]?.verdict).toBe('accept');
+    const checked = await granary(['check', 'store', ...fleet.opened, '--state', state], { env: fleet.env });
+    expect(checked.stdout).toContain('an older version was put back');
+    // Of another recipient: `updatekeys` leaves the moment as it is.
+    fleet.writeText(file, newer);
+    expect((await granary([...verifying, '--state', state], { cwd: fleet.config })).stdout).toContain(
+      '"verdict": "accept"',
+    );
+    for (const name of filesIn(state)) expectNoSecret(readFileSync(`${state}/${name}`, 'latin1'), name);
+  });
+
+  test('an SSH key that is named, and a file for PGP without sops on the PATH', async () => {
+    using fleet = await sealed();
+    const key = fleet.folder.join('id');
+    execFileSync(requireTool('ssh', 'ssh-keygen'), [
+      '-q',
+      '-t',
+      'ed25519',
+      '-N',
+      '',
+      '-C',
+      'a comment',
+      '-f',
+      key,
+    ]);
+    const recipient = readFileSync(`${key}.pub`, 'utf8').trim();
+    fleet.writeText('.sops.yaml', fleet.read('.sops.yaml').replace(/age: .*/, `age: "${recipient}"`));
+    const env = { HOME: fleet.folder.path, PATH: '/nowhere', SOPS_AGE_KEY: fleet.identity };
+    execFileSync(requireTool('sops'), ['updatekeys', '-y', file], { cwd: fleet.config, env, stdio: 'pipe' });
+    const ran = await granary(['secrets', 'verify', file, '--age-key-file', key], { cwd: fleet.config });
+    expect(ran.stdout).toBe(`accept  ${file}  2 values, authentic\n`);
+    const wrong = await verify(fleet, file);
+    expect(wrong.items[0]).toMatchObject({ code: 'age-key-wrong' });
+    expect(wrong.items[0]?.message).toContain(recipient.split(' ', 2).join(' '));
+
+    const pgp = fleet
+      .read(file)
+      .replace(
+        /\n {4}age:\n[\s\S]*?\n {4}encrypted_regex/,
+        '\n    pgp:\n        - created_at: "2026-11-26T10:00:00Z"\n          enc: x\n          fp: 0123456789ABCDEF0123456789ABCDEF01234567\n    encrypted_regex',
+      );
+    fleet.writeText(file, pgp);
+    const none = await granary(['secrets', 'verify', file, '--age-key-file', key, '-o', 'json'], {
+      cwd: fleet.config,
+      env: { PATH: '/nowhere' },
+    });
+    expect((JSON.parse(none.stdout) as Verified).items[0]).toMatchObject({ code: 'sops-program-missing' });
   });
 
   test('a value in plain text, which is not shown', async () => {

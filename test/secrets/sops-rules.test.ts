@@ -50,7 +50,6 @@ test.each([
   ['another encrypted_regex', (a: string) => `{encrypted_regex: '^dta$', age: ${a}}`, /\^data\$/],
   ['no recipient', () => '{encrypted_regex: ^data$}', /no age recipient/],
   ['a mistyped recipient', () => '{encrypted_regex: ^data$, age: age1abc}', /mistyped/],
-  ['pgp', (a: string) => `{encrypted_regex: ^data$, age: ${a}, pgp: FBC7}`, /pgp/],
   [
     'two groups',
     (a: string) => `{encrypted_regex: ^data$, key_groups: [{age: [${a}]}, {age: [${a}]}]}`,
@@ -69,6 +68,30 @@ test.each([
   const faults = lintSopsRules(rules, ['x.sops.yaml', 'y.sops.yaml']);
   expect(faults.map((fault) => fault.message).join('\n')).toMatch(words);
   expect(faults.every((fault) => fault.line === 3 && fault.code === 'sops-rule')).toBe(true);
+});
+
+test('keys of other kinds are named as files name them, in each way to write them', () => {
+  const ssh = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOH3M8SSqitVt2r3YK7n8kN/E9F332jLOm6++sDME7V+';
+  const flat = rulesOf(
+    `creation_rules: [{encrypted_regex: ^data$, age: ['${ssh} me@host'], pgp: 'fbc7 b9e2, 0A0B', kms: 'arn:aws:kms:eu:1:key/a+arn:aws:iam::1:role/r', gcp_kms: projects/p, azure_keyvault: 'https://v.example/keys/k/1', hc_vault_transit_uri: 'https://v:8200/v1/transit/keys/k', hckms: ['eu:1']}]`,
+  );
+  const group = rulesOf(
+    `creation_rules: [{encrypted_regex: ^data$, key_groups: [{age: ['${ssh}'], pgp: [FBC7B9E2, 0a0b], kms: [{arn: 'arn:aws:kms:eu:1:key/a', role: 'arn:aws:iam::1:role/r'}], gcp_kms: [{resource_id: projects/p}], azure_keyvault: [{vaultUrl: 'https://v.example', key: k, version: '1'}], hc_vault: ['https://v:8200/v1/transit/keys/k'], hckms: [{key_id: 'eu:1'}]}]}]`,
+  );
+  const expected = [
+    'azure_kv https://v.example/keys/k',
+    'gcp_kms projects/p',
+    'hc_vault https://v:8200/v1/transit/keys/k',
+    'hckms eu:1',
+    'kms arn:aws:kms:eu:1:key/a+arn:aws:iam::1:role/r',
+    'pgp 0A0B',
+    'pgp FBC7B9E2',
+    ssh,
+  ];
+  for (const rules of [flat, group]) {
+    expect(rules.ruleFor('x.sops.yaml')?.recipients?.toSorted()).toEqual(expected);
+    expect(lintSopsRules(rules, ['x.sops.yaml'])).toEqual([]);
+  }
 });
 
 test('a private key in place of a recipient is not repeated', () => {

@@ -118,6 +118,7 @@ export const catalogue = {
     binaries: ['ssh-keygen', 'ssh', 'ssh-keyscan'],
     how: 'install',
   },
+  gpg: { kind: 'debian', packages: ['gnupg'], binaries: ['gpg', 'gpgconf'], how: 'install' },
   openssl: { kind: 'debian', packages: ['openssl'], binaries: ['openssl'], how: 'install' },
 } as const satisfies Record<string, Tool>;
 
