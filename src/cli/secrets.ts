@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import { exitCodes, type Io } from './io.ts';
 import { type KeyOptions, type OutputOptions, withKeys, withOutput } from './options.ts';
+import { addRecipients } from './secrets-recipients.ts';
+import { addRotate } from './secrets-rotate.ts';
 
 interface FolderOptions {
   path?: string;
@@ -46,6 +48,8 @@ export function addSecrets(program: Command, io: Io): Command {
   verify.action((files: string[], options: FolderOptions & StateOptions & KeyOptions & OutputOptions) =>
     verifyFiles(io, files, options),
   );
+  addRecipients(command, io);
+  addRotate(command, io);
   return command;
 }
 

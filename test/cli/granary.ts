@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly cwd?: string;
   /** Beside PATH and HOME: nothing of the surroundings reaches the command. */
   readonly env?: Readonly<Record<string, string>>;
+  /** On its stdin; default: nothing. */
+  readonly input?: string;
   /** As whom; only root may choose. */
   readonly uid?: number;
 }
@@ -64,10 +66,13 @@ export function start(args: readonly string[], options: RunOptions = {}): Runnin
   const child = spawn(process.execPath, [entry, ...args], {
     cwd: options.cwd,
     env: { PATH, HOME: '/nonexistent', ...(NODE_OPTIONS && { NODE_OPTIONS }), ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     ...(options.uid !== undefined && { uid: options.uid }),
   });
   children.add(child);
+  // A command that reads nothing may end first.
+  child.stdin.on('error', () => {});
+  child.stdin.end(options.input);
   let stdout = '';
   let stderr = '';
   const waiting = new Set<() => void>();
