@@ -9,6 +9,7 @@ import { lockState } from './lock.ts';
 import type { Log } from './log.ts';
 import { Loop } from './loop.ts';
 import { makeMetrics } from './metrics.ts';
+import { Notifier } from './notify/notifier.ts';
 import { newAgentState } from './state.ts';
 
 export interface AgentOptions {
@@ -41,8 +42,9 @@ export async function runAgent(options: AgentOptions, drain: AbortSignal): Promi
   const state = newAgentState(now());
   const metrics = makeMetrics(state, now);
   const { url } = stack.use(await serve(options.listen, state, metrics, now));
+  const notifier = await Notifier.open({ log, now, stateFolder, onResult: metrics.notified });
   log.info({ version: packageVersion(), pid: process.pid, listen: url, seed: options.seed }, 'agent started');
   const remembered = stateFolder === null ? undefined : new RememberedCredentials(stateFolder);
-  await new Loop({ ...options, remembered, state, metrics, now, drainMs }).run(drain);
+  await new Loop({ ...options, remembered, state, metrics, notifier, now, drainMs }).run(drain);
   log.info('agent ended');
 }

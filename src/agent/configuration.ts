@@ -9,7 +9,7 @@ import { loadChecked } from '../execute/lint.ts';
 import { narrow } from '../execute/plan.ts';
 import { InvalidConfiguration, makeWorkspace, type Workspace } from '../execute/workspace.ts';
 import type { Source } from '../git/source.ts';
-import type { Configuration, Diagnostic } from '../model/config.ts';
+import type { Configuration, Credential, Desired, Diagnostic } from '../model/config.ts';
 import { GranaryError } from '../model/errors.ts';
 import { findSopsRules } from '../secrets/sops-rules.ts';
 
@@ -94,12 +94,21 @@ async function openCredentials(
 ): Promise<Map<string, ResultError>> {
   const unopened = new Map<string, ResultError>();
   for (const [seed, { desired, credentials }] of workspaces) {
-    for (const { name, locked } of narrow(desired, seed, null).configuration.credentials) {
+    const reached = narrow(desired, seed, null).configuration.credentials;
+    for (const { name, locked } of new Set([...reached, ...credentialsOfReceivers(desired, seed)])) {
       if (locked) continue;
       await credentials.open(name).catch((error: unknown) => unopened.set(name, resultError(error)));
     }
   }
   return unopened;
+}
+
+/** Those of notifications that the seed may use. */
+function credentialsOfReceivers({ configuration }: Desired, seed: string): Credential[] {
+  const names = configuration.repository.notifications.map(({ credential }) => credential);
+  return configuration.credentials.filter(
+    ({ name, seeds }) => names.includes(name) && (seeds === null || seeds.includes(seed)),
+  );
 }
 
 /** Changes whenever the configuration does: the commit of a repository; of a folder, the content of its files too. */

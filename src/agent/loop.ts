@@ -9,6 +9,8 @@ import type { RememberedCredentials } from '../secrets/remembered.ts';
 import { fingerprint, loadSeeds } from './configuration.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import { lookAtConfiguration, lookAtSource } from './notify/looks.ts';
+import type { Notifier } from './notify/notifier.ts';
 import { SeedRunner } from './seed.ts';
 import { type AgentState, newSeedState } from './state.ts';
 
@@ -25,6 +27,8 @@ export interface LoopOptions {
   readonly state: AgentState;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Closed at the end. */
+  readonly notifier: Notifier;
   readonly now: () => Date;
   /** Running actions get this long to end when the agent drains; then they are aborted. */
   readonly drainMs: number;
@@ -33,6 +37,8 @@ export interface LoopOptions {
 
 /** How often it is looked whether something is due. What is due is reckoned by src/plan. */
 const tickCron = '*/2 * * * * *';
+/** How long an agent that ends waits for notifications that are under way. */
+const lastWordsMs = 2_000;
 
 export class Loop {
   readonly #options: LoopOptions;
@@ -44,13 +50,15 @@ export class Loop {
   readonly #failed = Promise.withResolvers<never>();
   #source: (Source & AsyncDisposable) | null = null;
   #polling: Promise<void> | null = null;
+  readonly #begun: Date;
   #pollAt: Date;
   /** Of the configuration that was read last, whether it could be used or not. */
   #fingerprint: string | null = null;
 
   constructor(options: LoopOptions) {
     this.#options = options;
-    this.#pollAt = options.now();
+    this.#begun = options.now();
+    this.#pollAt = this.#begun;
     // Whoever waits in `run` hears of it; without anybody waiting it must not end the process.
     this.#failed.promise.catch(() => {});
   }
@@ -86,11 +94,12 @@ export class Loop {
       });
     }
     for (const runner of this.#runners.values()) runner.tick();
+    this.#options.notifier.tick();
   }
 
   /** Looks whether the configuration moved, and takes it over where it did. Never rejects. */
   async #poll(): Promise<void> {
-    const { state, log, now } = this.#options;
+    const { state, log, notifier, now } = this.#options;
     const wasRead = state.source.lastFetch !== null;
     try {
       const { source, moved } = await this.#refresh();
@@ -103,6 +112,7 @@ export class Loop {
       if (state.source.error !== null) log.info('source read again');
       state.source.error = null;
       state.source.lastFetch = now();
+      notifier.look(lookAtSource(null, 0));
     } catch (thrown) {
       if (this.#stop.signal.aborted) return;
       const error = asGranaryError(thrown);
@@ -113,6 +123,8 @@ export class Loop {
       }
       state.source.error = resultError(error);
       log.warn({ error: state.source.error }, 'source not read');
+      const unreadMs = now().getTime() - (state.source.lastFetch ?? this.#begun).getTime();
+      notifier.look(lookAtSource(state.source.error, unreadMs));
     }
   }
 
@@ -126,7 +138,7 @@ export class Loop {
   }
 
   async #load(source: Source): Promise<void> {
-    const { state, log, identities, remembered, seed } = this.#options;
+    const { state, log, notifier, identities, remembered, seed } = this.#options;
     const known = [...state.seeds.keys()];
     const { signal } = this.#stop;
     const loaded = await loadSeeds(source, {
@@ -150,18 +162,23 @@ export class Loop {
       log.warn({ credential, error }, 'credential not opened');
     for (const name of loaded.gone) this.#leave(name);
     for (const [name, workspace] of loaded.valid) this.#adopt(name, workspace, commit, source);
+    // Whom to tell is known only now.
+    for (const [name, error] of loaded.invalid) notifier.look(lookAtConfiguration(name, error, commit));
+    notifier.serve(state.seeds.keys());
   }
 
   #adopt(name: string, workspace: Workspace, commit: string | null, source: Source): void {
-    const { log, metrics, now, spoolFolder } = this.#options;
+    const { log, metrics, notifier, now, spoolFolder } = this.#options;
     const state = this.#seedState(name);
     Object.assign(state, { commit, inUse: true, invalid: null });
     const warnings = workspace.warnings.length;
     const subject = source.commit?.subject ?? null;
     log.info({ seed: name, commit, subject, warnings }, 'configuration in use');
+    notifier.use(workspace);
+    notifier.look(lookAtConfiguration(name, null, commit));
     let runner = this.#runners.get(name);
     if (runner === undefined) {
-      runner = new SeedRunner({ state, log, metrics, now, abort: this.#abort.signal, spoolFolder });
+      runner = new SeedRunner({ state, log, metrics, notifier, now, abort: this.#abort.signal, spoolFolder });
       this.#runners.set(name, runner);
     }
     runner.adopt(workspace);
@@ -186,7 +203,8 @@ export class Loop {
   }
 
   async #drain(): Promise<void> {
-    const { state, log, drainMs } = this.#options;
+    const { state, log, notifier, drainMs } = this.#options;
+    const began = performance.now();
     const running = [...state.seeds.values()].reduce((sum, seed) => sum + seed.running, 0);
     state.draining = true;
     log.info({ running, limitMs: drainMs }, 'draining');
@@ -198,6 +216,7 @@ export class Loop {
     const runners = [...this.#runners.values()];
     await Promise.all([...runners.map((runner) => runner.close()), ...this.#leaving, this.#polling]);
     clearTimeout(limit);
+    await notifier.close(Math.max(0, Math.min(lastWordsMs, drainMs - (performance.now() - began))));
     await this.#source?.close();
     await this.#source?.[Symbol.asyncDispose]();
   }

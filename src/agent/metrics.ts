@@ -6,6 +6,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { ActionResult } from '../execute/apply.ts';
 import { packageVersion } from '../execute/version.ts';
+import type { NotificationType } from '../model/config.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import { isRemoval } from '../plan/actions.ts';
 import { runnableActions } from '../plan/plan.ts';
@@ -17,6 +18,8 @@ export interface Metrics {
   ended(result: ActionResult): void;
   /** Counts a pass over a seed. */
   passed(seed: string, ok: boolean): void;
+  /** Counts a notification that was taken, or was not after all tries. */
+  notified(type: NotificationType, ok: boolean): void;
 }
 
 type Labels = Readonly<Record<string, string>>;
@@ -133,6 +136,10 @@ export function makeMetrics(state: AgentState, now: () => Date): Metrics {
     'outcome',
   ]);
   const passes = counter(registry, 'passes_total', 'Passes over a seed.', ['seed', 'outcome']);
+  const notifications = counter(registry, 'notifications_total', 'Notifications that were sent, or failed.', [
+    'type',
+    'result',
+  ]);
   return {
     registry,
     ended: ({ action, outcome, backup }) => {
@@ -148,6 +155,7 @@ export function makeMetrics(state: AgentState, now: () => Date): Metrics {
       }
     },
     passed: (seed, ok) => passes.inc({ seed, outcome: ok ? 'done' : 'failed' }),
+    notified: (type, ok) => notifications.inc({ type, result: ok ? 'sent' : 'failed' }),
   };
 }
 

@@ -13,6 +13,8 @@ import { runnableActions } from '../plan/plan.ts';
 import { nextRunOf } from '../plan/wake.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import { lookAtFailedPass, lookAtPlan, lookAtRecord, lookAtRun } from './notify/looks.ts';
+import type { Notifier } from './notify/notifier.ts';
 import { Passes, type Reason } from './passes.ts';
 import { type ClusterJob, ClusterQueue } from './queue.ts';
 import { logResult, PlanNotes, RunNotes } from './report.ts';
@@ -24,6 +26,7 @@ export interface SeedOptions {
   readonly state: SeedState;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly notifier: Notifier;
   readonly now: () => Date;
   /** Ends what runs. */
   readonly abort: AbortSignal;
@@ -112,7 +115,7 @@ export class SeedRunner {
   }
 
   async #pass(current: Shared<Workspace>, reason: Reason): Promise<void> {
-    const { now, metrics } = this.#options;
+    const { now, metrics, notifier } = this.#options;
     const { signal } = this.#stop;
     const held = current.hold();
     this.#passes.begin();
@@ -126,12 +129,15 @@ export class SeedRunner {
       this.#tell(planned, reason, at, passMs);
       this.#hand(planned, held, at);
       metrics.passed(this.#seed, true);
+      notifier.look(lookAtPlan(planned));
+      notifier.passed(this.#seed, planned.plan);
     } catch (thrown) {
       if (signal.aborted) return;
       const error = resultError(thrown);
       this.#passes.fail(now(), (failures) => pauseMs(failures, error.code, this.#seed));
       this.#log.error({ reason, error, failures: this.#passes.failures }, 'pass failed');
       metrics.passed(this.#seed, false);
+      notifier.look(lookAtFailedPass(this.#seed, error, held.value.desired.commit));
     } finally {
       held.release();
     }
@@ -196,6 +202,7 @@ export class SeedRunner {
         const result = await runAction(workspace, planned, action, options);
         logResult(this.#log, result, notes, planned.plan.commit);
         this.#note(result, notes);
+        this.#options.notifier.look(lookAtRun(result, planned.plan.commit));
       } catch (error) {
         const fields = { action: action.id, error: resultError(error) };
         if (abort.aborted) this.#log.warn(fields, 'action aborted');
@@ -235,14 +242,19 @@ export class SeedRunner {
     if (this.#unrecorded === null) return;
     const { planned, held } = this.#unrecorded;
     this.#unrecorded = null;
+    const { notifier, now } = this.#options;
     const { signal } = this.#stop;
     try {
-      await sweepAllUploads(planned, this.#options.now(), { signal });
-      const error = await recordApplied(planned, { signal, now: this.#options.now });
+      await sweepAllUploads(planned, now(), { signal });
+      const error = await recordApplied(planned, { signal, now });
       if (error !== null) this.#log.warn({ error }, 'applied state not written');
-    } catch (error) {
+      notifier.look(lookAtRecord(this.#seed, error, planned.plan.commit));
+    } catch (thrown) {
       // Where the agent ends, the next one writes it.
-      if (!signal.aborted) this.#log.error({ error: resultError(error) }, 'applied state not written');
+      if (signal.aborted) return;
+      const error = resultError(thrown);
+      this.#log.error({ error }, 'applied state not written');
+      notifier.look(lookAtRecord(this.#seed, error, planned.plan.commit));
     } finally {
       held.release();
     }

@@ -83,6 +83,8 @@ export const errorCatalogue = {
   'state-locked': 'human',
   'state-invalid': 'human',
   'listen-failed': 'human',
+  'notification-failed': 'retry',
+  'notification-refused': 'human',
 } as const satisfies Record<string, FailureKind>;
 
 export type ErrorCode = keyof typeof errorCatalogue;

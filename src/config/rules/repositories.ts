@@ -41,6 +41,11 @@ export const notificationsHaveATarget: Rule = ({ repositories, report }) => {
           message: `a notification of type ${type} needs a \`credential\` with a token`,
           hint: 'a Credential of type token',
         });
+      } else if ((type === 'github' || type === 'gitlab') && url === null) {
+        at('', {
+          message: `a notification of type ${type} needs the \`url\` of the repository`,
+          hint: type === 'github' ? 'https://github.com/OWNER/NAME' : 'https://gitlab.com/GROUP/NAME',
+        });
       }
       if (type === 'heartbeat' && written.spec.notifications?.[index]?.on !== undefined) {
         at('/on', {
