@@ -93,13 +93,18 @@ export class Fleet implements Disposable {
   }
 
   /** A Credential, encrypted by the real sops. Every value of `data` but user names and key ids is planted. */
-  seal(name: string, type: 'etcd' | 's3', data: Readonly<Record<string, string>>): string {
+  seal(
+    name: string,
+    type: 'etcd' | 's3' | 'token',
+    data: Readonly<Record<string, string>>,
+    spec: object = {},
+  ): string {
     const file = `${name}.sops.yaml`;
     const object = {
       apiVersion: 'granary.dev/v1',
       kind: 'Credential',
       metadata: { name },
-      spec: { type },
+      spec: { type, ...spec },
       data,
     };
     for (const [field, value] of Object.entries(data)) {

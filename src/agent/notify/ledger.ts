@@ -7,7 +7,7 @@ export interface Told {
   readonly condition: Condition;
   /** When, RFC 3339. */
   readonly at: string;
-  /** How it ended, in words; null: it did not yet. */
+  /** How it ended, in words; null: it did not yet, or nobody knows. */
   readonly end: string | null;
 }
 
@@ -46,19 +46,27 @@ export function noticesFor(
     notices.push({ event: condition.type, reminder: !isNew, condition, end: null });
   }
   for (const [id, { condition, end }] of ledger) {
-    if (end === null || conditions.has(id) || !hearsEndOf(condition.type, on)) continue;
-    notices.push({ event: 'recovery', reminder: false, condition, end });
+    if (conditions.has(id) || !hearsEndOf(condition.type, on)) continue;
+    // Without words it was over before its beginning was taken.
+    notices.push({ event: 'recovery', reminder: false, condition, end: end ?? 'it is over' });
   }
   return notices.sort((a, b) => rank.indexOf(a.event) - rank.indexOf(b.event));
 }
 
-/** After notices were received. */
-export function noteTold(ledger: Ledger, notices: readonly Notice[], now: Date): Ledger {
+/** After notices were taken. What is over by now, and is not to be heard of again, is forgotten at once. */
+export function noteTold(
+  ledger: Ledger,
+  notices: readonly Notice[],
+  on: readonly NotificationEvent[],
+  conditions: Conditions,
+  now: Date,
+): Ledger {
   const next = new Map(ledger);
   for (const { event, condition } of notices) {
     const id = idOf(condition);
     next.delete(id);
-    if (event !== 'recovery') next.set(id, { condition, at: now.toISOString(), end: null });
+    const isOfUse = conditions.has(id) || hearsEndOf(condition.type, on);
+    if (event !== 'recovery' && isOfUse) next.set(id, { condition, at: now.toISOString(), end: null });
   }
   return next;
 }

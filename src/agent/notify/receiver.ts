@@ -143,8 +143,9 @@ export class Receiver {
     if (this.#isForge) return this.#statuses().map((status) => this.#statusParcel(status, address));
     const notices = this.#notices(now);
     const taken = (some: typeof notices) => () => {
-      const { ledger } = this.#received;
-      this.#received = { ...this.#received, ledger: noteTold(ledger, some, now) };
+      const { conditions } = this.#options.know();
+      const ledger = noteTold(this.#received.ledger, some, target.on, conditions, now);
+      this.#received = { ...this.#received, ledger };
     };
     if (target.type === 'slack') {
       if (notices.length === 0) return [];
