@@ -75,6 +75,7 @@ export const diagnosticCodes = [
   // the repository
   'approval-expired',
   'bad-notification',
+  'open-secret',
 ] as const;
 
 export type DiagnosticCode = (typeof diagnosticCodes)[number];

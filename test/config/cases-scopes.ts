@@ -269,6 +269,7 @@ export const scopeCases: Readonly<Record<string, Files>> = {
         '⟦bad-notification⟧{type: gitlab, credential: hook}',
         '{type: heartbeat, url: "https://heartbeat.example/{seed}"}',
         '{type: heartbeat, url: "https://heartbeat.example", ⟦bad-notification⟧on: [failure]}',
+        '{type: slack, url: ⟦open-secret⟧"https://hooks.example/services/T/B/x"}',
         '{type: slack, credential: hook, on: [failure, ⟦unknown-value⟧succes]}',
         '{type: gitlab, url: "https://gitlab.example/a/b", credential: ⟦unknown-reference⟧nope}',
       ].join(', ')}]}`,

@@ -61,6 +61,13 @@ const mostConditions = 1_000;
 /** Characters of a message; longer ones are cut. */
 const longestMessage = 1_000;
 
+/** Guards that hold because Git says so, for as long as it does. They are told, and are no sign that anything is wrong. */
+const asked: readonly string[] = ['locked-destination', 'protected-backups'];
+
+export function isAskedFor({ type, code }: Pick<Condition, 'type' | 'code'>): boolean {
+  return type === 'guard' && asked.includes(code);
+}
+
 export function idOf({ seed, key }: Pick<Condition, 'seed' | 'key'>): string {
   return `${seed ?? ''} ${key}`;
 }

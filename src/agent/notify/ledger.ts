@@ -1,6 +1,6 @@
 /** What one receiver was told, and so what it is to be told next: each beginning once, each end once. Pure. */
 import type { NotificationEvent } from '../../model/config.ts';
-import { type Condition, type Conditions, type Ended, idOf, type Trouble } from './conditions.ts';
+import { type Condition, type Conditions, type Ended, idOf, isAskedFor, type Trouble } from './conditions.ts';
 
 export interface Told {
   /** As it was told last. */
@@ -42,7 +42,8 @@ export function noticesFor(
     if (!condition.confirmed || !on.includes(condition.type)) continue;
     const told = ledger.get(id);
     const isNew = told === undefined || told.condition.since !== condition.since;
-    if (!isNew && now.getTime() - new Date(told.at).getTime() < reminderMs) continue;
+    const isRecent = !isNew && now.getTime() - new Date(told.at).getTime() < reminderMs;
+    if (isRecent || (!isNew && isAskedFor(condition))) continue;
     notices.push({ event: condition.type, reminder: !isNew, condition, end: null });
   }
   for (const [id, { condition, end }] of ledger) {

@@ -172,10 +172,14 @@ function stale(forecast: Forecast, commit: string | null): Finding {
   };
 }
 
-function held({ code, message, hint, cluster, destination }: Guard, { plan, inventory }: SeedPlan): Finding {
+function held(
+  { code, message, hint, cluster, destination, object }: Guard,
+  { plan, inventory }: SeedPlan,
+): Finding {
+  const about = object === null ? '' : ` ${object.kind}/${object.name}`;
   const unread = inventory.destinations.find((one) => one.name === destination && one.status === 'unknown');
   return {
-    ...{ type: 'guard', origin: 'plan', key: `guard ${code} ${cluster ?? ''}@${destination ?? ''}` },
+    ...{ type: 'guard', origin: 'plan', key: `guard ${code} ${cluster ?? ''}@${destination ?? ''}${about}` },
     ...{ cluster, policy: null, destination, slot: null, code, message, hint, commit: plan.commit },
     // A store that did not answer once is no news yet.
     mayPass: code === 'destination-unknown' && unread?.status === 'unknown' && isPassing(unread.code),

@@ -6,7 +6,7 @@ import { resultError } from '../../backup/result.ts';
 import type { OpenCredential } from '../../execute/credentials.ts';
 import type { NotificationType } from '../../model/config.ts';
 import type { Log } from '../log.ts';
-import type { Conditions, Ended } from './conditions.ts';
+import { type Conditions, type Ended, isAskedFor } from './conditions.ts';
 import { noteEnded, noteTold, noticesFor } from './ledger.ts';
 import type { Received } from './memory.ts';
 import { heartbeatRequest, slackRequest, statusRequest, webhookRequest } from './messages.ts';
@@ -175,11 +175,11 @@ export class Receiver {
     return parcels;
   }
 
-  /** Everything that is wrong counts, told or not, but that Git itself locks a destination. */
+  /** Everything that is wrong counts, told or not. */
   #isWell(seed: string | null): boolean {
     return [...this.#options.know().conditions.values()].every(
       (one) =>
-        one.code === 'locked-destination' ||
+        isAskedFor(one) ||
         (seed !== null && one.seed !== null && one.seed !== seed) ||
         !hears(this.#target, one.seed),
     );

@@ -1,6 +1,6 @@
 /** Statuses of commits: what GitHub and GitLab show beside a commit, for each seed that applies it. Pure. */
 import type { NotificationEvent } from '../../model/config.ts';
-import { type Condition, type Conditions, idOf } from './conditions.ts';
+import { type Condition, type Conditions, idOf, isAskedFor } from './conditions.ts';
 
 export interface CommitStatus {
   readonly seed: string;
@@ -32,7 +32,7 @@ export function statusesOf(
   on: readonly NotificationEvent[],
 ): CommitStatus[] {
   const troubles = [...conditions.values()].filter(
-    (one) => one.seed === seed && one.confirmed && on.includes(one.type),
+    (one) => one.seed === seed && one.confirmed && on.includes(one.type) && !isAskedFor(one),
   );
   const [refusals, others] = [
     troubles.filter(({ origin }) => origin === 'configuration'),

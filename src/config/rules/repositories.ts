@@ -35,6 +35,15 @@ export const notificationsHaveATarget: Rule = ({ repositories, report }) => {
       if (url !== null) {
         const problem = targetProblem(url);
         if (problem !== null) at('/url', { message: `\`url\` ${problem}`, hint: null });
+        else if (type === 'slack' && credential === null) {
+          report(source, `${pointer}/url`, {
+            code: 'open-secret',
+            severity: 'warning',
+            message:
+              'whoever has the `url` of a Slack webhook can write to its channel; in Git it is no secret',
+            hint: 'put it into a Credential of type token, name that as `credential`, and leave `url` out',
+          });
+        }
       }
       if ((type === 'github' || type === 'gitlab') && credential === null) {
         at('', {

@@ -307,6 +307,34 @@ describe('what a plan says', () => {
     ]);
   });
 
+  test('a guard that Git asks for is told once, and fails no commit', () => {
+    const destinations = [destinationOf('one'), destinationOf('two', { locked: true })];
+    const look = () => lookAtPlan(planned([read('one', good), read('two', good)], { destinations }));
+    const story = new Story().see(look());
+    expect(story.tell()).toEqual(['guard guard locked-destination @two']);
+    expect(
+      story
+        .wait(48 * hour)
+        .see(look())
+        .tell(),
+    ).toEqual([]);
+    const [status] = statusesOf('eu', { commit: 'c1', summary: '' }, story.conditions, all);
+    expect(status?.ok).toBe(true);
+  });
+
+  test('guards of the same code about two objects are two', () => {
+    const both = planned([read('one', good), read('two', good)]);
+    const guards = ['x', 'y'].map((name) => ({
+      ...{ code: 'locked-object', message: name, hint: '', seed: null, cluster: null, destination: null },
+      ...{ object: { kind: 'Destination', name }, blocks: [] },
+    }));
+    const story = new Story().see(lookAtPlan({ ...both, plan: { ...both.plan, guards: guards as never } }));
+    expect(story.tell()).toEqual([
+      'guard guard locked-object @ Destination/x',
+      'guard guard locked-object @ Destination/y',
+    ]);
+  });
+
   test('a store that did not answer once is no news', () => {
     const busy = { ...unknown('two'), code: 'store-unreachable' } as DestinationInventory;
     const story = new Story().see(lookAtPlan(planned([read('one', good), busy])));
