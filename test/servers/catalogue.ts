@@ -30,7 +30,16 @@ export interface DebianTool {
   readonly versionLine?: RegExp;
 }
 
-export type Tool = GoModuleTool | DebianTool;
+/** A package of npm, with all that it needs, in the cache folder: it is no dependency of the project. */
+export interface NpmTool {
+  readonly kind: 'npm';
+  readonly package: string;
+  /** Exactly this one. */
+  readonly version: string;
+  readonly binaries: readonly string[];
+}
+
+export type Tool = GoModuleTool | DebianTool | NpmTool;
 
 const etcdModules = ['server', 'etcdctl', 'etcdutl', 'api', 'client', 'pkg'];
 
@@ -87,6 +96,8 @@ export const catalogue = {
     buildSeconds: 30,
     build: { how: 'install', package: 'github.com/fsouza/fake-gcs-server', goVersion: 'v1.56.1' },
   },
+  // 3.37 wants a package that is not to be had.
+  azurite: { kind: 'npm', package: 'azurite', version: '3.35.0', binaries: ['azurite-blob'] },
   sops: {
     kind: 'go',
     version: '3.13.3',

@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { catalogue, isToolName, type Tool, type ToolName, testTools, toolNames } from './catalogue.ts';
 import { installDebianPackages, unpackDebianPackages } from './install-debian.ts';
 import { buildWithGo } from './install-go.ts';
+import { installNpmPackage } from './install-npm.ts';
 import { missing, toolFolder } from './tools.ts';
 
 /** One thing could not be installed; the message says why and what to do. */
@@ -22,6 +23,9 @@ async function install(name: ToolName): Promise<void> {
   if (entry.kind === 'go') {
     say(name, `building ${entry.version} (about ${entry.buildSeconds} s) …`);
     await buildWithGo(entry, toolFolder(name));
+  } else if (entry.kind === 'npm') {
+    say(name, `fetching ${entry.package} ${entry.version} …`);
+    await installNpmPackage(entry, toolFolder(name));
   } else if (entry.how === 'unpack') {
     say(name, `unpacking ${entry.packages.join(', ')} …`);
     await unpackDebianPackages(entry, toolFolder(name));

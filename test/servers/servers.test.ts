@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { describe, expect, test } from 'vitest';
+import { startAzurite } from './azurite.ts';
 import { describeWith } from './describe.ts';
 import { etcdVersions, startEtcd, startEtcdFrom, toolOf } from './etcd.ts';
 import { startFakeGcs } from './fake-gcs.ts';
@@ -89,6 +90,19 @@ describeWith(['fake-gcs-server'], 'fake-gcs-server', () => {
     expect(String((await file.download())[0])).toBe('one');
     await gcs.removeBucket('granary');
     expect(await gcs.client.bucket('granary').exists()).toEqual([false]);
+  });
+});
+
+describeWith(['azurite'], 'azurite', () => {
+  test.each([{ tls: false }, { tls: true }])('keeps a blob, TLS $tls', async ({ tls }) => {
+    await using azurite = await startAzurite({ tls });
+    await azurite.createContainer('granary');
+    const blob = azurite.container('granary').getBlockBlobClient('k');
+    await blob.upload('one', 3);
+    expect(String(await blob.downloadToBuffer())).toBe('one');
+    expect(azurite.caCertificate?.startsWith('-----BEGIN CERTIFICATE-----') ?? false).toBe(tls);
+    await azurite.removeContainer('granary');
+    await expect(blob.upload('two', 3)).rejects.toMatchObject({ code: 'ContainerNotFound' });
   });
 });
 

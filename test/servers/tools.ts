@@ -18,7 +18,7 @@ export function cacheFolder(): string {
 export function toolFolder(name: ToolName): string {
   const entry: Tool = catalogue[name];
   const base = name.startsWith('etcd-') ? 'etcd' : name;
-  const version = entry.kind === 'go' ? entry.version : name === 'etcd-3.4' ? '3.4-debian' : 'debian';
+  const version = entry.kind !== 'debian' ? entry.version : name === 'etcd-3.4' ? '3.4-debian' : 'debian';
   return join(cacheFolder(), `${base}-${version}`);
 }
 
@@ -57,7 +57,7 @@ export function missing(names: readonly ToolName[]): ToolName[] {
 
 function candidates(entry: Tool, name: ToolName, program: string): string[] {
   const cached = join(toolFolder(name), 'bin', program);
-  if (entry.kind === 'go') return [cached];
+  if (entry.kind !== 'debian') return [cached];
   const onPath = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
   return [cached, ...onPath.map((folder) => join(folder, program))];
 }
@@ -72,7 +72,7 @@ function isExecutable(path: string): boolean {
 }
 
 function fits(entry: Tool, path: string): boolean {
-  if (entry.kind === 'go' || entry.versionLine === undefined) return true;
+  if (entry.kind !== 'debian' || entry.versionLine === undefined) return true;
   // etcdctl 3.4 speaks of versions in its own way: it takes `version` and wants to be told the API.
   const asks = path.endsWith('ctl') ? ['version'] : ['--version'];
   try {
