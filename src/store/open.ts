@@ -1,6 +1,5 @@
 /** The one place that joins a driver and what is wrapped around it. */
 import type { Destination, S3Destination } from '../model/config.ts';
-import { GranaryError } from '../model/errors.ts';
 import type { Secret } from '../secrets/secret.ts';
 import { openFilesystemStore } from './drivers/filesystem.ts';
 import type { S3Location } from './drivers/s3-session.ts';
@@ -94,13 +93,16 @@ async function openDriver(
         onRequest: options.onRequest ?? (() => {}),
       });
     }
-    case 'azure':
-      throw new GranaryError(
-        'store-misconfigured',
-        `this version has no driver for ${destination.provider}`,
-        {
-          hint: 'its configuration is checked; use s3 or filesystem until a version that has it',
-        },
-      );
+    case 'azure': {
+      const { openAzureStore } = await import('./drivers/azure.ts');
+      const { container, prefix, storageAccount, cloudName, endpoint, caCertificate } = destination;
+      const { tenantId, clientId, useInstanceRole } = destination;
+      return openAzureStore({
+        ...{ container, prefix, storageAccount, cloudName, endpoint, caCertificate },
+        ...{ tenantId, clientId, useInstanceRole, credential, guard },
+        conditionalWrites: options.conditionalWrites,
+        onRequest: options.onRequest ?? (() => {}),
+      });
+    }
   }
 }

@@ -7,6 +7,7 @@ import {
   completeSeed,
 } from '../../src/config/complete.ts';
 import type {
+  AzureDestination,
   Credential,
   Destination,
   FilesystemDestination,
@@ -43,6 +44,11 @@ export function folderNamed(
 export function s3Named(name: string, part: Partial<S3Destination> = {}): S3Destination {
   const complete = destinationNamed(name, { provider: 's3', bucket: part.bucket ?? name });
   return { ...(complete as S3Destination), ...part };
+}
+
+export function azureNamed(name: string, part: Partial<AzureDestination> = {}): AzureDestination {
+  const spec = { provider: 'azure', container: name, storageAccount: 'account' } as const;
+  return { ...(destinationNamed(name, spec) as AzureDestination), ...part };
 }
 
 export function credentialNamed(name: string, spec: CredentialDocument['spec'], data: string[]): Credential {

@@ -1,8 +1,14 @@
 /** Destinations and credentials for tests, in the form that the configuration has them. */
 import { randomUUID } from 'node:crypto';
-import type { FilesystemDestination, GcsDestination, S3Destination } from '../../src/model/config.ts';
+import type {
+  AzureDestination,
+  FilesystemDestination,
+  GcsDestination,
+  S3Destination,
+} from '../../src/model/config.ts';
 import { Secret } from '../../src/secrets/secret.ts';
-import { destinationNamed, folderNamed, s3Named } from '../config/objects.ts';
+import { azureNamed, destinationNamed, folderNamed, s3Named } from '../config/objects.ts';
+import type { AzuriteServer } from '../servers/azurite.ts';
 import type { S3Server } from '../servers/s3-server.ts';
 
 export function filesystemDestination(path: string): FilesystemDestination {
@@ -30,6 +36,26 @@ export function s3Credential(
 ): ReadonlyMap<string, Secret> {
   const { accessKeyId, secretAccessKey } = server;
   const values = { accessKeyId, secretAccessKey, ...changes };
+  return new Map(Object.entries(values).map(([name, value]) => [name, new Secret(value)]));
+}
+
+export function azureDestination(
+  server: AzuriteServer,
+  changes: Partial<AzureDestination> = {},
+): AzureDestination {
+  return azureNamed('test', {
+    storageAccount: server.account,
+    endpoint: server.endpoint,
+    caCertificate: server.caCertificate ?? null,
+    ...changes,
+  });
+}
+
+/** With the account's key where nothing else is given. */
+export function azureCredential(
+  server: AzuriteServer,
+  values: Record<string, string> = { accountKey: server.accountKey },
+): ReadonlyMap<string, Secret> {
   return new Map(Object.entries(values).map(([name, value]) => [name, new Secret(value)]));
 }
 

@@ -1,4 +1,5 @@
 /** Compares what a store says of the bytes it holds with the bytes that were sent. */
+import { createHash } from 'node:crypto';
 import { GranaryError } from '../../model/errors.ts';
 
 /** As S3 and Google Cloud Storage write a CRC32C: base64 of its four bytes, the highest first. */
@@ -13,6 +14,11 @@ export function decodeCrc32c(text: string | undefined): number | undefined {
   if (text === undefined || text.includes('-')) return undefined;
   const bytes = Buffer.from(text, 'base64');
   return bytes.length === 4 ? bytes.readUInt32BE() : undefined;
+}
+
+/** Base64, for `Content-MD5`. */
+export function md5Of(bytes: Uint8Array): string {
+  return createHash('md5').update(bytes).digest('base64');
 }
 
 /** Throws `checksum-mismatch` unless both are equal. */

@@ -2,11 +2,6 @@
 import { createHash } from 'node:crypto';
 import { GranaryError } from '../../model/errors.ts';
 
-/** Base64, for `Content-MD5`. */
-export function md5Of(bytes: Uint8Array): string {
-  return createHash('md5').update(bytes).digest('base64');
-}
-
 /** The ETag of an object in parts, as S3 makes it from theirs; undefined where those are no MD5s (encrypted by KMS). */
 export function etagOfParts(etags: readonly string[]): string | undefined {
   const hash = createHash('md5');

@@ -39,14 +39,34 @@ export interface SendOptions {
   readonly onAnswer: (answer: { status: number; date: Date | null; length: number | null }) => void;
 }
 
+/** What the server should be, for whom a web page answers instead. */
+export interface SpokenApi {
+  /** `an S3 API` */
+  readonly name: string;
+  /** How to find its address. */
+  readonly hint: string;
+}
+
+const s3Api: SpokenApi = {
+  name: 'an S3 API',
+  hint: 'the endpoint is probably a web console or a proxy: give the address of the S3 API (for MinIO port 9000, not 9001)',
+};
+
 export class S3Transport {
   readonly metadata = { handlerProtocol: 'http/1.1' };
   readonly #httpAgent: http.Agent;
   readonly #httpsAgent: https.Agent;
   readonly #onRequest: () => void;
+  readonly #api: SpokenApi;
 
   /** `ca`: PEM of the only authorities to trust; undefined: those of the system. `onRequest` hears of each request. */
-  constructor(options: { ca: string | string[] | undefined; onRequest: () => void; keepAlive?: boolean }) {
+  constructor(options: {
+    ca: string | string[] | undefined;
+    onRequest: () => void;
+    keepAlive?: boolean;
+    api?: SpokenApi;
+  }) {
+    this.#api = options.api ?? s3Api;
     const agent = { keepAlive: options.keepAlive ?? true, maxSockets: 50 };
     this.#httpAgent = new http.Agent(agent);
     this.#httpsAgent = new https.Agent(options.ca === undefined ? agent : { ...agent, ca: options.ca });
@@ -96,7 +116,7 @@ export class S3Transport {
     const type = message.headers['content-type'] ?? '';
     if (/^text\/html\b/i.test(type)) {
       request.destroy();
-      throw notAnApi(status, request.host);
+      throw notAnApi(status, request.host, this.#api);
     }
     const date = Date.parse(message.headers.date ?? '');
     const length = message.headers['content-length'];
@@ -134,8 +154,8 @@ function reporting(
   return passing;
 }
 
-/** An S3 server answers in XML. A page is from a console or a proxy; a proxy's 5xx only says that its server is away. */
-function notAnApi(status: number, host: string): GranaryError {
+/** S3 and Azure answer in XML. A page is from a console or a proxy; a proxy's 5xx only says that its server is away. */
+function notAnApi(status: number, host: string, api: SpokenApi): GranaryError {
   if (status === 429 || status >= 500) {
     return new GranaryError('store-busy', `${host} answered ${status} with a web page`, {
       hint: 'the proxy in front of the store does not reach it, or holds requests back; try again later',
@@ -150,11 +170,8 @@ function notAnApi(status: number, host: string): GranaryError {
   }
   return new GranaryError(
     'store-misconfigured',
-    `${host} answered ${status} with a web page, not as an S3 API`,
-    {
-      hint: 'the endpoint is probably a web console or a proxy: give the address of the S3 API (for MinIO port 9000, not 9001)',
-      context: { status },
-    },
+    `${host} answered ${status} with a web page, not as ${api.name}`,
+    { hint: api.hint, context: { status } },
   );
 }
 

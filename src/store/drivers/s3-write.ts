@@ -16,8 +16,8 @@ import {
 import { GranaryError, isGranaryError } from '../../model/errors.ts';
 import type { RequestGuard } from '../guard.ts';
 import type { CallOptions, Checksums, PutOptions, PutResult } from '../store.ts';
-import { decodeCrc32c, encodeCrc32c, requireEqual } from './checksum.ts';
-import { etagOfParts, md5Of, requireEtag } from './s3-checksum.ts';
+import { decodeCrc32c, encodeCrc32c, md5Of, requireEqual } from './checksum.ts';
+import { etagOfParts, requireEtag } from './s3-checksum.ts';
 import type { RunOptions, S3Session } from './s3-session.ts';
 import { writeFields } from './s3-settings.ts';
 import type { FinishedUpload, UploadPart, UploadTarget } from './s3-upload.ts';
