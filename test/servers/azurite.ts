@@ -96,7 +96,11 @@ async function startOnce(tls: boolean): Promise<AzuriteServer> {
 function makeClient(endpoint: string, ca: string | undefined): BlobServiceClient {
   const credential = new StorageSharedKeyCredential(account, accountKey);
   // The SDK takes `tlsOptions`, although its type does not say so.
-  const options = { retryOptions: { maxTries: 1 }, ...(ca !== undefined && { tlsOptions: { ca } }) };
+  // A connection that the server ends after five idle seconds may be in use again by then.
+  const options = {
+    retryOptions: { maxTries: 3, retryDelayInMs: 20 },
+    ...(ca !== undefined && { tlsOptions: { ca } }),
+  };
   return new BlobServiceClient(endpoint, credential, options);
 }
 

@@ -1,4 +1,4 @@
-/** A small HTTP proxy in front of a real S3 server that does to single requests what networks and servers do. */
+/** A small HTTP proxy in front of a real object store that does to single requests what networks and servers do. */
 import { once } from 'node:events';
 import * as http from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,7 +7,15 @@ export type Fault =
   /** The connection is reset once more than this many bytes of the request's body have come; -1: at once. */
   | { readonly kind: 'reset'; readonly afterBytes: number }
   /** The request is not passed on, and gets this answer. */
-  | { readonly kind: 'answer'; readonly status: number; readonly type: string; readonly body: string }
+  | {
+      readonly kind: 'answer';
+      readonly status: number;
+      readonly type: string;
+      readonly body: string;
+      readonly headers?: Readonly<Record<string, string>>;
+    }
+  /** The first byte of the request's body arrives as another. */
+  | { readonly kind: 'corrupt' }
   /** The request takes effect, and its answer never comes. */
   | { readonly kind: 'lose' }
   /** The answer ends with a reset after this many bytes of its body. */
@@ -93,7 +101,9 @@ export class FaultProxy implements AsyncDisposable {
     } else if (fault?.kind === 'answer') {
       request.resume();
       request.once('end', () =>
-        response.writeHead(fault.status, { 'content-type': fault.type }).end(fault.body),
+        response
+          .writeHead(fault.status, { 'content-type': fault.type, ...fault.headers })
+          .end(request.method === 'HEAD' ? '' : fault.body),
       );
     } else if (first !== undefined) {
       response.writeHead(first.status, first.headers).end(first.body);
@@ -119,6 +129,7 @@ export class FaultProxy implements AsyncDisposable {
     onward.on('error', reset);
     let received = 0;
     request.on('data', (chunk: Buffer) => {
+      if (fault?.kind === 'corrupt' && received === 0) chunk[0] = ~(chunk[0] ?? 0);
       received += chunk.length;
       if (fault?.kind === 'reset' && received > fault.afterBytes) reset();
     });

@@ -7,7 +7,7 @@
  * of no bytes; it has a content type of its own, by which this driver knows that it is no object.
  */
 import { randomBytes } from 'node:crypto';
-import type { ContainerListBlobFlatSegmentResponse } from '@azure/storage-blob';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isGranaryError } from '../../model/errors.ts';
 import type { RequestGuard } from '../guard.ts';
 import type { CallOptions } from '../store.ts';
@@ -16,7 +16,13 @@ import type { AzureSession, RunOptions } from './azure-session.ts';
 /** Of a blob that is made only to be removed. */
 export const discardedType = 'application/vnd.granary.discarded';
 
-const idPattern = /^granary\.([0-9a-z]{9})\.[0-9a-f]{12}\.\d{5}$/;
+/**
+ * After how long it is looked whether a block came late. A request that was stopped may have arrived whole, and takes
+ * effect all the same; what comes later still is found by `removeStale`.
+ */
+const lateMs = [250, 750];
+
+const idPattern = /^(granary\.([0-9a-z]{9})\.[0-9a-f]{12})\.\d{5}$/;
 
 /** One upload: what the ids of its blocks have in common. Another upload to the same key has other ids. */
 export function newUploadId(now = Date.now()): string {
@@ -28,16 +34,23 @@ export function blockId(upload: string, number: number): string {
   return Buffer.from(`${upload}.${String(number).padStart(5, '0')}`).toString('base64');
 }
 
-/** When the upload of a block began, by the clock of whoever sent it; null for a block that is not ours. */
-export function begunOf(id: string): Date | null {
-  const [, begun] = idPattern.exec(Buffer.from(id, 'base64').toString('latin1')) ?? [];
-  return begun === undefined ? null : new Date(Number.parseInt(begun, 36));
+interface BlockOrigin {
+  readonly upload: string;
+  /** By the clock of whoever sent the block. */
+  readonly begun: Date;
+}
+
+/** What the id of a block tells of its upload; null for a block that is not ours. */
+function originOf(id: string): BlockOrigin | null {
+  const [, upload, begun] = idPattern.exec(Buffer.from(id, 'base64').toString('latin1')) ?? [];
+  if (upload === undefined || begun === undefined) return null;
+  return { upload, begun: new Date(Number.parseInt(begun, 36)) };
 }
 
 export class Leftovers {
   readonly #session: AzureSession;
   readonly #guard: RequestGuard;
-  /** Keys whose blocks could not be removed when their upload failed. */
+  /** Uploads of this process that failed. */
   readonly #abandoned = new Set<string>();
 
   constructor(session: AzureSession, guard: RequestGuard) {
@@ -45,10 +58,19 @@ export class Leftovers {
     this.#guard = guard;
   }
 
-  /** An upload to this key failed; what it sent is removed now, or else with `removeStale`. Does not throw. */
-  async abandon(key: string, signal: AbortSignal): Promise<void> {
-    this.#abandoned.add(key);
-    await this.#discard(key, { signal }).catch(() => {});
+  /** An upload failed; what it sent is removed now, or else with `removeStale`. Does not throw. */
+  async abandon(key: string, upload: string, signal: AbortSignal): Promise<void> {
+    this.#abandoned.add(upload);
+    try {
+      await this.#discard(key, { signal });
+      for (const ms of lateMs) {
+        await sleep(ms, undefined, { signal });
+        const origins = await this.#originsAt(key, { signal });
+        if (origins.some((origin) => origin?.upload === upload)) await this.#discard(key, { signal });
+      }
+    } catch {
+      // The failure of the upload itself is what its caller must hear of.
+    }
   }
 
   /**
@@ -58,9 +80,7 @@ export class Leftovers {
   async removeStale(prefix: string, before: Date, options: CallOptions): Promise<number> {
     let removed = 0;
     for await (const { key, discarded } of this.#emptyBlobs(prefix, options)) {
-      const isOver =
-        this.#abandoned.has(key) ||
-        (discarded === null ? await this.#isStale(key, before, options) : discarded < before);
+      const isOver = discarded === null ? await this.#isStale(key, before, options) : discarded < before;
       if (isOver && (await this.#discard(key, options))) removed += 1;
     }
     return removed;
@@ -74,7 +94,7 @@ export class Leftovers {
     let token: string | undefined;
     do {
       const page = await this.#guard(options.signal, (attempt) =>
-        listPage(this.#session, prefix, token, attempt, true),
+        this.#session.listPage(prefix, attempt, { token, withUncommitted: true }),
       );
       for (const { name, properties } of page.segment.blobItems) {
         if ((properties.contentLength ?? 0) > 0) continue;
@@ -86,18 +106,24 @@ export class Leftovers {
   }
 
   async #isStale(key: string, before: Date, options: CallOptions): Promise<boolean> {
-    const blocks = await this.#guard(options.signal, (attempt) =>
+    const origins = await this.#originsAt(key, options);
+    const isOver = (origin: BlockOrigin | null) =>
+      origin !== null && (origin.begun < before || this.#abandoned.has(origin.upload));
+    return origins.length > 0 && origins.every(isOver);
+  }
+
+  /** Of the blocks that nobody committed; none where a blob was made of them, or they are gone. */
+  async #originsAt(key: string, { signal }: CallOptions): Promise<(BlockOrigin | null)[]> {
+    const blocks = await this.#guard(signal, (attempt) =>
       this.#session.run('read', key, attempt, async (http) => {
         const { uncommittedBlocks } = await this.#session.blob(key).getBlockList('uncommitted', http);
         return uncommittedBlocks ?? [];
       }),
     ).catch((error: unknown) => {
-      // Removed or made into a blob since it was listed.
       if (isGranaryError(error, 'object-missing')) return [];
       throw error;
     });
-    const begun = blocks.map(({ name }) => begunOf(name));
-    return begun.length > 0 && begun.every((time) => time !== null && time < before);
+    return blocks.map(({ name }) => originOf(name));
   }
 
   /** False where a visible blob is there by now: that is never touched. */
@@ -105,25 +131,24 @@ export class Leftovers {
     const blob = this.#session.blob(key);
     const inTurn = <T>(request: (run: RunOptions) => Promise<T>) => this.#guard(signal, request);
     try {
-      const etag = await inTurn((run) => this.#overwrite(key, run));
+      const etag = await inTurn((run) => this.replace(key, run));
       const conditions = etag === undefined ? {} : { ifMatch: etag };
       await inTurn((run) =>
         this.#session.run('delete', key, run, (http) => blob.delete({ ...http, conditions })),
       );
     } catch (error) {
-      if (isGranaryError(error, 'precondition-failed')) {
-        this.#abandoned.delete(key);
-        return false;
-      }
+      if (isGranaryError(error, 'precondition-failed')) return false;
       // Another did the same at the same time, or an answer was lost.
       if (!isGranaryError(error, 'object-missing')) throw error;
     }
-    this.#abandoned.delete(key);
     return true;
   }
 
-  /** Makes the empty blob in place of the blocks, or finds it there. Gives its etag. */
-  async #overwrite(key: string, run: RunOptions): Promise<string | undefined> {
+  /**
+   * Makes the blob of no bytes in place of the blocks, or finds it there. Gives its etag; `precondition-failed` where a
+   * visible blob is there.
+   */
+  async replace(key: string, run: RunOptions): Promise<string | undefined> {
     const blob = this.#session.blob(key);
     try {
       const { etag } = await this.#session.run('write', key, run, (http) =>
@@ -136,33 +161,9 @@ export class Leftovers {
       return etag;
     } catch (error) {
       if (!isGranaryError(error, 'precondition-failed')) throw error;
-      const found = await this.#session.run('read', key, run, (http) => blob.getProperties(http));
+      const found = await this.#session.properties(key, run);
       if (found.contentType !== discardedType || found.contentLength !== 0) throw error;
       return found.etag;
     }
   }
-}
-
-/** One page of a listing; an error where the answer is none. */
-export async function listPage(
-  session: AzureSession,
-  prefix: string,
-  token: string | undefined,
-  run: RunOptions,
-  withUncommitted = false,
-): Promise<ContainerListBlobFlatSegmentResponse> {
-  const answer = await session.run('list', prefix, run, async (http) => {
-    const pages = session.container
-      .listBlobsFlat({
-        ...http,
-        prefix: session.prefix + prefix,
-        includeUncommitedBlobs: withUncommitted,
-      })
-      .byPage({ ...(token !== undefined && { continuationToken: token }) });
-    return pages.next();
-  });
-  // Anything else that is XML reads as a listing with nothing in it, which must never be believed.
-  if (answer.done === true || answer.value.containerName === undefined)
-    throw session.notAzure('a listing', prefix);
-  return answer.value;
 }

@@ -142,9 +142,16 @@ const translations: readonly Translation[] = [
   },
   {
     code: 'store-failed',
-    names: ['InvalidBlockList', 'InvalidBlobOrBlock', 'InvalidBlockId'],
+    names: ['InvalidBlockList'],
     message: ({ place, key }) => `blocks of ${key} at ${place.host} went away while it was uploaded`,
     hint: 'look for a second program that writes there',
+  },
+  {
+    code: 'store-misconfigured',
+    // Ids of blocks that lie there already have another length.
+    names: ['InvalidBlobOrBlock', 'InvalidBlockId'],
+    message: ({ place, key }) => `another program has an upload to ${key} at ${place.host} under way`,
+    hint: 'give Granary a prefix of its own; what is left of such an upload goes a week after its last block',
   },
   {
     code: 'checksum-mismatch',
@@ -293,12 +300,15 @@ function isSkewed({ status, time }: Said): boolean {
   return status === 403 && time !== null && Math.abs(time.getTime() - Date.now()) > skewMs;
 }
 
+/** What the SDK throws, by name or code, where an answer is not what it must be. */
+const misread: readonly string[] = ['RangeError', 'TypeError', 'PARSE_ERROR'];
+
 function unexpected(
   { place, action, name, status, message }: Said,
   details: { readonly cause: Error; readonly context: GranaryError['context'] },
 ): GranaryError {
   // Every error of Azure has a code: 404 without one comes from something else, and says nothing of objects.
-  if (status === null ? name === 'RangeError' || name === 'PARSE_ERROR' : status <= 400 || status === 404) {
+  if (status === null ? misread.includes(name) : status <= 400 || status === 404) {
     return new GranaryError(
       'store-misconfigured',
       `${place.host} did not answer as Azure's Blob service does when asked to ${action} (${name})`,

@@ -1,12 +1,14 @@
 /** One container and prefix with the client that reaches it: runs a request, names what went wrong. */
 import {
   AnonymousCredential,
+  type BlobGetPropertiesResponse,
   type BlockBlobClient,
   ContainerClient,
+  type ContainerListBlobFlatSegmentResponse,
   newPipeline,
   StorageSharedKeyCredential,
 } from '@azure/storage-blob';
-import { GranaryError } from '../../model/errors.ts';
+import { GranaryError, isGranaryError } from '../../model/errors.ts';
 import type { ObjectKey } from '../../model/names.ts';
 import type { CallOptions, ObjectInfo } from '../store.ts';
 import { type AzureAction, type AzurePlace, translateAzureError } from './azure-errors.ts';
@@ -37,6 +39,14 @@ export interface SaidOfBlob {
   readonly etag?: string | undefined;
   readonly lastModified?: Date | undefined;
   readonly contentLength?: number | undefined;
+}
+
+export interface ListSettings {
+  /** Where the page begins; undefined: at the start. */
+  readonly token?: string | undefined;
+  /** Blobs too that consist of blocks that nobody committed. */
+  readonly withUncommitted?: boolean | undefined;
+  readonly maxPageSize?: number | undefined;
 }
 
 export class AzureSession {
@@ -80,6 +90,44 @@ export class AzureSession {
     } catch (error) {
       throw this.translate(error, action, key, options.signal);
     }
+  }
+
+  /**
+   * What the service says of a blob. An answer to this has no body, so Azurite, which has one code for all refusals,
+   * does not say here whether the credential is wrong: a listing does.
+   */
+  async properties(key: string, options: RunOptions): Promise<BlobGetPropertiesResponse> {
+    try {
+      return await this.run('read', key, options, (http) => this.blob(key).getProperties(http));
+    } catch (error) {
+      if (!isGranaryError(error) || error.context.reason !== 'AuthorizationFailure') throw error;
+      await this.listPage(key, options, { maxPageSize: 1 }).catch((reason: unknown) => {
+        if (isGranaryError(reason, 'invalid-credentials')) throw reason;
+      });
+      throw error;
+    }
+  }
+
+  /** One page of a listing; an error where the answer is none. */
+  async listPage(
+    prefix: string,
+    options: RunOptions,
+    settings: ListSettings = {},
+  ): Promise<ContainerListBlobFlatSegmentResponse> {
+    const { token, withUncommitted = false, maxPageSize } = settings;
+    const answer = await this.run('list', prefix, options, (http) =>
+      this.container
+        .listBlobsFlat({ ...http, prefix: this.prefix + prefix, includeUncommitedBlobs: withUncommitted })
+        .byPage({
+          ...(token !== undefined && { continuationToken: token }),
+          ...(maxPageSize !== undefined && { maxPageSize }),
+        })
+        .next(),
+    );
+    // Anything else that is XML reads as a listing with nothing in it, which must never be believed.
+    if (answer.done === true || answer.value.containerName === undefined)
+      throw this.notAzure('a listing', prefix);
+    return answer.value;
   }
 
   /** The signal's reason where it was aborted, otherwise the error by its name. */

@@ -48,7 +48,7 @@ export class AzureTransport implements IHttpClient {
       {
         ...(signal instanceof AbortSignal && { abortSignal: signal }),
         onSent: watcher.onSent ?? (() => {}),
-        onReceived: watcher.moved ?? (() => {}),
+        onReceived: () => {},
         onAnswer: watcher.moved ?? (() => {}),
       },
     );
@@ -56,7 +56,7 @@ export class AzureTransport implements IHttpClient {
     const isStream = request.streamResponseStatusCodes?.has(response.statusCode) ?? false;
     return isStream
       ? { ...answer, readableStreamBody: response.body }
-      : { ...answer, bodyAsText: await textOf(response.body) };
+      : { ...answer, bodyAsText: await textOf(response.body, watcher.moved) };
   }
 
   destroy(): void {
@@ -82,8 +82,11 @@ function headersOf(request: WebResource, values: Record<string, string>): HttpOp
   return headers;
 }
 
-async function textOf(stream: NodeJS.ReadableStream): Promise<string> {
+async function textOf(stream: NodeJS.ReadableStream, moved: () => void = () => {}): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  for await (const chunk of stream) {
+    moved();
+    chunks.push(chunk as Buffer);
+  }
   return Buffer.concat(chunks).toString('utf8');
 }

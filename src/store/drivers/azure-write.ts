@@ -50,22 +50,38 @@ export class AzureWriter {
   ): Promise<PutResult> {
     const md5 = await md5Bytes(body, run);
     try {
-      const answer = await this.#session.run('write', key, run, (http) =>
-        this.#session.blob(key).upload(asBody(body), body.length, {
-          ...http,
-          blobHTTPHeaders,
-          conditions: conditionsOf(options),
-          transactionalContentMD5: md5,
-        }),
-      );
-      this.#compare(key, md5, answer.contentMD5);
-      const result = this.#result(key, body.length, answer);
-      if (answer.contentMD5 === undefined) await this.#requireStored(key, body.length, run);
-      return result;
+      return await this.#putBlob(key, body, md5, conditionsOf(options), run);
     } catch (error) {
       if (options.createOnly !== true || !isGranaryError(error, 'precondition-failed')) throw error;
-      return this.#createOverLeftovers(key, body, md5, error, run);
+      // Refused too where there are only blocks that nobody committed: a process that was killed leaves them for a week.
+      const found = await this.#look(key, run);
+      if (found !== null && !found.discarded) throw error;
+      const ifMatch = await this.#leftovers.replace(key, run);
+      if (ifMatch === undefined) throw this.#session.notAzure('a write', key);
+      return this.#putBlob(key, body, md5, { ifMatch }, run);
     }
+  }
+
+  async #putBlob(
+    key: string,
+    body: Uint8Array | SourceRange,
+    md5: Uint8Array,
+    conditions: Conditions,
+    run: RunOptions,
+  ): Promise<PutResult> {
+    const answer = await this.#session.run('write', key, run, (http) =>
+      this.#session.blob(key).upload(asBody(body), body.length, {
+        ...http,
+        blobHTTPHeaders,
+        conditions,
+        transactionalContentMD5: md5,
+      }),
+    );
+    this.#compare(key, md5, answer.contentMD5);
+    if (answer.etag === undefined) throw this.#session.notAzure('a write', key);
+    if (answer.contentMD5 === undefined) await this.#requireStored(key, body.length, run);
+    const { date: storeTime = null } = answer;
+    return { etag: bareEtag(answer.etag), size: body.length, checksums: {}, storeTime };
   }
 
   /** The requests of one upload. Each goes through the guard, so that a lost block is sent again alone. */
@@ -85,7 +101,7 @@ export class AzureWriter {
       sendPart: (upload, part, progress, signal) =>
         this.#guarded(signal, part.body.length, progress, (run) => this.#sendBlock(key, upload, part, run)),
       complete: (_upload, ids, finished, signal) => this.#complete(key, ids, finished, conditions, signal),
-      abandon: () => this.#leftovers.abandon(key, AbortSignal.timeout(abandonMs)),
+      abandon: (upload) => this.#leftovers.abandon(key, upload, AbortSignal.timeout(abandonMs)),
     };
   }
 
@@ -108,43 +124,13 @@ export class AzureWriter {
   async #sendBlock(key: string, upload: string, part: UploadPart, run: RunOptions): Promise<string> {
     const id = blockId(upload, part.number);
     const md5 = await md5Bytes(part.body, run);
-    await this.#stage(key, id, part.body, md5, run);
-    return id;
-  }
-
-  async #stage(
-    key: string,
-    id: string,
-    body: Uint8Array | SourceRange,
-    md5: Uint8Array,
-    run: RunOptions,
-  ): Promise<void> {
     const answer = await this.#session.run('write', key, run, (http) =>
       this.#session
         .blob(key)
-        .stageBlock(id, asBody(body), body.length, { ...http, transactionalContentMD5: md5 }),
+        .stageBlock(id, asBody(part.body), part.body.length, { ...http, transactionalContentMD5: md5 }),
     );
-    this.#compare(`${key}, block ${id}`, md5, answer.contentMD5);
-  }
-
-  /**
-   * A create-only Put Blob is refused where there are only blocks that nobody committed, as one of a process that was
-   * killed leaves them for a week, or a Put Blob that is under way. Committing a block of one's own is not.
-   */
-  async #createOverLeftovers(
-    key: string,
-    body: Uint8Array | SourceRange,
-    md5: Uint8Array,
-    refusal: GranaryError,
-    run: RunOptions,
-  ): Promise<PutResult> {
-    const found = await this.#look(key, run);
-    if (found !== null && !found.discarded) throw refusal;
-    const id = blockId(newUploadId(), 1);
-    await this.#stage(key, id, body, md5, run);
-    const conditions = this.#creationOver(key, found);
-    const answer = await this.#commit(key, [id], conditions, run);
-    return this.#result(key, body.length, answer);
+    this.#compare(`${key}, block ${part.number}`, md5, answer.contentMD5);
+    return id;
   }
 
   async #complete(
@@ -175,10 +161,16 @@ export class AzureWriter {
     return { result: { etag, size, checksums: {}, storeTime } };
   }
 
-  #commit(key: string, ids: readonly string[], conditions: Conditions, run: RunOptions): Promise<Answer> {
-    return this.#session.run('write', key, run, (http) =>
+  async #commit(
+    key: string,
+    ids: readonly string[],
+    conditions: Conditions,
+    run: RunOptions,
+  ): Promise<{ readonly committed: true }> {
+    await this.#session.run('write', key, run, (http) =>
       this.#session.blob(key).commitBlockList([...ids], { ...http, blobHTTPHeaders, conditions }),
     );
+    return { committed: true };
   }
 
   /** Whether the visible blob is made of these blocks. */
@@ -205,9 +197,7 @@ export class AzureWriter {
 
   async #look(key: string, run: RunOptions): Promise<Found | null> {
     try {
-      const said = await this.#session.run('read', key, run, (http) =>
-        this.#session.blob(key).getProperties(http),
-      );
+      const said = await this.#session.properties(key, run);
       const { etag, size } = this.#session.info(key, said);
       const discarded = size === 0 && said.contentType === discardedType;
       return { etag, size, discarded, storeTime: said.date ?? null };
@@ -229,18 +219,6 @@ export class AzureWriter {
     const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
     requireEqual(what, this.#session.place.host, text(answered), text(sent));
   }
-
-  #result(key: string, size: number, { etag, date }: Answer): PutResult {
-    if (etag === undefined) throw this.#session.notAzure('a write', key);
-    return { etag: bareEtag(etag), size, checksums: {}, storeTime: date ?? null };
-  }
-}
-
-/** What an answer to a write says. */
-interface Answer {
-  readonly etag?: string | undefined;
-  /** The service's clock. */
-  readonly date?: Date | undefined;
 }
 
 function conditionsOf(options: PutOptions): Conditions {

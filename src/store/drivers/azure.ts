@@ -14,7 +14,7 @@ import type {
   StoreCapabilities,
   UploadSource,
 } from '../store.ts';
-import { discardedType, Leftovers, listPage } from './azure-blocks.ts';
+import { discardedType, Leftovers } from './azure-blocks.ts';
 import { type AzureLocation, AzureSession } from './azure-session.ts';
 import { AzureWriter, countTo } from './azure-write.ts';
 import { uploadFrom } from './s3-upload.ts';
@@ -77,6 +77,8 @@ class AzureStore implements Store {
       if (body === undefined || expected === undefined || (isRange && Number(start) !== offset)) {
         throw this.#session.notAzure('an object', key);
       }
+      // A connection may break before anybody reads: then the error waits for who does.
+      body.on('error', () => {});
       const contentLength = isRange ? Number(total) : expected;
       const info = this.#session.info(key, { etag, lastModified, contentLength });
       if (info.size === 0 && answer.contentType === discardedType) throw this.#missing(key);
@@ -91,9 +93,7 @@ class AzureStore implements Store {
   async head(key: ObjectKey, options: CallOptions): Promise<ObjectInfo | null> {
     checkKey(key);
     try {
-      const said = await this.#session.run('read', key, options, (http) =>
-        this.#session.blob(key).getProperties(http),
-      );
+      const said = await this.#session.properties(key, options);
       const info = this.#session.info(key, said);
       return info.size === 0 && said.contentType === discardedType ? null : info;
     } catch (error) {
@@ -151,7 +151,7 @@ class AzureStore implements Store {
     let token: string | undefined;
     do {
       const page = await this.#guard(options.signal, (attempt) =>
-        listPage(this.#session, prefix, token, attempt),
+        this.#session.listPage(prefix, attempt, { token }),
       );
       for (const { name, properties } of page.segment.blobItems) {
         // A name that ends in a slash is a folder that a tool made: no object of ours.
