@@ -5,7 +5,7 @@ import {
   generateBlobSASQueryParameters,
   StorageSharedKeyCredential,
 } from '@azure/storage-blob';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { openAzureStore } from '../../src/store/drivers/azure.ts';
 import { openStore } from '../../src/store/open.ts';
 import { sourceFromBytes } from '../../src/store/source.ts';
@@ -268,5 +268,26 @@ describeWith(['azurite', 'openssl'], 'azure by client secret', () => {
     expect(await codeOf(store.head(key('x'), noAbort()))).toBe('store-busy');
     authority.decide = () => null;
     expect(await store.head(key('x'), noAbort())).toBeNull();
+  });
+
+  test('without a credential, what the environment holds is used, and its absence is said', async () => {
+    try {
+      // No metadata service either.
+      vi.stubEnv('AZURE_POD_IDENTITY_AUTHORITY_HOST', 'http://127.0.0.1:9');
+      const without = await open({ credential: null, tenantId: null, clientId: null })
+        .head(key('k'), noAbort())
+        .catch((thrown: unknown) => thrown);
+      expect(without).toMatchObject({
+        code: 'invalid-credentials',
+        message: 'Invalid Azure credentials: none were found',
+        hint: expect.stringContaining('AZURE_CLIENT_SECRET'),
+      });
+      vi.stubEnv('AZURE_TENANT_ID', tenantId);
+      vi.stubEnv('AZURE_CLIENT_ID', clientId);
+      vi.stubEnv('AZURE_CLIENT_SECRET', clientSecret);
+      await works(open({ credential: null, tenantId: null, clientId: null }));
+    } finally {
+      vi.unstubAllEnvs();
+    }
   });
 });

@@ -47,7 +47,7 @@ const translations: readonly Translation[] = [
   },
   {
     code: 'store-busy',
-    says: /AADSTS(90033|90055|50196|90024)\b|temporarily_unavailable|server_error|status code: (429|5\d\d)\b/i,
+    says: /AADSTS(90033|90055|50196|90024)\b|temporarily_unavailable|server_error|too_many|no "expiresOn"|status code: (429|5\d\d)\b/i,
     message: (_application, authority) => `${authority} is busy and gave no token`,
     hint: 'try again later; it is tried again by itself within a backup',
   },

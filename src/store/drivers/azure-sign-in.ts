@@ -40,6 +40,8 @@ export class EntraTokens implements TokenCredential {
       if (token !== null) return token;
       throw new Error('no token was given');
     } catch (error) {
+      // What it has learnt is dropped: after a 503 it would not ask again for a minute, nor say why.
+      this.#source = null;
       const reason = await this.#explain(error, limit).catch((known: unknown) => known);
       throw translateSignInError(reason, this.#signIn, new URL(this.#authorityHost).host);
     }
