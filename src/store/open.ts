@@ -31,8 +31,8 @@ export interface OpenOptions {
 }
 
 /**
- * Opens the store of a destination. `credential` holds its decrypted data; null: an S3 store finds credentials in the
- * usual places of its SDK (environment, profile, instance role). Nothing is contacted yet, but a filesystem's root
+ * Opens the store of a destination. `credential` holds its decrypted data; null: the SDK of the provider finds
+ * credentials in its usual places (environment, profile, identity of the machine). Nothing is contacted yet, but a filesystem's root
  * folder must exist. Throws `store-misconfigured`, `invalid-credentials` or `bucket-missing`.
  */
 export async function openStore(

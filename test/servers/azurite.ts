@@ -9,7 +9,7 @@ import { tempFolder } from './temp.ts';
 import { requireTool } from './tools.ts';
 
 export interface AzuriteServer extends AsyncDisposable {
-  /** Of the account: `http://127.0.0.1:10000/account`. */
+  /** Scheme, host and port; the account stands behind them in the path. */
   readonly endpoint: string;
   readonly account: string;
   readonly accountKey: string;
@@ -46,7 +46,7 @@ async function startOnce(tls: boolean): Promise<AzuriteServer> {
   try {
     const [port] = await freePorts(1);
     const certificates = tls ? makeCertificates(folder.path) : undefined;
-    const address = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`;
+    const endpoint = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`;
     const secure =
       certificates === undefined
         ? []
@@ -60,10 +60,9 @@ async function startOnce(tls: boolean): Promise<AzuriteServer> {
         ...['-l', folder.join('data'), '--silent', '--disableTelemetry', '--skipApiVersionCheck', ...secure],
       ],
       env: { PATH: process.env.PATH, HOME: folder.path, AZURITE_ACCOUNTS: `${account}:${accountKey}` },
-      ready: (signal) => answers(address, certificates?.caCertificate, signal),
+      ready: (signal) => answers(endpoint, certificates?.caCertificate, signal),
       folders: [folder.path],
     });
-    const endpoint = `${address}/${account}`;
     const client = makeClient(endpoint, certificates?.caCertificate);
     const stop = async () => {
       await server.stop();
@@ -101,7 +100,7 @@ function makeClient(endpoint: string, ca: string | undefined): BlobServiceClient
     retryOptions: { maxTries: 3, retryDelayInMs: 20 },
     ...(ca !== undefined && { tlsOptions: { ca } }),
   };
-  return new BlobServiceClient(endpoint, credential, options);
+  return new BlobServiceClient(`${endpoint}/${account}`, credential, options);
 }
 
 /** Any answer will do: without a signature it is a refusal. */

@@ -34,7 +34,6 @@ describeWith(['azurite', 'openssl'], 'azure connections', () => {
     expect(hint).toMatch(/\w/);
     return code;
   };
-  const at = (origin: string) => ({ endpoint: `${origin}/${plain.account}` });
 
   test('an authority that is not ours, or none', async () => {
     using folder = tempFolder('other-ca');
@@ -52,25 +51,25 @@ describeWith(['azurite', 'openssl'], 'azure connections', () => {
       onward.on('error', () => socket.destroy()).pipe(socket);
     });
     await once(pipe.listen(0, '127.0.0.2'), 'listening');
-    const changes = at(`https://127.0.0.2:${(pipe.address() as AddressInfo).port}`);
+    const changes = { endpoint: `https://127.0.0.2:${(pipe.address() as AddressInfo).port}` };
     expect(await fault(secure, changes)).toBe('tls-untrusted');
     pipe.close();
   });
 
   test('nothing listens, by one address and by two', async () => {
     const [port] = await freePorts(1);
-    expect(await fault(plain, at(`http://127.0.0.1:${port}`))).toBe('store-unreachable');
-    expect(await fault(plain, at(`http://localhost:${port}`))).toBe('store-unreachable');
+    expect(await fault(plain, { endpoint: `http://127.0.0.1:${port}` })).toBe('store-unreachable');
+    expect(await fault(plain, { endpoint: `http://localhost:${port}` })).toBe('store-unreachable');
   });
 
   test('a host that does not exist, as of an account that does not', async () => {
-    expect(await fault(plain, at('http://no-such-account.blob.invalid'))).toBe('store-unreachable');
+    expect(await fault(plain, { endpoint: 'http://no-such-account.blob.invalid' })).toBe('store-unreachable');
   });
 
   test('TLS to a plain port, and the other way round', async () => {
     const [plainPort, securePort] = [plain, secure].map(({ endpoint }) => new URL(endpoint).port);
-    expect(await fault(plain, at(`https://127.0.0.1:${plainPort}`))).toBe('store-misconfigured');
+    expect(await fault(plain, { endpoint: `https://127.0.0.1:${plainPort}` })).toBe('store-misconfigured');
     // Node's server just hangs up.
-    expect(await fault(plain, at(`http://127.0.0.1:${securePort}`))).toBe('store-unreachable');
+    expect(await fault(plain, { endpoint: `http://127.0.0.1:${securePort}` })).toBe('store-unreachable');
   });
 });

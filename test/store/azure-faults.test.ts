@@ -62,7 +62,7 @@ describeWith(['azurite'], 'azure faults', () => {
   });
 
   const open = (options: OpenOptions = quick) => {
-    const endpoint = `${proxy.endpoint}/${server.account}`;
+    const { endpoint } = proxy;
     return openStore(azureDestination(server, { container, endpoint }), azureCredential(server), options);
   };
   const create = () => ({ ...noAbort(), createOnly: true });

@@ -210,11 +210,11 @@ describeWith(['azurite'], 'azure, its own', () => {
 });
 
 describe('azure settings that cannot work', () => {
-  const server = { endpoint: 'https://127.0.0.1:9/account', account: 'account' } as AzuriteServer;
+  const server = { endpoint: 'https://127.0.0.1:9', account: 'account' } as AzuriteServer;
   const pem = { caCertificate: 'not a certificate' };
   const ids = { tenantId: 'tenant', clientId: 'client' };
   const accountKey = Buffer.alloc(64, 1).toString('base64');
-  const plain = { endpoint: 'http://127.0.0.1:9/account' };
+  const plain = { endpoint: 'http://127.0.0.1:9' };
 
   test.each<[string, Parameters<typeof azureDestination>[1], Record<string, string> | null, string, RegExp]>([
     ['no URL', { endpoint: 'account.blob.core' }, { accountKey }, 'store-misconfigured', /endpoint/],
@@ -273,12 +273,16 @@ describe('azure settings that cannot work', () => {
   });
 
   test.each([
-    ['public', 'https://account.blob.core.windows.net'],
-    ['government', 'https://account.blob.core.usgovcloudapi.net'],
-    ['china', 'https://account.blob.core.chinacloudapi.cn'],
-  ] as const)('the cloud %s has the host %s', (cloudName, url) => {
-    const { endpoint, ...rest } = azureDestination(server, { cloudName });
-    expect(serviceUrl({ ...rest, endpoint: null, credential: null, onRequest: () => {} })).toBe(url);
-    expect(endpoint).toBe(server.endpoint);
+    ['public', null, 'https://account.blob.core.windows.net'],
+    ['government', null, 'https://account.blob.core.usgovcloudapi.net'],
+    ['china', null, 'https://account.blob.core.chinacloudapi.cn'],
+    ['public', 'https://account.private.example/', 'https://account.private.example'],
+    ['public', 'http://127.0.0.1:10000', 'http://127.0.0.1:10000/account'],
+    ['public', 'http://[::1]:10000', 'http://[::1]:10000/account'],
+    ['public', 'http://azurite:10000', 'http://azurite:10000/account'],
+    ['public', 'http://127.0.0.1:10000/other', 'http://127.0.0.1:10000/other'],
+  ] as const)('the cloud %s with the endpoint %j is served at %s', (cloudName, endpoint, url) => {
+    const destination = azureDestination(server, { cloudName, endpoint });
+    expect(serviceUrl({ ...destination, credential: null, onRequest: () => {} })).toBe(url);
   });
 });

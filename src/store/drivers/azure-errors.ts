@@ -185,7 +185,7 @@ const translations: readonly Translation[] = [
       ...['InvalidInput', 'InvalidQueryParameterValue', 'UnsupportedHeader', 'RequestBodyTooLarge'],
     ],
     message: ({ place, action, name, message }) => `${place.host} refused to ${action}: ${message} (${name})`,
-    hint: 'compare `endpoint` and `container` with the portal; an older Azurite needs --skipApiVersionCheck',
+    hint: 'compare `endpoint` and `container` with the portal; Azurite must be told to skip its check of API versions',
   },
   {
     code: 'store-busy',

@@ -1,5 +1,6 @@
 /** The settings of a destination in Azure, checked as far as that is possible without asking anybody. */
 import { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
 import type { AzureCloud } from '../../model/config.ts';
 import { GranaryError } from '../../model/errors.ts';
 import { Secret } from '../../secrets/secret.ts';
@@ -7,7 +8,7 @@ import { Secret } from '../../secrets/secret.ts';
 export interface AzureConnection {
   readonly storageAccount: string;
   readonly cloudName: AzureCloud;
-  /** URL of the account's Blob service; null: the account's in its cloud. */
+  /** Scheme, host and port of the Blob service; null: the account's own in its cloud. */
   readonly endpoint: string | null;
   /** PEM of the only authority to trust for the Blob service; null: the authorities of the system. */
   readonly caCertificate: string | null;
@@ -76,13 +77,22 @@ export function serviceUrl({ endpoint, storageAccount, cloudName }: AzureConnect
   }
   const url = URL.canParse(endpoint) ? new URL(endpoint) : null;
   if (url !== null && /^https?:$/.test(url.protocol) && url.search === '' && url.username === '') {
-    return endpoint.replace(/\/+$/, '');
+    const path = url.pathname.replace(/\/+$/, '');
+    return `${url.origin}${path === '' && isShared(url.hostname) ? `/${storageAccount}` : path}`;
   }
   throw misconfigured(
     // It may hold a shared access signature that was pasted with it.
     `the endpoint ${endpoint.replace(/[?].*$/s, '?…')} is not the URL of a Blob service`,
-    'write it as https://account.blob.core.windows.net, without a token; for Azurite http://127.0.0.1:10000/account',
+    'write it as https://account.blob.example.com, without a token, or for Azurite as http://127.0.0.1:10000',
   );
+}
+
+/**
+ * A host of Azure is one account's. One without a domain, as Azurite has it, serves several, and the path says which:
+ * https://learn.microsoft.com/azure/storage/common/storage-use-azurite#ip-style-url
+ */
+function isShared(hostname: string): boolean {
+  return isIP(hostname.replace(/^\[(.*)\]$/, '$1')) !== 0 || !hostname.includes('.');
 }
 
 /** The PEM that is the only authority to trust; undefined: those of the system. */

@@ -1,4 +1,4 @@
-/** Carries the requests of Azure's SDK over the transport that S3 has; docs/decisions/azure-transport.md says why. */
+/** Carries the requests of Azure's SDK over the transport that S3 has; docs/decisions/azure.md says why. */
 import type { HttpOperationResponse, IHttpClient, WebResource } from '@azure/storage-blob';
 import { S3Transport } from './s3-transport.ts';
 import { SourceRange } from './source-range.ts';
