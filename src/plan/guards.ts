@@ -1,10 +1,9 @@
 /** Rules that hold actions back, each with its reason and what lifts it. One guarded action never stops the others. */
-import type { Desired, Keep } from '../model/config.ts';
+import type { Keep } from '../model/config.ts';
 import type { Action, Guard } from '../model/generated/plan.ts';
 import type { Copy } from '../model/inventory.ts';
 import { manualPolicy } from '../model/names.ts';
 import { locationOf } from '../model/place.ts';
-import type { Actual } from '../model/state.ts';
 import { isRemoval, type Removal } from './actions.ts';
 import { formerRules } from './former.ts';
 import type { GuardInput } from './guard-input.ts';
