@@ -1,5 +1,7 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import formats from 'ajv-formats';
 import { describe, expect, test } from 'vitest';
 import { generateTypes, staleFiles } from '../../schemas/generate.ts';
 import { loadConfiguration } from '../../src/config/index.ts';
@@ -57,6 +59,22 @@ describe.each(kinds)('%s.schema.json', (kind) => {
     expect(examples.length).toBeGreaterThan(0);
     for (const example of examples) expect(schemaErrors(kind, example)).toEqual([]);
   });
+});
+
+test('the schema for editors takes a document of each kind by the schema of that kind', () => {
+  const ajv = new Ajv2020({ discriminator: true, allowUnionTypes: true, strictTypes: false });
+  formats.default(ajv);
+  ajv.addVocabulary(['x-what']);
+  const read = (file: string) => JSON.parse(readFileSync(join(root, 'schemas', file), 'utf8'));
+  for (const file of ['common.json', ...kinds.map((kind) => `${kind}.schema.json`)])
+    ajv.addSchema(read(file));
+  const isDocument = ajv.compile(read('editor.json'));
+  for (const kind of kinds) {
+    const [example] = readSchema(kind).examples ?? [];
+    expect(isDocument(example), kind).toBe(true);
+    expect(isDocument({ ...(example as object), colour: 'red' }), kind).toBe(false);
+  }
+  expect(isDocument({ apiVersion: 'granary.dev/v1', kind: 'Pod', metadata: {}, spec: {} })).toBe(false);
 });
 
 test('the generated types are what the schemas say', async () => {
