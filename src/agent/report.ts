@@ -152,9 +152,9 @@ export class PlanNotes {
       now.add(key);
       if (!this.#told.has(key)) say();
     };
-    for (const { code, message, hint, cluster, destination, blocks } of guards) {
+    for (const { code, message, hint, cluster, destination, object, blocks } of guards) {
       // The message counts what is blocked, and so is another one each time.
-      tell(`guard ${code} ${cluster} ${destination}`, () =>
+      tell(`guard ${code} ${cluster} ${destination} ${object?.kind} ${object?.name}`, () =>
         log.warn(
           { code, cluster, destination, blocked: blocks.length, reason: message, hint },
           'guard holds',

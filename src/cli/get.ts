@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { BackupList } from '../execute/list.ts';
 import { withoutDestination } from '../model/errors.ts';
+import type { Listing } from '../report/configured.ts';
 import { usage } from './failure.ts';
 import { exitCodes, type Io, worst } from './io.ts';
 import {
@@ -11,14 +12,22 @@ import {
   withOutput,
   withSource,
 } from './options.ts';
+import { addFilter, cellText, type Filter, matchesAll, requireFields, sorted } from './rows.ts';
 import type { Session } from './session.ts';
 
 interface GetOptions extends SourceOptions, KeyOptions, OutputOptions {
-  filter: [field: string, value: string][];
+  filter: Filter[];
+  sort?: string;
   all?: boolean;
 }
 
-const kinds = ['seeds', 'clusters', 'destinations', 'policies', 'backups'] as const;
+const kinds = ['seeds', 'clusters', 'destinations', 'credentials', 'policies', 'backups'] as const;
+
+/** Fields of `get backups`. */
+const backupFields = [
+  ...['id', 'seed', 'cluster', 'policy', 'slot', 'attempt', 'destination', 'revision', 'snapshotBytes'],
+  ...['storedBytes', 'verdict', 'pinned', 'tombstone', 'lastProof', 'keptBy', 'problem'],
+];
 
 /** Backups that a table shows before it counts the rest. */
 const shownBackups = 20;
@@ -30,26 +39,19 @@ export function addGet(program: Command, io: Io): Command {
     .argument('<kind>', kinds.join(', '))
     .summary('list what is configured, or the backups there are')
     .description(
-      'Lists seeds, clusters, destinations or policies of the configuration, or the backups that really lie in the destinations.',
+      'Lists seeds, clusters, destinations, credentials or policies of the configuration, or the backups that really lie in the destinations. Of a credential no value is shown but the ends of an access key id, and those only with the private key.',
     )
     .option('--filter <field=value>', 'only rows where this holds; may be given again', addFilter, [])
+    .option('--sort <field>', 'in the order of this field; `-FIELD` from the largest down')
     .option('--all', `all backups, not only the newest ${shownBackups}`)
     .addHelpText(
       'after',
-      '\nExamples:\n  granary get backups --filter cluster=prod-a\n  granary get clusters -o json',
+      '\nExamples:\n  granary get backups --filter cluster=prod-a\n  granary get clusters -o json\n  granary get credentials --sort lastModifiedAt',
     );
   withSource(command);
   withKeys(command);
   withOutput(command);
   return command.action((kind: string, options: GetOptions) => get(io, kind, options));
-}
-
-function addFilter(text: string, before: GetOptions['filter']): GetOptions['filter'] {
-  const [, field, value] = /^([A-Za-z]+)=(.*)$/.exec(text) ?? [];
-  if (field === undefined || value === undefined) {
-    throw usage(`\`${text}\` is not a filter`, 'write FIELD=VALUE, as in cluster=prod-a');
-  }
-  return [...before, [field, value]];
 }
 
 async function get(io: Io, kind: string, options: GetOptions): Promise<void> {
@@ -59,19 +61,40 @@ async function get(io: Io, kind: string, options: GetOptions): Promise<void> {
   const { openSession } = await import('./session.ts');
   await using session = await openSession(io, options);
   if (known === 'backups') return getBackups(io, session, options);
-  const { configuredRows } = await import('../report/listing.ts');
-  const { table } = await import('../report/table.ts');
-  const { columns, items } = configuredRows(known, session.workspace.desired, options.seed);
-  const shown = items.filter((item) => matchesAll(item, options.filter));
+  const { columns, items } = await rowsOf(io, session, known, options);
+  const fields = [...columns.map(({ field }) => field), ...Object.keys(items[0] ?? {})];
+  requireFields([...new Set(fields)], options.filter, options.sort);
+  const shown = sorted(
+    items.filter((item) => matchesAll(item, options.filter)),
+    options.sort,
+  );
   if (options.output === 'json') {
     io.out(JSON.stringify({ items: shown }, null, 2));
     return;
   }
-  const cells = shown.map((item) => columns.map(({ field }) => cell(item[field])));
+  const { table } = await import('../report/table.ts');
+  const cells = shown.map((item) =>
+    columns.map(({ field, shorten }) => (shorten ?? String)(cellText(item[field]))),
+  );
   io.out(table(columns, cells, { width: io.width }));
 }
 
+async function rowsOf(
+  io: Io,
+  { workspace, source }: Session,
+  kind: Exclude<(typeof kinds)[number], 'backups'>,
+  { seed }: GetOptions,
+): Promise<Listing> {
+  const report = await import('../report/configured.ts');
+  if (kind !== 'credentials') return report.configuredRows(kind, workspace.desired, seed);
+  const { listCredentials } = await import('../execute/credential-list.ts');
+  const history = await source.history({ signal: io.signal });
+  const items = await listCredentials(workspace, { signal: io.signal, history, seed });
+  return { columns: report.credentialColumns, items: items.map((item) => ({ ...item })) };
+}
+
 async function getBackups(io: Io, session: Session, options: GetOptions): Promise<void> {
+  requireFields(backupFields, options.filter, options.sort);
   const { listBackups } = await import('../execute/list.ts');
   const json = options.output === 'json';
   const list = await listBackups(session.workspace, {
@@ -79,10 +102,11 @@ async function getBackups(io: Io, session: Session, options: GetOptions): Promis
     now: new Date(),
     seed: options.seed,
     matches: (copy) => matchesAll({ ...copy }, options.filter),
-    limit: json || options.all === true ? undefined : shownBackups,
+    limit: json || options.all === true || options.sort !== undefined ? undefined : shownBackups,
   });
-  if (json) io.out(JSON.stringify({ items: list.items }, null, 2));
-  else io.out(await backupsTable(list, io.width));
+  const items = sorted(list.items, options.sort);
+  if (json) io.out(JSON.stringify({ items }, null, 2));
+  else io.out(await backupsTable({ ...list, items }, io.width));
   for (const { name, reason } of list.unknown)
     io.warn(`${name} could not be read, so there may be more: ${withoutDestination(name, reason)}`);
   if (list.unknown.length > 0) io.exitCode = worst(io.exitCode, exitCodes.partly);
@@ -96,14 +120,4 @@ async function backupsTable({ items, hidden, unknown }: BackupList, width: numbe
     return unknown.length === 0 ? 'There are no backups.' : 'No backups were found in what could be read.';
   const more = hidden > 0 ? `\n${hidden} more; --all for the rest` : '';
   return table(backupColumns, rows, { width }) + more;
-}
-
-/** Fields are compared as text; a field that is not there matches nothing. */
-function matchesAll(item: Readonly<Record<string, unknown>>, filters: GetOptions['filter']): boolean {
-  return filters.every(([field, value]) => cell(item[field]) === value);
-}
-
-function cell(value: unknown): string {
-  if (value === null || value === undefined) return '';
-  return Array.isArray(value) ? value.join(' ') : String(value);
 }

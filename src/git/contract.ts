@@ -1,5 +1,6 @@
 /** What every source of a configuration offers, wherever it comes from. */
 import type { Commit } from './commit.ts';
+import type { History } from './history.ts';
 
 export interface Source {
   readonly kind: 'folder' | 'repository';
@@ -18,6 +19,8 @@ export interface Source {
    * watches the files.
    */
   refresh(options: { signal: AbortSignal }): Promise<boolean>;
+  /** Who made and changed the credential files, as of the commit. Asked only by who needs it: it reads the whole history. */
+  history(options: { signal: AbortSignal }): Promise<History>;
   /** Removes what was fetched. A folder is left alone. */
   close(): Promise<void>;
 }

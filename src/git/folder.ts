@@ -5,6 +5,7 @@ import { GranaryError, isGranaryError } from '../model/errors.ts';
 import { type GitContext, runGit } from './command.ts';
 import { type Commit, readCommit } from './commit.ts';
 import type { Source } from './contract.ts';
+import { readHistory } from './history.ts';
 
 /** Opens a folder; `config-not-found` where there is none. That Git cannot be asked is a note, never an error. */
 export async function openFolder(
@@ -43,6 +44,8 @@ export async function openFolder(
       head = await look(signal);
       return before?.id !== head.commit?.id || before?.dirty !== head.commit?.dirty;
     },
+    history: ({ signal }) =>
+      readHistory('HEAD', { folder: root, signal, stallMs: options.stallMs, address: null }),
     close: async () => {},
   };
 }

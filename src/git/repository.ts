@@ -13,6 +13,7 @@ import { parseAddress, type RepositoryAddress } from './address.ts';
 import { type GitContext, runGit } from './command.ts';
 import { type Commit, readCommit } from './commit.ts';
 import type { Source } from './contract.ts';
+import { type History, readHistory } from './history.ts';
 import { parseRef, resolveRemoteRef, type WantedRef } from './refs.ts';
 
 export interface RepositoryOptions {
@@ -50,6 +51,7 @@ export async function openRepository(
       return clone.note;
     },
     refresh: ({ signal }) => clone.refresh(signal),
+    history: ({ signal }) => clone.history(signal),
     close: () => clone.remove(),
   };
 }
@@ -100,6 +102,10 @@ class Clone {
     const run = this.#busy.then(() => this.#refresh(signal));
     this.#busy = run.catch(() => {});
     return run;
+  }
+
+  history(signal: AbortSignal): Promise<History> {
+    return readHistory(this.commit?.id ?? fetchedRef, this.#context(signal, this.#repository, null));
   }
 
   async #refresh(signal: AbortSignal): Promise<boolean> {

@@ -346,8 +346,3 @@ function unexpected(said: Said, cause: Error, context: GranaryError['context']):
     ...details,
   });
 }
-
-/** Enough of an access key to know it by: `AKIA…7QF2`. */
-export function maskAccessKey(id: string): string {
-  return id.length >= 12 ? `${id.slice(0, 4)}…${id.slice(-4)}` : `${id.slice(0, 2)}…`;
-}

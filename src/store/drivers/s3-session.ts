@@ -1,10 +1,11 @@
 /** One bucket and prefix with the client that reaches it: runs a request, names what went wrong. */
 import type { S3Client } from '@aws-sdk/client-s3';
 import { GranaryError } from '../../model/errors.ts';
+import { maskAccessKey } from '../../model/mask.ts';
 import type { ObjectKey } from '../../model/names.ts';
 import type { CallOptions, ObjectInfo } from '../store.ts';
 import { makeS3Client, type S3Connection } from './s3-client.ts';
-import { maskAccessKey, type S3Action, type S3Place, translateS3Error } from './s3-errors.ts';
+import { type S3Action, type S3Place, translateS3Error } from './s3-errors.ts';
 import { checkSettings, type S3ObjectSettings } from './s3-settings.ts';
 import type { SendOptions } from './s3-transport.ts';
 

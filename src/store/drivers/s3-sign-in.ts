@@ -1,8 +1,8 @@
 /** Whom requests to S3 are signed as: keys, the role of this machine, or a role that is assumed on top of either. */
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
 import { GranaryError } from '../../model/errors.ts';
+import { maskAccessKey } from '../../model/mask.ts';
 import type { Secret } from '../../secrets/secret.ts';
-import { maskAccessKey } from './s3-errors.ts';
 import { assumedRole, instanceRole } from './s3-roles.ts';
 import { stsPlaceOf } from './s3-sts.ts';
 
