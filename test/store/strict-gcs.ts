@@ -67,6 +67,8 @@ export class StrictGcs implements AsyncDisposable {
   /** Bytes that are stored differ from those that came. */
   corrupts = false;
   #generation = Date.now() * 1_000;
+  /** By id of the upload: ends when its last request was received and dealt with. */
+  readonly #receiving = new Map<string, Promise<void>>();
   readonly #server: http.Server;
 
   private constructor(identity: GoogleIdentity) {
@@ -97,6 +99,12 @@ export class StrictGcs implements AsyncDisposable {
   }
 
   async #handle(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '', this.endpoint);
+    const upload = url.searchParams.get('upload_id') ?? '';
+    // Who asks how far an upload is may be faster than the news that its last chunk was cut off.
+    if (/^bytes \*/.test(request.headers['content-range'] ?? '')) await this.#receiving.get(upload);
+    const received = Promise.withResolvers<void>();
+    this.#receiving.set(upload, received.promise);
     const chunks: Buffer[] = [];
     let whole = true;
     try {
@@ -104,13 +112,14 @@ export class StrictGcs implements AsyncDisposable {
     } catch {
       whole = false;
     }
-    const url = new URL(request.url ?? '', this.endpoint);
     let reply: Reply;
     try {
       reply = this.#reply(request, url, Buffer.concat(chunks), whole);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       reply = error.reply;
+    } finally {
+      received.resolve();
     }
     if (!whole) return;
     const { status, headers, body = '' } = reply;
