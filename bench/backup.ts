@@ -7,9 +7,7 @@
  */
 import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, release, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { catalogue } from '../test/servers/catalogue.ts';
 import { type EtcdVersion, etcdVersions, startEtcd } from '../test/servers/etcd.ts';
@@ -23,8 +21,8 @@ import { type BenchResult, type RowResult, tableOf } from './backup/report.ts';
 import { startCountingProxy } from './backup/requests.ts';
 import { granaryBackup, publishedBytes, type Row, type RowName, rowsOf } from './backup/rows.ts';
 import { ratios } from './backup/statistics.ts';
+import { buildPackage, machine, root, wholeNumber } from './surroundings.ts';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
 const run = promisify(execFile);
 /** About 20 MB of database, for the count of requests. */
 const smallKeys = 2_000;
@@ -61,21 +59,6 @@ function readOptions(): Options {
     cli,
     out,
   };
-}
-
-function wholeNumber(option: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1)
-    throw new Error(`${option} takes a number from 1, not ${text}`);
-  return value;
-}
-
-/** What users run is the JavaScript of the package: reading TypeScript takes a second of its own. */
-async function buildPackage(): Promise<string> {
-  await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], {
-    cwd: root,
-  });
-  return join(root, 'dist', 'cli', 'main.js');
 }
 
 /** One warm-up, then round after round; each row's runs in order. */
@@ -141,7 +124,7 @@ async function countRequests(
 async function main(): Promise<void> {
   const options = readOptions();
   const { keys, valueBytes, version, rounds } = options;
-  const cli = options.cli ?? (await buildPackage());
+  const cli = options.cli ?? join(await buildPackage(), 'cli', 'main.js');
   using folder = tempFolder('bench');
   await using minio = await startMinio();
   await minio.createBucket(bucket);
@@ -150,19 +133,13 @@ async function main(): Promise<void> {
   await fillEtcd(etcd, { keys, valueBytes });
   const configuration = await writeConfiguration(folder, etcd, minio);
   const rows = rowsOf({ folder, etcd, minio, configuration, cli });
-  const loadAverage = loadavg();
+  const before = machine();
   const measured = await measureRows(rows, rounds, folder);
   const last = publishedBytes(measured.get('granary-bucket')?.at(-1)?.stdout ?? '');
   const result: BenchResult = {
     date: new Date().toISOString(),
     command: `npm run bench:backup -- --keys ${keys} --value-bytes ${valueBytes} --runs ${rounds} --etcd ${version}`,
-    machine: {
-      cores: cpus().length,
-      cpu: cpus()[0]?.model ?? 'unknown',
-      memoryBytes: totalmem(),
-      kernel: release(),
-      loadAverage,
-    },
+    machine: before,
     versions: {
       node: process.version,
       etcd: (await etcd.etcdctl('version')).split('\n')[0]?.replace('etcdctl version: ', '') ?? version,

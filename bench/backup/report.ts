@@ -1,4 +1,5 @@
 /** What the benchmark found, as data and as a table. */
+import type { Machine } from '../surroundings.ts';
 import type { RowName } from './rows.ts';
 import { type Spread, spreadOf } from './statistics.ts';
 
@@ -16,13 +17,7 @@ export interface RowResult {
 export interface BenchResult {
   readonly date: string;
   readonly command: string;
-  readonly machine: {
-    readonly cores: number;
-    readonly cpu: string;
-    readonly memoryBytes: number;
-    readonly kernel: string;
-    readonly loadAverage: readonly number[];
-  };
+  readonly machine: Machine;
   readonly versions: Readonly<Record<string, string>>;
   readonly database: {
     readonly keys: number;
@@ -60,12 +55,14 @@ export function tableOf({ rows, requests, missing }: BenchResult): string {
   ].join('\n');
 }
 
-function spread(values: readonly number[], text: (value: number) => string): string {
+/** `1.59 (1.49 to 1.73)`: the median, and between what. */
+export function spread(values: readonly number[], text: (value: number) => string): string {
   const { median, min, max } = spreadOf(values);
   return `${text(median)} (${text(min)} to ${text(max)})`;
 }
 
-function ratio(values: Spread | null): string {
+/** The same of ratios; empty for the row that others are compared with. */
+export function ratio(values: Spread | null): string {
   if (values === null) return '';
   const { median, min, max } = values;
   return `**${median.toFixed(2)}** (${min.toFixed(2)} to ${max.toFixed(2)})`;

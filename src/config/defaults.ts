@@ -18,7 +18,11 @@ export function seedsWithLabels(labels: Labels, seeds: readonly Seed[]): string[
 
 /** True where `own` has each of `wanted`. */
 export function carries(own: Labels, wanted: Labels): boolean {
-  return Object.entries(wanted).every(([key, value]) => Object.hasOwn(own, key) && own[key] === value);
+  // Asked for each pair of a selector and an object, so nothing is made for it.
+  for (const key in wanted) {
+    if (!Object.hasOwn(own, key) || own[key] !== wanted[key]) return false;
+  }
+  return true;
 }
 
 /** The credential of a destination: the one it names, else the default of its scope and type; null where neither is. */

@@ -1,5 +1,4 @@
 /** Finds YAML that is nested too deeply, before it is composed. */
-import { Lexer } from 'yaml';
 
 /** Deeper than any kind goes. */
 export const maxDepth = 64;
@@ -7,18 +6,19 @@ export const maxDepth = 64;
 const maxIndent = 256;
 
 /**
- * The offset where `text` goes too deep; undefined where it does not.
+ * The offset where a text goes too deep; undefined where it does not.
+ * @param lexemes the text as the lexer of `yaml` cuts it
  *
  * The composer of `yaml` recurses, and where a key is itself a nested collection it turns it into text at every
  * level: 300 KB of `{` take minutes, 800 KB of `? ` all memory. The lexer is flat and linear.
  */
-export function tooDeepAt(text: string): number | undefined {
+export function tooDeepAt(lexemes: readonly string[]): number | undefined {
   let offset = 0;
   let flowDepth = 0;
   let indicators = 0;
   let isLineStart = true;
   let isScalar = false;
-  for (const token of new Lexer().lex(text)) {
+  for (const token of lexemes) {
     if (isScalar) {
       isScalar = false;
     } else if (token === scalarMark) {

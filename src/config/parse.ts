@@ -3,14 +3,16 @@
  */
 import {
   type Alias,
+  Composer,
   type Document,
   isAlias,
   isMap,
   isNode,
   isScalar,
   isSeq,
+  Lexer,
   type Node,
-  parseAllDocuments,
+  Parser,
   visit,
   type YAMLMap,
 } from 'yaml';
@@ -51,27 +53,39 @@ export interface ParsedFile {
 export function parseFile(file: string, text: string): ParsedFile {
   const positions = lineTable(text);
   const position = (offset: number): Position => ({ file, ...positions(offset) });
-  const deepAt = tooDeepAt(text);
+  const lexemes = [...new Lexer().lex(text)];
+  const deepAt = tooDeepAt(lexemes);
   if (deepAt !== undefined) {
     return { documents: [unreadDocument(file)], faults: [[tooDeep(position(deepAt))]] };
   }
-  const filled = filledDocuments(text);
-  const read = filled.map((document) => readDocument(file, document, filled.length, position));
+  const filled = filledTrees(lexemes);
+  const hasAliases = lexemes.some((lexeme) => lexeme.startsWith('*'));
+  const read = filled.map((document) => readDocument(file, document, filled.length, hasAliases, position));
   return { documents: read.map((entry) => entry.document), faults: read.map((entry) => entry.faults) };
 }
 
 /** The documents of a text that have content, as trees: those of `parseFile`, which has looked at their faults. */
 export function filledDocuments(text: string): Document.Parsed[] {
-  const parsed: Document.Parsed[] = [
-    ...parseAllDocuments(text, {
-      prettyErrors: false,
-      // The library compares every key with every other one; `duplicateKeys` takes linear time.
-      uniqueKeys: false,
-      stringKeys: true,
-      schema: 'core',
-      merge: false,
-    }),
-  ];
+  return filledTrees([...new Lexer().lex(text)]);
+}
+
+/** As `parseAllDocuments` of the library does it, which would cut the text into lexemes once more. */
+function filledTrees(lexemes: readonly string[]): Document.Parsed[] {
+  const parser = new Parser();
+  const composer = new Composer({
+    prettyErrors: false,
+    // The library compares every key with every other one; `duplicateKeys` takes linear time.
+    uniqueKeys: false,
+    stringKeys: true,
+    schema: 'core',
+    merge: false,
+  });
+  const parsed: Document.Parsed[] = [];
+  for (const lexeme of lexemes) {
+    for (const token of parser.next(lexeme)) parsed.push(...composer.next(token));
+  }
+  for (const token of parser.end()) parsed.push(...composer.next(token));
+  parsed.push(...composer.end());
   return parsed.filter((document) => !isEmpty(document));
 }
 
@@ -81,10 +95,11 @@ function readDocument(
   file: string,
   document: Document.Parsed,
   siblings: number,
+  hasAliases: boolean,
   position: ToPosition,
 ): { document: ParsedDocument; faults: YamlFault[] } {
   const syntax = syntaxFaults(document, position);
-  const structure = syntax.length > 0 ? [] : structureFaults(document, position);
+  const structure = syntax.length > 0 || !hasAliases ? [] : structureFaults(document, position);
   const duplicates = syntax.length + structure.length > 0 ? [] : duplicateKeys(document, position);
   const broken = syntax.length + structure.length > 0;
   return {
@@ -146,7 +161,7 @@ function syntaxHint({ code, message }: { code: string; message: string }): strin
     : null;
 }
 
-/** What is sound YAML and still must not be unfolded. */
+/** What is sound YAML and still must not be unfolded. Only aliases can make a document larger than its text. */
 function structureFaults(document: Document.Parsed, position: ToPosition): YamlFault[] {
   const aliases: Alias[] = [];
   const faults: YamlFault[] = [];
@@ -192,18 +207,18 @@ function contains(target: Node, alias: Alias): boolean {
 
 function duplicateKeys(document: Document.Parsed, position: ToPosition): YamlFault[] {
   const faults: YamlFault[] = [];
-  const walk = (node: unknown, pointer: string): void => {
+  const walk = (node: unknown, pointerOf: () => string): void => {
     if (isMap(node)) {
       const seen = new Set<string>();
       for (const pair of node.items) {
         const key = keyText(pair.key);
-        const inner = childPointer(pointer, key);
+        const inner = () => childPointer(pointerOf(), key);
         if (seen.has(key)) {
           faults.push({
             ...position(isNode(pair.key) ? (pair.key.range?.[0] ?? 0) : 0),
             severity: 'error',
             code: 'yaml-duplicate-key',
-            pointer: inner,
+            pointer: inner(),
             message: `\`${key}\` stands twice in the same mapping`,
             hint: 'remove one of both',
           });
@@ -213,11 +228,11 @@ function duplicateKeys(document: Document.Parsed, position: ToPosition): YamlFau
       }
     } else if (isSeq(node)) {
       node.items.forEach((item, index) => {
-        walk(item, childPointer(pointer, index));
+        walk(item, () => childPointer(pointerOf(), index));
       });
     }
   };
-  walk(document.contents, '');
+  walk(document.contents, () => '');
   return faults;
 }
 

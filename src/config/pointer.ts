@@ -10,9 +10,11 @@ export function pointerTokens(pointer: string): string[] {
 
 /** The pointer of a field or list item below `pointer`. */
 export function childPointer(pointer: string, ...tokens: (string | number)[]): string {
-  return [pointer, ...tokens.map((token) => String(token).replaceAll('~', '~0').replaceAll('/', '~1'))].join(
-    '/',
-  );
+  let child = pointer;
+  for (const token of tokens) {
+    child += `/${typeof token === 'number' ? token : token.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+  }
+  return child;
 }
 
 export function parentPointer(pointer: string): string {

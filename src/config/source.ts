@@ -107,7 +107,7 @@ function identify(value: unknown): Identity {
   const kind = valueAt(value, '/kind');
   const name = valueAt(value, '/metadata/name');
   const known = kinds.find((one) => one === kind) ?? null;
-  const meant = typeof kind === 'string' ? nearest(kind, kinds) : undefined;
+  const meant = known === null && typeof kind === 'string' ? nearest(kind, kinds) : undefined;
   return {
     kind: known,
     meantKind: known === null ? (kinds.find((one) => one === meant) ?? null) : null,

@@ -1,13 +1,10 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import { describe, expect, test } from 'vitest';
 import { generateTypes, staleFiles } from '../../schemas/generate.ts';
-import { loadConfiguration } from '../../src/config/index.ts';
 import { readSchema, schemaErrors, schemaFaults } from '../../src/config/schemas.ts';
-import { lintCredentialFile } from '../../src/secrets/credential-file.ts';
-import { findSopsRules } from '../../src/secrets/sops-rules.ts';
 import { root } from '../house/repository.ts';
 import { tempFolder } from '../servers/temp.ts';
 
@@ -109,25 +106,4 @@ test('faults of JSON from elsewhere are words without values', () => {
     expect.stringContaining('metadata.name must match pattern'),
     'removal.grace must be string',
   ]);
-});
-
-describe.each(['local', 'minio'])('examples/%s', (name) => {
-  const folder = join(root, 'examples', name);
-
-  test('is valid and says nothing', async () => {
-    const configuration = await loadConfiguration(folder);
-    expect(configuration.diagnostics).toEqual([]);
-    expect(configuration.policies.length).toBeGreaterThan(0);
-  });
-
-  test('its credentials are encrypted as its .sops.yaml says', async () => {
-    const { credentials } = await loadConfiguration(folder);
-    const found = await findSopsRules(folder);
-    for (const { position } of credentials) {
-      const text = readFileSync(join(folder, position.file), 'utf8');
-      const recipients = found?.rules.ruleFor(position.file)?.recipients ?? null;
-      expect(recipients).not.toBeNull();
-      expect(lintCredentialFile({ file: position.file, text, recipients })).toEqual([]);
-    }
-  });
 });

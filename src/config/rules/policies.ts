@@ -8,13 +8,15 @@ import { quoted } from '../words.ts';
 import type { Rule, RuleContext, SourcedPolicy } from './context.ts';
 
 export const schedulesAreValid: Rule = ({ policies, report }) => {
+  const isKnown = remembered(isTimeZone);
+  const problemOf = remembered(parseCron);
   for (const { object, source } of policies) {
     const { schedule, verify } = object;
     const all = [{ ...schedule, pointer: '/spec/schedule' }];
     if (verify.drill !== null) all.push({ ...schedule, ...verify.drill, pointer: '/spec/verify/drill' });
     for (const { cron, timeZone, pointer } of all) {
-      if (isTimeZone(timeZone)) {
-        const problem = parseCron(cron, timeZone);
+      if (isKnown(timeZone)) {
+        const problem = problemOf(cron, timeZone);
         if (problem !== null) report(source, `${pointer}/cron`, { code: 'bad-schedule', message: problem });
       } else reportTimeZone(report, source, `${pointer}/timeZone`, timeZone);
     }
@@ -23,9 +25,10 @@ export const schedulesAreValid: Rule = ({ policies, report }) => {
 
 /** Every `keep` keeps something, and counts in a zone that is there. */
 export const keepsSomething: Rule = ({ policies, report }) => {
+  const isKnown = remembered(isTimeZone);
   for (const policy of policies) {
     for (const { pointer, keep } of keepsOf(policy)) {
-      if (!isTimeZone(keep.timeZone)) {
+      if (!isKnown(keep.timeZone)) {
         reportTimeZone(report, policy.source, `${pointer}/timeZone`, keep.timeZone);
       }
       if (!isEmpty(keep)) continue;
@@ -59,6 +62,19 @@ function isTimeZone(name: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Asks once for each question: calendars are slow to ask, and a repository has few schedules and zones. */
+function remembered<Words extends readonly string[], Answer>(
+  ask: (...words: Words) => Answer,
+): (...words: Words) => Answer {
+  const answers = new Map<string, { readonly answer: Answer }>();
+  return (...words) => {
+    const question = JSON.stringify(words);
+    const known = answers.get(question) ?? { answer: ask(...words) };
+    answers.set(question, known);
+    return known.answer;
+  };
 }
 
 function reportTimeZone(
