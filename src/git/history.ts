@@ -24,7 +24,7 @@ export interface History {
 const unknownHistory = (unknown: string): History => ({ files: new Map(), unknown });
 
 /** A commit in the log: its id keeps names of authors from being taken for the next one. */
-const commitMark = /\x01[0-9a-f]{40,64}\x02/;
+const commitMark = /=>[0-9a-f]{40,64}<=/;
 
 /**
  * One run of git for all credential files below a folder. A file that was renamed counts from its new name on. Git that
@@ -46,7 +46,7 @@ export async function readHistory(revision: string, context: GitContext): Promis
         '--full-history',
         '--relative',
         '--name-only',
-        '--format=%x01%H%x02%an <%ae>%x02%aI',
+        '--format==>%H<=%aI %an <%ae>',
         revision,
         '--',
         '*.sops.yaml',
@@ -65,7 +65,9 @@ function parseLog(log: string): Map<string, FileHistory> {
   const files = new Map<string, FileHistory>();
   for (const entry of log.split(commitMark).slice(1)) {
     const end = entry.search(/[\0\n]/);
-    const [author = '', date = ''] = entry.slice(0, end < 0 ? entry.length : end).split('\x02');
+    const said = entry.slice(0, end < 0 ? entry.length : end);
+    const space = said.indexOf(' ');
+    const [date, author] = [said.slice(0, space), said.slice(space + 1)];
     const names =
       end < 0
         ? []
