@@ -58,7 +58,14 @@ export function parseFile(file: string, text: string): ParsedFile {
   if (deepAt !== undefined) {
     return { documents: [unreadDocument(file)], faults: [[tooDeep(position(deepAt))]] };
   }
-  const filled = filledTrees(lexemes);
+  let filled: Document.Parsed[];
+  try {
+    filled = filledTrees(lexemes);
+  } catch (cause) {
+    // The library calls itself for what one mistake puts inside one another: a `[` before thousands of lines.
+    if (!(cause instanceof RangeError)) throw cause;
+    return { documents: [unreadDocument(file)], faults: [[unreadable(position(0))]] };
+  }
   const hasAliases = lexemes.some((lexeme) => lexeme.startsWith('*'));
   const read = filled.map((document) => readDocument(file, document, filled.length, hasAliases, position));
   return { documents: read.map((entry) => entry.document), faults: read.map((entry) => entry.faults) };
@@ -278,8 +285,12 @@ export function pairOf(node: unknown, key: string): YAMLMap['items'][number] | u
   return isMap(node) ? node.items.findLast((pair) => keyText(pair.key) === key) : undefined;
 }
 
+/**
+ * A key as text; empty where it is a mapping or a list, which is a fault of its own. The library would write such a key
+ * out as YAML and quote what is a key within it again, at every level: 70 characters take seconds, 250 all memory.
+ */
 export function keyText(key: unknown): string {
-  return isScalar(key) ? String(key.value) : String(key);
+  return isScalar(key) ? String(key.value) : isAlias(key) ? `*${key.source}` : '';
 }
 
 function aliasFault(position: Position, message: string): YamlFault {
@@ -301,6 +312,17 @@ function tooDeep(position: Position): YamlFault {
     pointer: '',
     message: `more than ${maxDepth} levels inside one another`,
     hint: null,
+  };
+}
+
+function unreadable(position: Position): YamlFault {
+  return {
+    ...position,
+    severity: 'error',
+    code: 'yaml-syntax',
+    pointer: '',
+    message: 'the YAML cannot be read: too much of it seems to be inside one another',
+    hint: 'look for a bracket or a quote that is never closed',
   };
 }
 

@@ -1,5 +1,6 @@
 /** A document of the configuration on its way from YAML to an object. */
 import type { Diagnostic, Kind, Position, Severity } from '../model/config.ts';
+import { printable } from '../model/printable.ts';
 import type { DiagnosticCode } from './codes.ts';
 import { explain, type Fault } from './faults.ts';
 import type { ParsedDocument, Place } from './parse.ts';
@@ -76,7 +77,7 @@ export function readSource(
   const diagnostics = capped([
     ...yamlFaults.map((fault) => ({ ...fault, subject })),
     ...faults.map(toDiagnostic),
-  ]);
+  ]).map(inPrint);
   if (kind === null) return { source: null, diagnostics };
   const source: Source = {
     file: document.file,
@@ -90,10 +91,16 @@ export function readSource(
       const written = original(pointer);
       if (faults.some((fault) => pointersTouch(fault.pointer, written) && fault.pointer !== '')) return null;
       const position = document.locate(written, place);
-      return { severity, code, ...position, pointer: written, message, hint, subject };
+      return inPrint({ severity, code, ...position, pointer: written, message, hint, subject });
     },
   };
   return { source, diagnostics };
+}
+
+/** Words from a file stand in messages: whoever shows these, in whatever form, need not fear them. */
+function inPrint(diagnostic: Diagnostic): Diagnostic {
+  const { message, hint } = diagnostic;
+  return { ...diagnostic, message: printable(message), hint: hint === null ? null : printable(hint) };
 }
 
 interface Identity {

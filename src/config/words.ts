@@ -4,7 +4,7 @@ import type { Scope } from '../model/config.ts';
 /** Longer lists are cut, and say so. */
 const shownNames = 8;
 
-/** In backticks, shortened where it is long. Control characters are dealt with where the text is shown. */
+/** In backticks, shortened where it is long. Control characters are dealt with where it becomes a diagnostic. */
 export function quoted(text: string): string {
   return `\`${text.length > 80 ? `${text.slice(0, 79)}…` : text}\``;
 }

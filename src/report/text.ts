@@ -1,6 +1,8 @@
 /** Text for people: colour, wrapping, tables. Functions return strings and print nothing. */
 import { stripVTControlCharacters, styleText } from 'node:util';
 
+export { printable } from '../model/printable.ts';
+
 export interface TextOptions {
   /** Columns of the terminal. */
   readonly width: number;
@@ -14,23 +16,6 @@ export type Style = 'red' | 'yellow' | 'green' | 'cyan' | 'dim' | 'bold';
 export function paint(style: Style, text: string, color: boolean | undefined): string {
   return color === true ? styleText(style, text, { validateStream: false }) : text;
 }
-
-/**
- * Text from outside, made safe for a terminal: control characters become visible escapes, so that a name in a file can
- * neither move the cursor nor forge a line. Also what turns the direction of text around.
- */
-export function printable(text: string): string {
-  return text.replaceAll(unsafe, (character) => {
-    const code = character.codePointAt(0) ?? 0;
-    if (character === '\n') return '\\n';
-    if (character === '\t') return '\\t';
-    return code < 0x100
-      ? `\\x${code.toString(16).padStart(2, '0')}`
-      : `\\u${code.toString(16).padStart(4, '0')}`;
-  });
-}
-
-const unsafe = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
 /** Columns that a text takes, colour aside. */
 export function textWidth(text: string): number {

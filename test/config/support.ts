@@ -39,7 +39,7 @@ export function expected(files: Files): string[] {
     .sort();
 }
 
-function unmarked(text: string): string {
+export function unmarked(text: string): string {
   return text.replaceAll(/⟦[a-z0-9-]+⟧/g, '');
 }
 
