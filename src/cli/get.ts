@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { BackupList } from '../execute/list.ts';
 import { withoutDestination } from '../model/errors.ts';
+import { formatBackupRef } from '../model/names.ts';
 import type { Listing } from '../report/configured.ts';
 import { usage } from './failure.ts';
 import { exitCodes, type Io, worst } from './io.ts';
@@ -23,11 +24,8 @@ interface GetOptions extends SourceOptions, KeyOptions, OutputOptions {
 
 const kinds = ['seeds', 'clusters', 'destinations', 'credentials', 'policies', 'backups'] as const;
 
-/** Fields of `get backups`. */
-const backupFields = [
-  ...['id', 'seed', 'cluster', 'policy', 'slot', 'attempt', 'destination', 'revision', 'snapshotBytes'],
-  ...['storedBytes', 'verdict', 'pinned', 'tombstone', 'lastProof', 'keptBy', 'problem'],
-];
+/** What the name of a copy says: filters of these need no manifest. */
+const nameFields = ['id', 'seed', 'cluster', 'policy', 'slot', 'destination'];
 
 /** Backups that a table shows before it counts the rest. */
 const shownBackups = 20;
@@ -58,12 +56,12 @@ async function get(io: Io, kind: string, options: GetOptions): Promise<void> {
   const known = kinds.find((one) => one === kind);
   if (known === undefined)
     throw usage(`\`${kind}\` is no kind that can be listed`, `these can: ${kinds.join(', ')}`);
+  const { listedFields } = await import('../report/fields.ts');
+  requireFields(listedFields[known], options.filter, options.sort);
   const { openSession } = await import('./session.ts');
   await using session = await openSession(io, options);
   if (known === 'backups') return getBackups(io, session, options);
   const { columns, items } = await rowsOf(io, session, known, options);
-  const fields = [...columns.map(({ field }) => field), ...Object.keys(items[0] ?? {})];
-  requireFields([...new Set(fields)], options.filter, options.sort);
   const shown = sorted(
     items.filter((item) => matchesAll(item, options.filter)),
     options.sort,
@@ -94,17 +92,22 @@ async function rowsOf(
 }
 
 async function getBackups(io: Io, session: Session, options: GetOptions): Promise<void> {
-  requireFields(backupFields, options.filter, options.sort);
   const { listBackups } = await import('../execute/list.ts');
   const json = options.output === 'json';
+  const named = options.filter.filter(([field]) => nameFields.includes(field));
+  const opened = options.filter.filter(([field]) => !nameFields.includes(field));
+  const all = json || options.all === true || options.sort !== undefined || opened.length > 0;
   const list = await listBackups(session.workspace, {
     signal: io.signal,
     now: new Date(),
     seed: options.seed,
-    matches: (copy) => matchesAll({ ...copy }, options.filter),
-    limit: json || options.all === true || options.sort !== undefined ? undefined : shownBackups,
+    matches: (copy) => matchesAll({ ...copy, id: formatBackupRef({ ...copy, destination: null }) }, named),
+    limit: all ? undefined : shownBackups,
   });
-  const items = sorted(list.items, options.sort);
+  const items = sorted(
+    list.items.filter((item) => matchesAll({ ...item }, opened)),
+    options.sort,
+  );
   if (json) io.out(JSON.stringify({ items }, null, 2));
   else io.out(await backupsTable({ ...list, items }, io.width));
   for (const { name, reason } of list.unknown)

@@ -1,4 +1,5 @@
 /** `--filter` and `--sort` of lists. */
+import { nearest } from '../config/words.ts';
 import { usage } from './failure.ts';
 
 export type Row = Readonly<Record<string, unknown>>;
@@ -21,7 +22,10 @@ export function matchesAll(row: Row, filters: readonly Filter[]): boolean {
   });
 }
 
-/** By a field, numbers as numbers; with `-` in front from the largest down. What is not known stands last. */
+/**
+ * By a field, numbers as numbers and times as times, whatever their zone; with `-` in front from the largest down.
+ * What is not known stands last.
+ */
 export function sorted<T>(rows: readonly T[], by: string | undefined): T[] {
   if (by === undefined) return [...rows];
   const field = by.replace(/^-/, '');
@@ -29,7 +33,8 @@ export function sorted<T>(rows: readonly T[], by: string | undefined): T[] {
   return rows.toSorted((a, b) => {
     const [x, y] = [fieldOf(a, field), fieldOf(b, field)];
     if (isNothing(x) || isNothing(y)) return Number(isNothing(x)) - Number(isNothing(y));
-    if (typeof x === 'number' && typeof y === 'number') return sign * (x - y);
+    const [m, n] = [measureOf(x), measureOf(y)];
+    if (m !== undefined && n !== undefined) return sign * (m - n);
     return sign * cellText(x).localeCompare(cellText(y), 'en', { numeric: true });
   });
 }
@@ -46,12 +51,21 @@ export function requireFields(
   ];
   const unknown = wanted.find((field) => !known.includes(field));
   if (unknown === undefined) return;
-  throw usage(`there is no field \`${unknown}\` here`, `known are ${known.join(', ')}`);
+  const near = nearest(unknown, known);
+  const meant = near === undefined ? '' : `did you mean \`${near}\`? `;
+  throw usage(`there is no field \`${unknown}\` here`, `${meant}known are ${known.join(', ')}`);
 }
 
 export function cellText(value: unknown): string {
   if (isNothing(value)) return '';
   return Array.isArray(value) ? value.join(' ') : String(value);
+}
+
+/** A number, or the milliseconds of an RFC 3339 time; undefined for other text. */
+function measureOf(value: unknown): number | undefined {
+  if (typeof value === 'number') return value;
+  const isTime = typeof value === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)$/.test(value);
+  return isTime ? Date.parse(value) : undefined;
 }
 
 function isNothing(value: unknown): boolean {

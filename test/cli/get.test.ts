@@ -140,3 +140,19 @@ test('a field that is none, to filter or to sort by', async () => {
     });
   }
 });
+
+test('the fields that may be named are those of the rows, also where there is no row', async () => {
+  fleet.write('Destination', 'store', { provider: 's3', bucket: 'etcd', useInstanceRole: true });
+  for (const kind of ['seeds', 'clusters', 'destinations', 'policies']) {
+    const [row = {}] = await items(kind, ...fleet.source);
+    const refused = await granary(['get', kind, '--sort', 'colour', ...fleet.source]);
+    const known = /known are (.*)$/m.exec(refused.stderr)?.[1]?.split(', ');
+    expect(known?.toSorted()).toEqual(Object.keys(row).sort());
+  }
+  expect(await items('credentials', ...fleet.source, '--sort', 'lastModifiedAt')).toEqual([]);
+  await expectFailure(['get', 'credentials', '--sort', '-lastModifedAt', ...fleet.source], {
+    code: 'usage',
+    says: ['`lastModifedAt`'],
+    hint: 'did you mean `lastModifiedAt`? known are name, type',
+  });
+});

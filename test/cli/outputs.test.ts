@@ -167,10 +167,24 @@ describeWith(['etcd-3.6', 'minio', 'sops'], 'a fleet with secrets', () => {
       { env: fleet.env },
     );
     expect(results[0]?.outcome).toBe('published');
-    const { items } = await granaryJson<{ items: { id: string; destination: string }[] }>(
+    type Listed = { id: string; destination: string; verdict: string; revision: number };
+    const first = await granaryJson<{ items: Listed[] }>(
       ['get', 'backups', '--filter', 'destination=local', ...fleet.opened],
       { env: fleet.env },
     );
+    const { items } = first;
     expect(items).toEqual([expect.objectContaining({ id: results[0]?.id, destination: 'local' })]);
+    // The verdict and the revision stand in the manifest only.
+    const { verdict, revision } = items[0] ?? {};
+    const filtered = async (...filters: string[]) => {
+      const words = filters.flatMap((filter) => ['--filter', filter]);
+      const list = await granaryJson<typeof first>(['get', 'backups', ...words, ...fleet.opened], {
+        env: fleet.env,
+      });
+      return list.items.map(({ destination }) => destination).sort();
+    };
+    expect(await filtered(`id=${results[0]?.id}`, `verdict=${verdict}`)).toEqual(['local', 'minio']);
+    expect(await filtered(`revision=${revision}`, 'destination=minio')).toEqual(['minio']);
+    expect(await filtered('revision=1')).toEqual([]);
   });
 });
