@@ -6,6 +6,9 @@ import { GranaryError } from '../model/errors.ts';
 import { lintCredentialFile } from '../secrets/credential-file.ts';
 import { findSopsRules, lintSopsRules } from '../secrets/sops-rules.ts';
 
+/** Files open at once. */
+const readAtOnce = 16;
+
 /**
  * The configuration below a folder, with everything about it checked that can be without a private key: its files,
  * how they fit together, and how its credential files are encrypted.
@@ -44,10 +47,13 @@ async function lintCredentials(root: string, { credentials }: Configuration): Pr
   const diagnostics: Diagnostic[] = [];
   const files = credentials.map(({ position }) => position.file);
   if (found !== null) diagnostics.push(...lintSopsRules(found.rules, files.map(pathInRules)));
-  for (const file of files) {
-    const text = await readFile(join(root, file), 'utf8');
-    const recipients = found?.rules.ruleFor(pathInRules(file))?.recipients ?? null;
-    diagnostics.push(...lintCredentialFile({ file, text, recipients }));
+  for (let start = 0; start < files.length; start += readAtOnce) {
+    const batch = files.slice(start, start + readAtOnce);
+    const texts = await Promise.all(batch.map((file) => readFile(join(root, file), 'utf8')));
+    for (const [index, file] of batch.entries()) {
+      const recipients = found?.rules.ruleFor(pathInRules(file))?.recipients ?? null;
+      diagnostics.push(...lintCredentialFile({ file, text: texts[index] ?? '', recipients }));
+    }
   }
   return diagnostics;
 }
