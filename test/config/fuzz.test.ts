@@ -20,6 +20,14 @@ const cases = Number(process.env.GRANARY_CONFIG_CASES ?? 400);
 /** The target, which is told and not asserted: the machine may be busy with something else. A hang ends the test. */
 const slowMs = 1_000;
 
+/** As users load it, and what it took of the processor. */
+async function loadTimed(path: string): Promise<{ ms: number; diagnostics: readonly Diagnostic[] }> {
+  const before = process.cpuUsage();
+  const { diagnostics } = await loadConfiguration(path, { now });
+  const { user, system } = process.cpuUsage(before);
+  return { ms: (user + system) / 1_000, diagnostics };
+}
+
 /** Every example but most of the fleet's seeds, which are all alike, and the cases of all rules, right and wrong. */
 function originals(): string[] {
   const examples = committedFiles().filter((file) => /^examples\/.*\/[^.][^/]*\.ya?ml$/.test(file));
@@ -68,9 +76,11 @@ test(`${cases} broken files: none crashes or hangs, and every rejection has its 
       // What takes all memory is found in the folder of a run that was killed by it.
       for (const name of names) rmSync(folder.join('config', name), { force: true });
       writeFileSync(folder.join('config', file), content);
-      const started = performance.now();
-      const { diagnostics } = await loadConfiguration(folder.join('config'), { now });
-      const ms = performance.now() - started;
+      const first = await loadTimed(folder.join('config'));
+      const { diagnostics } = first;
+      // A slow one is tried again: what is slow by itself is slow each time.
+      const again = first.ms > slowMs ? [await loadTimed(folder.join('config'))] : [];
+      const ms = Math.min(first.ms, ...again.map((one) => one.ms));
       if (ms > slowest.ms) slowest = { ms, content };
       if (ms > slowMs) slow += 1;
       if (diagnostics.some(({ severity }) => severity === 'error')) rejected += 1;
@@ -83,7 +93,7 @@ test(`${cases} broken files: none crashes or hangs, and every rejection has its 
     { numRuns: cases, endOnFailure: false, ...(seed !== undefined && { seed: Number(seed) }) },
   );
   console.log(
-    `${cases} broken files: ${rejected} rejected, the slowest took ${Math.round(slowest.ms)} ms (${slowest.content.length} bytes), ${slow} more than ${slowMs} ms`,
+    `${cases} broken files: ${rejected} rejected, the slowest took ${Math.round(slowest.ms)} ms of the processor (${slowest.content.length} bytes), ${slow} more than ${slowMs} ms`,
   );
   // Mutations that mostly leave a file valid would try out nothing.
   expect(rejected).toBeGreaterThan(cases / 2);

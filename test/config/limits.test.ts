@@ -202,6 +202,10 @@ describe('text made to exhaust the machine is refused or read', () => {
     'keys of values of keys': `[${'a: '.repeat(30_000)}`,
     'deep lines': Array.from({ length: 1_300 }, (_, index) => `${' '.repeat(index)}a:`).join('\n'),
     commas: `[${','.repeat(200_000)}`,
+    // Not deep, and yet: written out as text, each would be twice as long as what is within it.
+    'keys that are mappings': `${'{? '.repeat(30)}a: b`,
+    'keys of keys that are lists': `${'? ? - '.repeat(20)}a: b`,
+    'a bracket before thousands of lines': `[${'a: b\n'.repeat(30_000)}`,
     anchors: `a: [${names(50_000, (index) => `&a${index} x`)}]`,
     aliases: `a: &a 1\nb: [${'*a,'.repeat(100_000)}]`,
     'many keys': Array.from({ length: 50_000 }, (_, index) => `k${index}: 1`).join('\n'),

@@ -182,3 +182,14 @@ test('errors come first, then file and position; every one has a subject where o
     ['warning', 'a.yaml', 4, 35, { kind: 'Destination', name: 'abc' }],
   ]);
 });
+
+test('what a file has of control characters is made visible in messages and hints', async () => {
+  const { diagnostics } = await load({
+    'a.yaml': disk('a', ', "no\\u001b[31mpe": 1'),
+    'b.yaml': document('Policy', 'p', '{clusters: {}, "sched\\nule": {cron: "0 * * * *"}, keep: {last: 1}}'),
+  });
+  expect(diagnostics.map(({ message }) => message)).toEqual([
+    expect.stringContaining('`no\\x1b[31mpe`'),
+    expect.stringContaining('`sched\\nule`'),
+  ]);
+});

@@ -252,14 +252,13 @@ const nest: fc.Arbitrary<Mutation> = fc
     const start = place(share, text.length);
     return text.slice(0, start) + open.repeat(depth) + text.slice(start);
   });
-const many: fc.Arbitrary<Mutation> = fc.tuple(at, fc.constantFrom(50, 2_000)).map(([share, count]) =>
+const many: fc.Arbitrary<Mutation> = fc.tuple(at, fc.constantFrom(20, 50, 100, 2_000)).map(([share, count]) =>
   mapLines((lines, line) => {
     const old = lines[line] ?? '';
-    lines.splice(
-      line,
-      0,
-      ...Array.from({ length: count }, (_, index) => old.replace(/(\w)(:|$)/, `$1${index}$2`)),
-    );
+    // Files above 1 MiB are not read at all.
+    const most = Math.min(count, Math.floor(2 ** 20 / (old.length + 1)));
+    const copies = Array.from({ length: most }, (_, index) => old.replace(/(\w)(:|$)/, `$1${index}$2`));
+    lines.splice(line, 0, ...copies);
   })(share),
 );
 
