@@ -1,4 +1,5 @@
 /** Who made and who last changed the files of a configuration, as Git tells it. */
+import { randomUUID } from 'node:crypto';
 import { isGranaryError } from '../model/errors.ts';
 import { type GitContext, runGit } from './command.ts';
 
@@ -23,15 +24,14 @@ export interface History {
 
 const unknownHistory = (unknown: string): History => ({ files: new Map(), unknown });
 
-/** A commit in the log: its id keeps names of authors from being taken for the next one. */
-const commitMark = /=>[0-9a-f]{40,64}<=/;
-
 /**
  * One run of git for all credential files below a folder. A file that was renamed counts from its new name on. Git that
  * cannot be asked is said in `unknown`, never thrown; an abort is.
  * @param revision a checked id, or `HEAD`
  */
 export async function readHistory(revision: string, context: GitContext): Promise<History> {
+  // Stands before each commit. Nobody knows it beforehand, so no name of a file or author is taken for it.
+  const mark = `${randomUUID()} `;
   try {
     const shallow = await runGit(['rev-parse', '--is-shallow-repository'], context);
     if (shallow.trim() === 'true') return unknownHistory('unknown (shallow clone)');
@@ -46,14 +46,14 @@ export async function readHistory(revision: string, context: GitContext): Promis
         '--full-history',
         '--relative',
         '--name-only',
-        '--format==>%H<=%aI %an <%ae>',
+        `--format=${mark}%aI %an <%ae>`,
         revision,
         '--',
         '*.sops.yaml',
       ],
       context,
     );
-    return { files: parseLog(log), unknown: null };
+    return { files: parseLog(log, mark), unknown: null };
   } catch (error) {
     context.signal.throwIfAborted();
     if (!isGranaryError(error)) throw error;
@@ -61,9 +61,9 @@ export async function readHistory(revision: string, context: GitContext): Promis
   }
 }
 
-function parseLog(log: string): Map<string, FileHistory> {
+function parseLog(log: string, mark: string): Map<string, FileHistory> {
   const files = new Map<string, FileHistory>();
-  for (const entry of log.split(commitMark).slice(1)) {
+  for (const entry of log.split(mark).slice(1)) {
     const end = entry.search(/[\0\n]/);
     const said = entry.slice(0, end < 0 ? entry.length : end);
     const space = said.indexOf(' ');
