@@ -7,7 +7,7 @@ import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { makeArtifact } from '../../src/backup/artifact.ts';
 import { receiveSnapshot } from '../../src/backup/receive.ts';
 import { Spool } from '../../src/backup/spool.ts';
-import { type UploadTarget, uploadFrom } from '../../src/store/drivers/s3-upload.ts';
+import { type UploadTarget, uploadFrom } from '../../src/store/drivers/part-upload.ts';
 
 const { signal } = new AbortController();
 const folder = process.argv[2];

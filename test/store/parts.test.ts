@@ -5,7 +5,7 @@ import { crc32c } from '@node-rs/crc32';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeCrc32c, encodeCrc32c } from '../../src/store/drivers/checksum.ts';
-import { type UploadTarget, uploadFrom } from '../../src/store/drivers/s3-upload.ts';
+import { type UploadTarget, uploadFrom } from '../../src/store/drivers/part-upload.ts';
 import type { SourceRange } from '../../src/store/drivers/source-range.ts';
 import { checkKey, checkPrefix } from '../../src/store/key.ts';
 import { sourceFromBytes, sourceFromFile } from '../../src/store/source.ts';
@@ -181,7 +181,7 @@ describe('an upload in parts', () => {
   });
 
   test('parts grow, so that ten thousand hold what S3 can hold', async () => {
-    const { stages } = await import('../../src/store/drivers/s3-upload.ts');
+    const { stages } = await import('../../src/store/drivers/part-upload.ts');
     const count = stages.reduce((sum, { parts }) => sum + parts, 0);
     const bytes = stages.reduce((sum, stage) => sum + stage.parts * stage.bytes, 0);
     expect(count).toBe(10_000);

@@ -1,6 +1,6 @@
 /** Carries the requests of Azure's SDK over the transport that S3 has; docs/decisions/azure.md says why. */
 import type { HttpOperationResponse, IHttpClient, WebResource } from '@azure/storage-blob';
-import { S3Transport } from './s3-transport.ts';
+import { HttpTransport } from './http-transport.ts';
 import { SourceRange } from './source-range.ts';
 
 /** What hears of a request's bytes. */
@@ -15,7 +15,7 @@ export interface Watcher {
 const expectContinueBytes = 2 ** 20;
 
 export class AzureTransport implements IHttpClient {
-  readonly #transport: S3Transport;
+  readonly #transport: HttpTransport;
   /** By the signal of the request: the SDK hands it through, and nothing else of ours. */
   readonly #watchers = new WeakMap<object, Watcher>();
 
@@ -24,7 +24,7 @@ export class AzureTransport implements IHttpClient {
       name: 'the Blob service of Azure',
       hint: 'the endpoint is probably a web page or a proxy: give the address of the Blob service, which has `blob` in its name',
     };
-    this.#transport = new S3Transport({ ...options, api });
+    this.#transport = new HttpTransport({ ...options, api });
   }
 
   /** Whoever sends a request with this signal, which must be no other request's, has it watched. */

@@ -11,7 +11,7 @@ import { blockId, discardedType, type Leftovers, newUploadId } from './azure-blo
 import { type AzureSession, bareEtag, type RunOptions } from './azure-session.ts';
 import { asBody } from './azure-transport.ts';
 import { md5Of, requireEqual } from './checksum.ts';
-import type { FinishedUpload, UploadPart, UploadTarget } from './s3-upload.ts';
+import type { FinishedUpload, UploadPart, UploadTarget } from './part-upload.ts';
 import { SourceRange } from './source-range.ts';
 
 /** How long the removal of blocks may take: the signal of their upload has been aborted. */

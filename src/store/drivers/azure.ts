@@ -17,7 +17,7 @@ import type {
 import { discardedType, Leftovers } from './azure-blocks.ts';
 import { type AzureLocation, AzureSession } from './azure-session.ts';
 import { AzureWriter, countTo } from './azure-write.ts';
-import { uploadFrom } from './s3-upload.ts';
+import { uploadFrom } from './part-upload.ts';
 
 export interface AzureOptions extends AzureLocation {
   readonly guard?: RequestGuard | undefined;

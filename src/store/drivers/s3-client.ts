@@ -2,8 +2,8 @@
 import { X509Certificate } from 'node:crypto';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { GranaryError } from '../../model/errors.ts';
+import { HttpTransport } from './http-transport.ts';
 import { credentialsFor, type S3SignIn } from './s3-sign-in.ts';
-import { S3Transport } from './s3-transport.ts';
 import { SourceRange } from './source-range.ts';
 
 export interface S3Connection extends S3SignIn {
@@ -27,7 +27,7 @@ const unsignedFromBytes = 2 ** 20;
 export function makeS3Client(connection: S3Connection): S3Client {
   const { region, endpoint, caCertificate } = connection;
   const ca = checkedCa(caCertificate);
-  const transport = new S3Transport({ ca, onRequest: connection.onRequest });
+  const transport = new HttpTransport({ ca, onRequest: connection.onRequest });
   const config: S3ClientConfig = {
     region,
     forcePathStyle: connection.forcePathStyle,

@@ -4,10 +4,10 @@ import { GranaryError } from '../../model/errors.ts';
 import { maskAccessKey } from '../../model/mask.ts';
 import type { ObjectKey } from '../../model/names.ts';
 import type { CallOptions, ObjectInfo } from '../store.ts';
+import type { SendOptions } from './http-transport.ts';
 import { makeS3Client, type S3Connection } from './s3-client.ts';
 import { type S3Action, type S3Place, translateS3Error } from './s3-errors.ts';
 import { checkSettings, type S3ObjectSettings } from './s3-settings.ts';
-import type { SendOptions } from './s3-transport.ts';
 
 export interface S3Location extends S3Connection, S3ObjectSettings {
   readonly bucket: string;

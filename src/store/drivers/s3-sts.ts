@@ -1,8 +1,8 @@
 /** Where roles are assumed, how it is reached, and what it means when it refuses. */
 import { getCACertificates } from 'node:tls';
 import { GranaryError } from '../../model/errors.ts';
+import { HttpTransport } from './http-transport.ts';
 import { translateS3Error, whatWasSaid } from './s3-errors.ts';
-import { S3Transport } from './s3-transport.ts';
 
 export interface StsPlace {
   /** null: the SDK knows the one of the region. */
@@ -53,13 +53,13 @@ export function stsClientConfig(place: StsPlace) {
   };
 }
 
-class StsTransport extends S3Transport {
+class StsTransport extends HttpTransport {
   constructor(ca: string | string[] | undefined) {
     // A session is renewed once an hour or so: no connection is kept for that.
     super({ ca, onRequest: () => {}, keepAlive: false });
   }
 
-  override async handle(signed: Parameters<S3Transport['handle']>[0]): ReturnType<S3Transport['handle']> {
+  override async handle(signed: Parameters<HttpTransport['handle']>[0]): ReturnType<HttpTransport['handle']> {
     const abortSignal = AbortSignal.timeout(answerMs);
     try {
       return await super.handle(signed, { abortSignal });

@@ -17,10 +17,10 @@ import { GranaryError, isGranaryError } from '../../model/errors.ts';
 import type { RequestGuard } from '../guard.ts';
 import type { CallOptions, Checksums, PutOptions, PutResult } from '../store.ts';
 import { decodeCrc32c, encodeCrc32c, md5Of, requireEqual } from './checksum.ts';
+import type { FinishedUpload, UploadPart, UploadTarget } from './part-upload.ts';
 import { etagOfParts, requireEtag } from './s3-checksum.ts';
 import type { RunOptions, S3Session } from './s3-session.ts';
 import { writeFields } from './s3-settings.ts';
-import type { FinishedUpload, UploadPart, UploadTarget } from './s3-upload.ts';
 import { SourceRange } from './source-range.ts';
 
 /** How long the removal of an upload may take: its own signal has been aborted. */

@@ -24,9 +24,9 @@ import type {
   StoreCapabilities,
   UploadSource,
 } from '../store.ts';
+import { uploadFrom } from './part-upload.ts';
 import { S3Remover } from './s3-remove.ts';
 import { type S3Location, S3Session } from './s3-session.ts';
-import { uploadFrom } from './s3-upload.ts';
 import { S3Writer } from './s3-write.ts';
 
 export interface S3Options extends S3Location {

@@ -52,7 +52,7 @@ const s3Api: SpokenApi = {
   hint: 'the endpoint is probably a web console or a proxy: give the address of the S3 API (for MinIO port 9000, not 9001)',
 };
 
-export class S3Transport {
+export class HttpTransport {
   readonly metadata = { handlerProtocol: 'http/1.1' };
   readonly #httpAgent: http.Agent;
   readonly #httpsAgent: https.Agent;
