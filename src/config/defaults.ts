@@ -3,6 +3,7 @@
  * names none, and where the backups of a seed go that names nothing (design, section 2, "Which destination"). Pure.
  */
 import type { Credential, Destination, Labels, Scope, Seed } from '../model/config.ts';
+import { carries } from '../model/labels.ts';
 
 /** True where whoever belongs to `user` may use what belongs to `owner`. */
 export function scopeAllows(owner: Scope, user: Scope): boolean {
@@ -14,15 +15,6 @@ export function scopeAllows(owner: Scope, user: Scope): boolean {
 /** Names of the seeds that carry all of these labels. */
 export function seedsWithLabels(labels: Labels, seeds: readonly Seed[]): string[] {
   return seeds.filter((seed) => carries(seed.labels, labels)).map(({ name }) => name);
-}
-
-/** True where `own` has each of `wanted`. */
-export function carries(own: Labels, wanted: Labels): boolean {
-  // Asked for each pair of a selector and an object, so nothing is made for it.
-  for (const key in wanted) {
-    if (!Object.hasOwn(own, key) || own[key] !== wanted[key]) return false;
-  }
-  return true;
 }
 
 /** The credential of a destination: the one it names, else the default of its scope and type; null where neither is. */

@@ -12,7 +12,8 @@ import type {
   PolicyDestination,
   Seed,
 } from '../model/config.ts';
-import { carries, scopeAllows } from './defaults.ts';
+import { carries } from '../model/labels.ts';
+import { scopeAllows } from './defaults.ts';
 import { scopeWords } from './words.ts';
 
 /** What is resolved: the objects, without what is wrong with them. */

@@ -46,10 +46,18 @@ export function urlOf(destination: WithoutPosition<Destination>): string {
   return placeOf(destination).url;
 }
 
-function bucketPlace(scheme: string, server: string, bucket: string, prefix: string): Place {
-  return prefix === ''
-    ? { server, root: '', url: `${scheme}://${bucket}` }
-    : { server, root: `${prefix}/`, url: `${scheme}://${bucket}/${prefix}` };
+/** `scheme://bucket/prefix`; a bucket of Azure is `account/container`. */
+export function bucketUrl(scheme: 's3' | 'gs' | 'azblob', bucket: string, prefix: string): string {
+  return `${scheme}://${bucket}${prefix === '' ? '' : `/${prefix}`}`;
+}
+
+function bucketPlace(
+  scheme: Parameters<typeof bucketUrl>[0],
+  server: string,
+  bucket: string,
+  prefix: string,
+): Place {
+  return { server, root: prefix === '' ? '' : `${prefix}/`, url: bucketUrl(scheme, bucket, prefix) };
 }
 
 /** Equal for endpoints that mean the same server. */

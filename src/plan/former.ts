@@ -1,5 +1,6 @@
 /** What the configuration said when it was last applied, as far as removals and consequences depend on it. */
 import type { Keep } from '../model/config.ts';
+import { carries } from '../model/labels.ts';
 import type { AppliedState, PlainCluster, PlainPolicy } from '../model/state.ts';
 
 type Group = { readonly seed: string; readonly cluster: string; readonly policy: string };
@@ -27,10 +28,9 @@ export function formerRules(applied: AppliedState | null): FormerRules {
 
 /** Whether a policy chose a cluster: all given parts must match. */
 function selects({ clusters: selector }: PlainPolicy, seed: string, cluster: PlainCluster): boolean {
-  const labels = Object.entries(selector.matchLabels ?? {});
   return (
     (selector.seeds?.includes(seed) ?? true) &&
     (selector.names?.includes(cluster.name) ?? true) &&
-    labels.every(([key, value]) => cluster.labels[key] === value)
+    carries(cluster.labels, selector.matchLabels ?? {})
   );
 }

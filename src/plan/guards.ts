@@ -6,7 +6,7 @@ import { manualPolicy } from '../model/names.ts';
 import { locationOf } from '../model/place.ts';
 import { isRemoval, type Removal } from './actions.ts';
 import { formerRules } from './former.ts';
-import type { GuardInput } from './guard-input.ts';
+import { type GuardInput, guard, type Subject } from './guard.ts';
 import { copiesIn, groupKey, type Holdings } from './holdings.ts';
 import { lifecycleGuards } from './lifecycle.ts';
 import { decideRetention } from './retention.ts';
@@ -29,29 +29,6 @@ export function guardsOf(input: GuardInput): Guard[] {
     ...clusterLate(input, removals),
     ...(input.approved ? [] : blastCap(input, removals)),
   ];
-}
-
-type Subject = Partial<Pick<Guard, 'seed' | 'cluster' | 'destination'>>;
-
-function guard(
-  code: Guard['code'],
-  message: string,
-  hint: string,
-  blocked: readonly Action[],
-  subject: Subject = {},
-): Guard {
-  const blocks = blocked.map((action) => action.id);
-  return {
-    code,
-    message,
-    hint,
-    seed: null,
-    cluster: null,
-    destination: null,
-    ...subject,
-    object: null,
-    blocks,
-  };
 }
 
 /** Nothing is wanted any more, though something was: a wrong path or branch far more often than a wish. */

@@ -4,12 +4,14 @@
  * is what was last applied, so that taking a protection away together with what it protects is refused as well.
  */
 import type { Kind, Labels, Scope } from '../model/config.ts';
-import type { Action, Guard } from '../model/generated/plan.ts';
+import type { Guard } from '../model/generated/plan.ts';
+import type { ReadDestination } from '../model/inventory.ts';
+import { carries } from '../model/labels.ts';
 import { urlOf } from '../model/place.ts';
 import type { AppliedState, PlainDestination, PlainObjects } from '../model/state.ts';
 import { formatBytes, formatCount } from '../model/units.ts';
 import { isRemoval } from './actions.ts';
-import type { GuardInput } from './guard-input.ts';
+import { type GuardInput, guard } from './guard.ts';
 import { tally } from './holdings.ts';
 
 /** Guards that refuse a change of the configuration, whether or not an action is held back by them. */
@@ -39,20 +41,8 @@ export function lifecycleGuards(input: GuardInput): Guard[] {
   ];
 }
 
-function guard(
-  code: Guard['code'],
-  object: Guard['object'],
-  message: string,
-  hint: string,
-  blocked: readonly Action[] = [],
-  where: Partial<Pick<Guard, 'seed' | 'cluster' | 'destination'>> = {},
-): Guard {
-  const blocks = blocked.map(({ id }) => id);
-  return { code, message, hint, seed: null, cluster: null, destination: null, ...where, object, blocks };
-}
-
 interface Owned extends Scope {
-  readonly kind: Kind;
+  readonly kind: 'Seed' | 'Destination' | 'Credential';
   readonly name: string;
 }
 
@@ -77,10 +67,10 @@ function organizationsStay({ desired, actions }: GuardInput, applied: AppliedSta
     return [
       guard(
         'organization-changed',
-        { kind: kind as 'Seed' | 'Destination' | 'Credential', name },
         `${kind} ${name} belongs to ${organization ?? 'everybody'} and cannot be given to ${object.organization ?? 'everybody'}`,
         'put its organization back; for another organization make an object of another name',
         blocked,
+        { object: { kind, name } },
       ),
     ];
   });
@@ -94,9 +84,10 @@ function lockedObjectsStay({ desired }: GuardInput, applied: AppliedState): Guar
     .map(({ kind, name }) =>
       guard(
         'locked-object',
-        { kind, name },
         `${kind} ${name} was locked when it was last applied, and what is locked cannot be removed${usersText(applied, kind, name)}`,
         'put it back, unlock it, let that be applied, and remove it then',
+        [],
+        { object: { kind, name } },
       ),
     );
 }
@@ -111,7 +102,9 @@ function protectedObjectsStay({ desired }: GuardInput, applied: AppliedState): G
   const gone = [...seeds, ...destinations, ...credentials, ...policies]
     .filter(({ kind, name, labels }) => isProtected(labels) && isGone(kind, name))
     .map(({ kind, name }) =>
-      guard('protected-object', { kind, name }, `${kind} ${name} is protected and cannot be removed`, hint),
+      guard('protected-object', `${kind} ${name} is protected and cannot be removed`, hint, [], {
+        object: { kind, name },
+      }),
     );
   const clusters = seeds.flatMap((seed) => {
     const left = desired.configuration.seeds.find(({ name }) => name === seed.name);
@@ -122,11 +115,10 @@ function protectedObjectsStay({ desired }: GuardInput, applied: AppliedState): G
       .map((cluster) =>
         guard(
           'protected-object',
-          { kind: 'Seed', name: seed.name },
           `cluster ${seed.name}/${cluster.name} is protected and cannot be removed`,
           hint,
           [],
-          { seed: seed.name, cluster: cluster.name },
+          { seed: seed.name, cluster: cluster.name, object: { kind: 'Seed', name: seed.name } },
         ),
       );
   });
@@ -161,7 +153,6 @@ function protectedBackupsStay({ desired, actions }: GuardInput, applied: Applied
     const [seed = '', cluster = ''] = name.split('/');
     return guard(
       'protected-backups',
-      null,
       `backups of ${name} are protected and are not removed, whatever the rules say`,
       'take the label or the protection away in a commit of its own; removals begin once that is applied',
       group,
@@ -184,20 +175,16 @@ function heldBackupsStay({ desired, holdings }: GuardInput, applied: AppliedStat
       return [
         guard(
           'holds-backups',
-          { kind, name },
           `Destination ${name} is to be removed and ${held}${usersText(applied, kind, name)}`,
           'put it back with `locked: true` so that its backups stay visible; if it is meant, approve this plan: `granary apply --approve DIGEST`, or `approvals` of the Repository',
           [],
-          { destination: name },
+          { destination: name, object: { kind, name } },
         ),
       ];
     });
 }
 
-function heldText(
-  destination: PlainDestination,
-  found: ReturnType<GuardInput['holdings']['read']['get']>,
-): string | null {
+function heldText(destination: PlainDestination, found: ReadDestination | undefined): string | null {
   const url = urlOf(destination);
   if (found === undefined || found.url !== url) return `may still hold backups in ${url}: nobody could look`;
   const { backups, bytes } = tally(found.copies);
@@ -222,9 +209,10 @@ function usedCredentialsStay({ desired }: GuardInput, applied: AppliedState): Gu
       return [
         guard(
           'used-credential',
-          { kind, name },
           `Credential ${name} is to be removed, and nothing takes its place in destination ${names}: the agent's own environment would count there`,
           'name another credential there, or write `useInstanceRole: true`; if it is meant, approve this plan: `granary apply --approve DIGEST`',
+          [],
+          { object: { kind, name } },
         ),
       ];
     });
@@ -244,8 +232,7 @@ function goneFrom(
 function protectionOf({ objects }: AppliedState): ((labels: Labels) => boolean) | null {
   const { protect } = objects.repository;
   if (protect === null) return null;
-  const wanted = Object.entries(protect.matchLabels);
-  return (labels) => wanted.every(([key, value]) => labels[key] === value);
+  return (labels) => carries(labels, protect.matchLabels);
 }
 
 /** Who used a destination or a credential when it was last applied: `; used by policy hourly, seed eu-west`. */

@@ -1,5 +1,6 @@
 /** What goes wrong on the way to a host of Azure before it can answer, by Node's names for it. */
 import { type ErrorCode, GranaryError } from '../../model/errors.ts';
+import { connectionFaults } from './shared.ts';
 
 interface Translation {
   readonly code: ErrorCode;
@@ -11,29 +12,25 @@ interface Translation {
 const translations: readonly Translation[] = [
   {
     code: 'tls-untrusted',
-    names: ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'],
+    names: connectionFaults.outdated,
     message: (host) => `the certificate of ${host} has expired or is not valid yet`,
     hint: 'look at the clock of this machine; where the endpoint is your own, renew its certificate',
   },
   {
     code: 'tls-untrusted',
-    names: ['ERR_TLS_CERT_ALTNAME_INVALID'],
+    names: connectionFaults.otherName,
     message: (host) => `the certificate of ${host} was made for another name`,
     hint: 'for a private endpoint keep the name of the account as it is, and let DNS give its private address',
   },
   {
     code: 'tls-untrusted',
-    names: [
-      ...['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'SELF_SIGNED_CERT_IN_CHAIN', 'DEPTH_ZERO_SELF_SIGNED_CERT'],
-      ...['UNABLE_TO_GET_ISSUER_CERT', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'CERT_UNTRUSTED'],
-      ...['CERT_SIGNATURE_FAILURE', 'INVALID_CA', 'CERT_REVOKED'],
-    ],
+    names: connectionFaults.untrusted,
     message: (host) => `the certificate of ${host} is signed by an authority that is not trusted`,
     hint: 'Azure itself needs no `caCertificate`; behind a proxy that looks into TLS, or for Azurite, give the PEM of its authority there',
   },
   {
     code: 'store-misconfigured',
-    names: ['EPROTO', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG'],
+    names: connectionFaults.notTls,
     message: (host) => `${host} does not speak TLS`,
     hint: 'write the endpoint with http://, or give the port that speaks TLS',
   },

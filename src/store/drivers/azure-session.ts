@@ -12,9 +12,10 @@ import { GranaryError, isGranaryError } from '../../model/errors.ts';
 import type { ObjectKey } from '../../model/names.ts';
 import type { CallOptions, ObjectInfo } from '../store.ts';
 import { type AzureAction, type AzurePlace, translateAzureError } from './azure-errors.ts';
-import { type AzureConnection, checkedCa, type SignIn, serviceUrl, signInOf } from './azure-settings.ts';
+import { type AzureConnection, type SignIn, serviceUrl, signInOf } from './azure-settings.ts';
 import { EntraTokens } from './azure-sign-in.ts';
 import { AzureTransport } from './azure-transport.ts';
+import { checkedCa } from './shared.ts';
 
 export interface AzureLocation extends AzureConnection {
   readonly container: string;

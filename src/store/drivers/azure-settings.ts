@@ -1,5 +1,4 @@
 /** The settings of a destination in Azure, checked as far as that is possible without asking anybody. */
-import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { AzureCloud } from '../../model/config.ts';
 import { GranaryError } from '../../model/errors.ts';
@@ -93,21 +92,6 @@ export function serviceUrl({ endpoint, storageAccount, cloudName }: AzureConnect
  */
 function isShared(hostname: string): boolean {
   return isIP(hostname.replace(/^\[(.*)\]$/, '$1')) !== 0 || !hostname.includes('.');
-}
-
-/** The PEM that is the only authority to trust; undefined: those of the system. */
-export function checkedCa(pem: string | null): string | undefined {
-  if (pem === null) return undefined;
-  try {
-    new X509Certificate(pem);
-    return pem;
-  } catch (cause) {
-    throw new GranaryError(
-      'store-misconfigured',
-      '`caCertificate` of the destination is not a certificate in PEM',
-      { hint: 'it starts with -----BEGIN CERTIFICATE-----; several may follow each other', cause },
-    );
-  }
 }
 
 /** How to sign in. `invalid-credentials` or `store-misconfigured` where it cannot work whatever the store says. */

@@ -1,6 +1,7 @@
 /** Objects in a container of Azure Blob Storage: block blobs, in flat order. */
 import { GranaryError, isGranaryError } from '../../model/errors.ts';
 import type { ObjectKey } from '../../model/names.ts';
+import { bucketUrl } from '../../model/place.ts';
 import { type RequestGuard, unguarded } from '../guard.ts';
 import { checkKey, checkPrefix } from '../key.ts';
 import type {
@@ -45,7 +46,7 @@ class AzureStore implements Store {
     this.#writer = new AzureWriter(this.#session, this.#guard, this.#leftovers);
     this.capabilities = { conditionalWrites: options.conditionalWrites ?? true };
     const { storageAccount, container, prefix } = options;
-    this.url = `azblob://${storageAccount}/${container}${prefix === '' ? '' : `/${prefix}`}`;
+    this.url = bucketUrl('azblob', `${storageAccount}/${container}`, prefix);
   }
 
   async put(key: ObjectKey, bytes: Uint8Array, options: PutOptions): Promise<PutResult> {

@@ -1,5 +1,6 @@
 /** What Google Cloud Storage, Google's sign-in and the network say, as the errors of the store contract: one table. */
 import { type ErrorCode, GranaryError } from '../../model/errors.ts';
+import { connectionFaults } from './shared.ts';
 
 /** What was asked, to name it. */
 export interface GcsPlace {
@@ -172,29 +173,25 @@ const translations: readonly Translation[] = [
   },
   {
     code: 'tls-untrusted',
-    names: ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'],
+    names: connectionFaults.outdated,
     message: ({ place }) => `the certificate of ${place.host} has expired or is not valid yet`,
     hint: 'look at the clock of this machine; for a private endpoint, renew its certificate',
   },
   {
     code: 'tls-untrusted',
-    names: ['ERR_TLS_CERT_ALTNAME_INVALID'],
+    names: connectionFaults.otherName,
     message: ({ place }) => `the certificate of ${place.host} was made for another name`,
     hint: 'use a name that the certificate holds as endpoint; a proxy that opens TLS looks the same',
   },
   {
     code: 'tls-untrusted',
-    names: [
-      ...['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'SELF_SIGNED_CERT_IN_CHAIN', 'DEPTH_ZERO_SELF_SIGNED_CERT'],
-      ...['UNABLE_TO_GET_ISSUER_CERT', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'CERT_UNTRUSTED'],
-      ...['CERT_SIGNATURE_FAILURE', 'INVALID_CA', 'CERT_REVOKED'],
-    ],
+    names: connectionFaults.untrusted,
     message: ({ place }) => `the certificate of ${place.host} is signed by an authority that is not trusted`,
     hint: 'set NODE_EXTRA_CA_CERTS to a file with the PEM of that authority where granary runs',
   },
   {
     code: 'store-misconfigured',
-    names: ['EPROTO', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG'],
+    names: connectionFaults.notTls,
     message: ({ place }) => `${place.host} does not speak TLS`,
     hint: 'write the endpoint with http://, or give the port that speaks TLS',
   },

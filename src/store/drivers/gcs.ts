@@ -2,6 +2,7 @@
 import { crc32c } from '@node-rs/crc32';
 import { isGranaryError } from '../../model/errors.ts';
 import type { ObjectKey } from '../../model/names.ts';
+import { bucketUrl } from '../../model/place.ts';
 import { type RequestGuard, unguarded } from '../guard.ts';
 import { checkKey, checkPrefix } from '../key.ts';
 import type {
@@ -20,6 +21,7 @@ import { type GcsLocation, GcsSession, infoOf } from './gcs-session.ts';
 import { isRecord } from './gcs-transport.ts';
 import { uploadFrom } from './gcs-upload.ts';
 import { GcsWriter } from './gcs-write.ts';
+import { totalling } from './shared.ts';
 
 export interface GcsOptions extends GcsLocation {
   /** null: the bucket's. */
@@ -48,18 +50,13 @@ class GcsStore implements Store {
     this.#reader = new GcsReader(this.#session);
     this.#writer = new GcsWriter(this.#session, this.#guard, options.storageClass);
     this.capabilities = { conditionalWrites: options.conditionalWrites ?? true };
-    this.url = `gs://${options.bucket}${options.prefix === '' ? '' : `/${options.prefix}`}`;
+    this.url = bucketUrl('gs', options.bucket, options.prefix);
   }
 
   async put(key: ObjectKey, bytes: Uint8Array, options: PutOptions): Promise<PutResult> {
     checkKey(key);
-    const { signal, onProgress } = options;
-    let sent = 0;
-    const onSent = (count: number) => {
-      sent += count;
-      onProgress?.(sent);
-    };
-    return this.#writer.putWhole(key, bytes, crc32c(bytes), options, { signal, onSent });
+    const run = { signal: options.signal, onSent: totalling(options.onProgress) };
+    return this.#writer.putWhole(key, bytes, crc32c(bytes), options, run);
   }
 
   async upload(key: ObjectKey, source: UploadSource, options: PutOptions): Promise<PutResult> {

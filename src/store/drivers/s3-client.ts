@@ -1,9 +1,9 @@
 /** Makes the SDK's client as Granary needs it. */
-import { X509Certificate } from 'node:crypto';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { GranaryError } from '../../model/errors.ts';
 import { HttpTransport } from './http-transport.ts';
 import { credentialsFor, type S3SignIn } from './s3-sign-in.ts';
+import { checkedCa } from './shared.ts';
 import { SourceRange } from './source-range.ts';
 
 export interface S3Connection extends S3SignIn {
@@ -76,21 +76,4 @@ function checkedEndpoint(endpoint: string): string {
       hint: 'write it as https://s3.example.com or http://minio.local:9000',
     },
   );
-}
-
-function checkedCa(pem: string | null): string | undefined {
-  if (pem === null) return undefined;
-  try {
-    new X509Certificate(pem);
-    return pem;
-  } catch (cause) {
-    throw new GranaryError(
-      'store-misconfigured',
-      '`caCertificate` of the destination is not a certificate in PEM',
-      {
-        hint: 'it starts with -----BEGIN CERTIFICATE-----; several may follow each other',
-        cause,
-      },
-    );
-  }
 }

@@ -1,5 +1,6 @@
 /** What S3 servers, the SDK and the network say, as the errors of the store contract: one table. */
 import { type ErrorCode, GranaryError } from '../../model/errors.ts';
+import { connectionFaults } from './shared.ts';
 
 /** What was asked, to name it. */
 export interface S3Place {
@@ -219,34 +220,25 @@ const translations: readonly Translation[] = [
   },
   {
     code: 'tls-untrusted',
-    names: ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'],
+    names: connectionFaults.outdated,
     message: ({ place }) => `the certificate of ${place.host} has expired or is not valid yet`,
     hint: 'renew the certificate of the store, and look at the clock of this machine',
   },
   {
     code: 'tls-untrusted',
-    names: ['ERR_TLS_CERT_ALTNAME_INVALID'],
+    names: connectionFaults.otherName,
     message: ({ place }) => `the certificate of ${place.host} was made for another name`,
     hint: 'use a name that the certificate holds as endpoint; with `forcePathStyle` the bucket is no part of the name',
   },
   {
     code: 'tls-untrusted',
-    names: [
-      ...['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'SELF_SIGNED_CERT_IN_CHAIN', 'DEPTH_ZERO_SELF_SIGNED_CERT'],
-      ...[
-        'UNABLE_TO_GET_ISSUER_CERT',
-        'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-        'CERT_UNTRUSTED',
-        'CERT_SIGNATURE_FAILURE',
-      ],
-      ...['INVALID_CA', 'CERT_REVOKED'],
-    ],
+    names: connectionFaults.untrusted,
     message: ({ place }) => `the certificate of ${place.host} is signed by an authority that is not trusted`,
     hint: 'put the PEM of that authority into `caCertificate` of the destination',
   },
   {
     code: 'store-misconfigured',
-    names: ['EPROTO', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG'],
+    names: connectionFaults.notTls,
     message: ({ place }) => `${place.host} does not speak TLS`,
     hint: 'write the endpoint with http://, or give the port that speaks TLS',
   },

@@ -10,6 +10,7 @@ import {
 import { crc32c } from '@node-rs/crc32';
 import { GranaryError, isGranaryError } from '../../model/errors.ts';
 import type { ObjectKey } from '../../model/names.ts';
+import { bucketUrl } from '../../model/place.ts';
 import { type RequestGuard, unguarded } from '../guard.ts';
 import { checkKey, checkPrefix } from '../key.ts';
 import type {
@@ -28,6 +29,7 @@ import { uploadFrom } from './part-upload.ts';
 import { S3Remover } from './s3-remove.ts';
 import { type S3Location, S3Session } from './s3-session.ts';
 import { S3Writer } from './s3-write.ts';
+import { totalling } from './shared.ts';
 
 export interface S3Options extends S3Location {
   readonly guard?: RequestGuard | undefined;
@@ -57,18 +59,13 @@ class S3Store implements Store {
       conditionalWrites: options.conditionalWrites ?? true,
       lockDays: options.objectLock?.days,
     };
-    this.url = `s3://${options.bucket}${options.prefix === '' ? '' : `/${options.prefix}`}`;
+    this.url = bucketUrl('s3', options.bucket, options.prefix);
   }
 
   async put(key: ObjectKey, bytes: Uint8Array, options: PutOptions): Promise<PutResult> {
     checkKey(key);
-    const { signal, onProgress } = options;
-    let sent = 0;
-    const onSent = (count: number) => {
-      sent += count;
-      onProgress?.(sent);
-    };
-    return this.#writer.putWhole(key, bytes, crc32c(bytes), options, { signal, onSent });
+    const run = { signal: options.signal, onSent: totalling(options.onProgress) };
+    return this.#writer.putWhole(key, bytes, crc32c(bytes), options, run);
   }
 
   async upload(key: ObjectKey, source: UploadSource, options: PutOptions): Promise<PutResult> {
