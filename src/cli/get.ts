@@ -87,7 +87,7 @@ async function rowsOf(
   if (kind !== 'credentials') return report.configuredRows(kind, workspace.desired, seed);
   const { listCredentials } = await import('../execute/credential-list.ts');
   const history = await source.history({ signal: io.signal });
-  const items = await listCredentials(workspace, { signal: io.signal, history, seed });
+  const items = await listCredentials(workspace, { history, seed });
   return { columns: report.credentialColumns, items: items.map((item) => ({ ...item })) };
 }
 

@@ -3,6 +3,7 @@ import type { FileHistory, History } from '../git/history.ts';
 import type { Credential } from '../model/config.ts';
 import { isGranaryError } from '../model/errors.ts';
 import { maskAccessKey } from '../model/mask.ts';
+import { namersOf } from './credential-uses.ts';
 import type { Workspace } from './workspace.ts';
 
 export interface ListedCredential {
@@ -14,7 +15,7 @@ export interface ListedCredential {
   /** Of the destinations that use it; a provider's own ones are left out. */
   readonly endpoints: readonly string[];
   readonly displayName: string | null;
-  /** Destinations, and `seed/cluster` of etcd clusters. */
+  /** Destinations, `seed/cluster` of etcd clusters, seeds whose coordination it opens, and `Repository`: notifications. */
   readonly usedBy: readonly string[];
   readonly createdBy: string;
   /** RFC 3339; null where it is not known. */
@@ -26,7 +27,6 @@ export interface ListedCredential {
 }
 
 export interface CredentialListOptions {
-  readonly signal: AbortSignal;
   readonly history: History;
   readonly seed?: string | undefined;
 }
@@ -46,14 +46,10 @@ async function listed(
   credential: Credential,
   history: History,
 ): Promise<ListedCredential> {
-  const { destinations, seeds } = workspace.desired.configuration;
+  const { configuration } = workspace.desired;
   const { name } = credential;
-  const users = destinations.filter((one) => one.credential === name);
-  const clusters = seeds.flatMap((seed) =>
-    seed.clusters
-      .filter(({ tls, auth }) => tls?.credential === name || auth?.credential === name)
-      .map((cluster) => `${seed.name}/${cluster.name}`),
-  );
+  const namers = namersOf(configuration, name);
+  const users = configuration.destinations.filter((one) => namers.destinations.includes(one.name));
   const known = history.files.get(credential.position.file);
   return {
     name,
@@ -62,7 +58,12 @@ async function listed(
     accessKeyId: await maskedKeyOf(workspace, credential),
     endpoints: [...new Set(users.flatMap((one) => ('endpoint' in one ? (one.endpoint ?? []) : [])))],
     displayName: credential.displayName,
-    usedBy: [...users.map((one) => one.name), ...clusters],
+    usedBy: [
+      ...namers.destinations,
+      ...namers.clusters,
+      ...namers.coordination,
+      ...(namers.notifications > 0 ? ['Repository'] : []),
+    ],
     createdBy: authorOf(known, 'created', history),
     createdAt: known?.created.date ?? null,
     lastModifiedBy: authorOf(known, 'modified', history),

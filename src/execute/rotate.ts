@@ -4,15 +4,16 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { configurationOf, overlaid, readConfigurationFiles, resolveAssignments } from '../config/index.ts';
+import { configurationOf, overlaid, readConfigurationFiles } from '../config/index.ts';
 import type { Source } from '../git/source.ts';
 import type { CheckResult } from '../model/check.ts';
-import type { Cluster, Configuration, Credential, Diagnostic } from '../model/config.ts';
+import type { Configuration, Credential, Diagnostic } from '../model/config.ts';
 import { GranaryError } from '../model/errors.ts';
 import type { CredentialUses } from '../model/secrets.ts';
 import { changeCredentialFile, lintCredentialFile, openCredentialFile } from '../secrets/credential-file.ts';
 import type { Secret } from '../secrets/secret.ts';
 import { checkPlaces } from './check.ts';
+import { usesOf } from './credential-uses.ts';
 import type { CredentialsOptions, OpenCredential } from './credentials.ts';
 import { loadChecked } from './lint.ts';
 import { rulesFor } from './sops-rules.ts';
@@ -151,37 +152,4 @@ async function configurationAfter(
 
 function placeOf({ file, line, column }: Diagnostic): string {
   return `${file}:${line}:${column}`;
-}
-
-/** Everything that names a credential. */
-export function usesOf(configuration: Configuration, name: string): CredentialUses {
-  const { seeds, destinations, repository } = configuration;
-  const ofDestinations = destinations.filter(({ credential }) => credential === name).map((one) => one.name);
-  const clusters = seeds.flatMap((seed) =>
-    seed.clusters
-      .filter((cluster) => signsInWith(cluster, name))
-      .map((cluster) => `${seed.name}/${cluster.name}`),
-  );
-  const coordination = seeds
-    .filter((seed) => seed.coordination !== null && signsInWith(seed.coordination, name))
-    .map((seed) => seed.name);
-  const backups = resolveAssignments(configuration).filter(
-    ({ seed, cluster, destinations: used, leftOut }) =>
-      clusters.includes(`${seed.name}/${cluster.name}`) ||
-      used.some(({ destination }) => ofDestinations.includes(destination.name)) ||
-      leftOut.some((one) => ofDestinations.includes(one.name)),
-  );
-  const ofClusters = clusters.map((cluster) => cluster.split('/')[0] ?? '');
-  return {
-    destinations: ofDestinations,
-    clusters,
-    coordination,
-    notifications: repository.notifications.filter(({ credential }) => credential === name).length,
-    seeds: [...new Set([...ofClusters, ...coordination, ...backups.map(({ seed }) => seed.name)])],
-    policies: [...new Set(backups.map(({ policy }) => policy.name))],
-  };
-}
-
-function signsInWith({ tls, auth }: Pick<Cluster, 'tls' | 'auth'>, credential: string): boolean {
-  return tls?.credential === credential || auth?.credential === credential;
 }

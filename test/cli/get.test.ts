@@ -54,7 +54,11 @@ describeWith(['sops'], 'credentials', () => {
     fleet.seal('key', 's3', { accessKeyId: keyId, secretAccessKey: freshSecret() });
     commitAs('Bob', 'key.sops.yaml');
     fleet.seal('new', 's3', { accessKeyId: keyId, secretAccessKey: freshSecret() });
-    const [key, added] = await items('credentials', ...fleet.opened);
+    fleet.seal('shared', 'etcd', { username: 'granary', password: freshSecret() });
+    const coordination = { endpoints, auth: { credential: 'shared' } };
+    fleet.write('Seed', 'eu', { clusters: [{ name: 'prod', endpoints }], coordination });
+    const [key, added, shared] = await items('credentials', ...fleet.opened);
+    expect(shared).toMatchObject({ name: 'shared', accessKeyId: null, usedBy: ['eu'] });
     expect(key).toMatchObject({
       name: 'key',
       accessKeyId: 'AKIA…70F2',
@@ -67,7 +71,7 @@ describeWith(['sops'], 'credentials', () => {
     });
     expect(added).toMatchObject({ createdBy: 'not committed', createdAt: null, usedBy: [] });
     const closed = await items('credentials', ...fleet.source);
-    expect(closed.map(({ accessKeyId }) => accessKeyId)).toEqual(['encrypted', 'encrypted']);
+    expect(closed.map(({ accessKeyId }) => accessKeyId)).toEqual(['encrypted', 'encrypted', null]);
 
     const text = await granary(['get', 'credentials', ...fleet.opened], { env: fleet.env });
     expect(text.stdout.split('\n')[0]).toMatch(/^ID +ORGAN.* +LOCKED +DEFAULT$/);

@@ -1,7 +1,7 @@
 /** How the clusters of a seed are reached. */
-import type { ClusterTls, Seed } from '../../model/config.ts';
-import { childPointer } from '../pointer.ts';
+import type { ClusterTls } from '../../model/config.ts';
 import type { Rule } from './context.ts';
+import { etcdsOf } from './etcds.ts';
 import { endpointProblem } from './urls.ts';
 
 export const etcdEndpointsAreUrls: Rule = ({ seeds, report }) => {
@@ -38,17 +38,6 @@ export const tlsIsConsistent: Rule = ({ seeds, report }) => {
     }
   }
 };
-
-/** Every etcd that a seed names: its clusters, and the one for coordination. */
-function etcdsOf({ clusters, coordination }: Seed) {
-  return [
-    ...clusters.map(({ endpoints, tls }, index) => ({
-      ...{ endpoints, tls },
-      pointer: childPointer('/spec/clusters', index),
-    })),
-    ...(coordination === null ? [] : [{ ...coordination, pointer: '/spec/coordination' }]),
-  ];
-}
 
 function sourceProblem({ credential, caFile, certFile, keyFile }: ClusterTls) {
   if (credential !== null && (caFile ?? certFile ?? keyFile) !== null) {

@@ -5,6 +5,7 @@ import { byName, namedDestinations } from '../resolve.ts';
 import type { Source } from '../source.ts';
 import { definedHere, nearest, quoted } from '../words.ts';
 import type { Finding, Rule, RuleContext, SourcedDestination, SourcedPolicy } from './context.ts';
+import { etcdCredentials } from './etcds.ts';
 
 /** Every place that names another object, and what kind it names. */
 function references(context: RuleContext): { source: Source; pointer: string; kind: Kind; name: string }[] {
@@ -24,13 +25,7 @@ function references(context: RuleContext): { source: Source; pointer: string; ki
   };
   for (const { object, source } of context.seeds) {
     add(source, '/spec/defaultDestination', 'Destination', object.defaultDestination);
-    add(source, '/spec/coordination/tls/credential', 'Credential', object.coordination?.tls?.credential);
-    add(source, '/spec/coordination/auth/credential', 'Credential', object.coordination?.auth?.credential);
-    object.clusters.forEach((cluster, index) => {
-      const pointer = childPointer('/spec/clusters', index);
-      add(source, `${pointer}/tls/credential`, 'Credential', cluster.tls?.credential);
-      add(source, `${pointer}/auth/credential`, 'Credential', cluster.auth?.credential);
-    });
+    for (const { name, pointer } of etcdCredentials(object)) add(source, pointer, 'Credential', name);
   }
   for (const { object, source, spec } of context.destinations) {
     add(source, `${spec}/credential`, 'Credential', object.credential);
@@ -147,20 +142,13 @@ export const credentialsFitTheirUsers: Rule = (context) => {
     if (strangers[0] !== undefined) context.report(source, pointer, wrongSeed(credential, strangers[0]));
   }
   for (const { object: seed, source } of context.seeds) {
-    const uses = [
-      ...seed.clusters.map((cluster, index) => ({ ...cluster, at: childPointer('/spec/clusters', index) })),
-      ...(seed.coordination === null ? [] : [{ ...seed.coordination, at: '/spec/coordination' }]),
-    ];
-    for (const { tls, auth, at } of uses) {
-      for (const [use, name] of [['tls', tls?.credential] as const, ['auth', auth?.credential] as const]) {
-        const credential = credentials.get(name ?? '');
-        if (credential === undefined) continue;
-        const pointer = `${at}/${use}/credential`;
-        if (credential.type !== 'etcd') context.report(source, pointer, wrongType(credential, 'etcd'));
-        else reportMissingData(context, source, pointer, credential, use);
-        if (credential.seeds?.includes(seed.name) === false) {
-          context.report(source, pointer, wrongSeed(credential, seed.name));
-        }
+    for (const { use, name, pointer } of etcdCredentials(seed)) {
+      const credential = credentials.get(name);
+      if (credential === undefined) continue;
+      if (credential.type !== 'etcd') context.report(source, pointer, wrongType(credential, 'etcd'));
+      else reportMissingData(context, source, pointer, credential, use);
+      if (credential.seeds?.includes(seed.name) === false) {
+        context.report(source, pointer, wrongSeed(credential, seed.name));
       }
     }
   }

@@ -5,6 +5,7 @@ import { childPointer } from '../pointer.ts';
 import { byName, namedDestinations } from '../resolve.ts';
 import { quoted, scopeWords } from '../words.ts';
 import type { Finding, Rule, RuleContext, Sourced } from './context.ts';
+import { etcdCredentials } from './etcds.ts';
 
 export const projectsHaveAnOrganization: Rule = ({ seeds, destinations, credentials, report }) => {
   for (const { object, source, spec } of [...seeds, ...destinations, ...credentials]) {
@@ -113,16 +114,9 @@ function credentialsKeepTheirScope(context: RuleContext): void {
     reportUse(destination, `${spec}/credential`, object.credential, user, object);
   }
   for (const seed of context.seeds) {
-    const { object, spec } = seed;
+    const { object } = seed;
     const user = `seed ${quoted(object.name)}`;
-    object.clusters.forEach((cluster, index) => {
-      const pointer = childPointer(`${spec}/clusters`, index);
-      reportUse(seed, `${pointer}/tls/credential`, cluster.tls?.credential, user, object);
-      reportUse(seed, `${pointer}/auth/credential`, cluster.auth?.credential, user, object);
-    });
-    const { coordination } = object;
-    reportUse(seed, `${spec}/coordination/tls/credential`, coordination?.tls?.credential, user, object);
-    reportUse(seed, `${spec}/coordination/auth/credential`, coordination?.auth?.credential, user, object);
+    for (const { name, pointer } of etcdCredentials(object)) reportUse(seed, pointer, name, user, object);
   }
   for (const repository of context.repositories) {
     const everybody: Scope = { organization: null, projects: [] };
