@@ -89,7 +89,7 @@ export class AzureWriter {
     let conditions = conditionsOf(options);
     return {
       putWhole: (body, _crc32c, progress, signal) =>
-        this.#guarded(signal, body.length, progress, (run) => this.putWhole(key, body, options, run)),
+        this.#guarded(key, signal, body.length, progress, (run) => this.putWhole(key, body, options, run)),
       begin: async (signal) => {
         // What is there already is found out before 64 MiB and more are sent; their blocks would stay beside it.
         if (options.createOnly === true) {
@@ -99,25 +99,42 @@ export class AzureWriter {
         return newUploadId();
       },
       sendPart: (upload, part, progress, signal) =>
-        this.#guarded(signal, part.body.length, progress, (run) => this.#sendBlock(key, upload, part, run)),
+        this.#guarded(key, signal, part.body.length, progress, (run) =>
+          this.#sendBlock(key, upload, part, run),
+        ),
       complete: (_upload, ids, finished, signal) => this.#complete(key, ids, finished, conditions, signal),
       abandon: (upload) => this.#leftovers.abandon(key, upload, AbortSignal.timeout(abandonMs)),
     };
   }
 
   /** Through the guard, with a count of bytes that starts anew with each attempt. */
-  #guarded<T>(
+  async #guarded<T>(
+    key: string,
     signal: AbortSignal,
     length: number,
     progress: (sent: number) => void,
     request: (run: RunOptions) => Promise<T>,
   ): Promise<T> {
-    return this.#guard(signal, (attempt) => {
-      const onSent = countTo(length, (sent) => {
-        attempt.moved();
-        progress(sent);
+    try {
+      return await this.#guard(signal, (attempt) => {
+        const onSent = countTo(length, (sent) => {
+          attempt.moved();
+          progress(sent);
+        });
+        return request({ signal: attempt.signal, moved: attempt.moved, onSent });
       });
-      return request({ signal: attempt.signal, moved: attempt.moved, onSent });
+    } catch (error) {
+      // A service that refuses a large body may close before its answer can be read. A question without a body tells.
+      if (!signal.aborted && isGranaryError(error, 'store-unreachable'))
+        await this.#requireContainer(key, signal);
+      throw error;
+    }
+  }
+
+  /** Throws `bucket-missing` where that is so; all else that goes wrong here says nothing new. */
+  async #requireContainer(key: string, signal: AbortSignal): Promise<void> {
+    await this.#look(key, { signal }).catch((error: unknown) => {
+      if (isGranaryError(error, 'bucket-missing')) throw error;
     });
   }
 
