@@ -25,6 +25,8 @@ import { childPointer, pointerTokens } from './pointer.ts';
 /** More references to anchors than a person writes: a document that unfolds to gigabytes. */
 const maxAliases = 100;
 
+type Pair = YAMLMap['items'][number];
+
 /** Where in a field to point: at its name, or at its value. */
 export type Place = 'key' | 'value';
 
@@ -109,13 +111,14 @@ function readDocument(
   const structure = syntax.length > 0 || !hasAliases ? [] : structureFaults(document, position);
   const duplicates = syntax.length + structure.length > 0 ? [] : duplicateKeys(document, position);
   const broken = syntax.length + structure.length > 0;
+  const lookUp = keyIndex();
   return {
     document: {
       file,
       siblings,
       value: broken ? identityOnly(document.contents) : document.toJS({ maxAliasCount: maxAliases }),
       broken,
-      locate: (pointer, place) => position(offsetOf(document, pointer, place)),
+      locate: (pointer, place) => position(offsetOf(document, lookUp, pointer, place)),
     },
     faults: [...syntax, ...structure, ...duplicates],
   };
@@ -254,7 +257,26 @@ function scalarText(node: unknown): string | undefined {
   return isScalar(node) && typeof node.value === 'string' ? node.value : undefined;
 }
 
-function offsetOf(document: Document.Parsed, pointer: string, place: Place): number {
+type LookUp = typeof pairOf;
+
+/**
+ * `pairOf` for a tree that no longer changes: thousands of faults in one mapping, each located by going through all
+ * of its keys, take seconds.
+ */
+function keyIndex(): LookUp {
+  const pairs = new Map<YAMLMap, Map<string, Pair>>();
+  return (node, key) => {
+    if (!isMap(node)) return undefined;
+    let known = pairs.get(node);
+    if (known === undefined) {
+      known = new Map(node.items.map((pair) => [keyText(pair.key), pair]));
+      pairs.set(node, known);
+    }
+    return known.get(key);
+  };
+}
+
+function offsetOf(document: Document.Parsed, lookUp: LookUp, pointer: string, place: Place): number {
   let node: unknown = document.contents;
   let offset = isNode(node) ? (node.range?.[0] ?? 0) : 0;
   for (const token of pointerTokens(pointer)) {
@@ -264,7 +286,7 @@ function offsetOf(document: Document.Parsed, pointer: string, place: Place): num
       if (!isNode(node)) return offset;
       offset = node.range?.[0] ?? offset;
     } else {
-      const pair = pairOf(node, token);
+      const pair = lookUp(node, token);
       if (pair === undefined) return offset;
       const keyOffset = isNode(pair.key) ? (pair.key.range?.[0] ?? offset) : offset;
       node = pair.value;
@@ -281,7 +303,7 @@ function valueOffset(node: unknown): number | undefined {
 }
 
 /** The last of equal keys: the one whose value counts. */
-export function pairOf(node: unknown, key: string): YAMLMap['items'][number] | undefined {
+export function pairOf(node: unknown, key: string): Pair | undefined {
   return isMap(node) ? node.items.findLast((pair) => keyText(pair.key) === key) : undefined;
 }
 
