@@ -4,6 +4,7 @@
 import {
   type Alias,
   Composer,
+  type CST,
   type Document,
   isAlias,
   isMap,
@@ -24,6 +25,8 @@ import { childPointer, pointerTokens } from './pointer.ts';
 
 /** More references to anchors than a person writes: a document that unfolds to gigabytes. */
 const maxAliases = 100;
+/** What stands outside of all documents and belongs to none. After so much of it nothing more is read. */
+const maxMisplaced = 1_000;
 
 type Pair = YAMLMap['items'][number];
 
@@ -80,7 +83,17 @@ export function filledDocuments(text: string): Document.Parsed[] {
 
 /** As `parseAllDocuments` of the library does it, which would cut the text into lexemes once more. */
 function filledTrees(lexemes: readonly string[]): Document.Parsed[] {
-  const parser = new Parser();
+  const { stackTraceLimit } = Error;
+  // One mistake can make the library collect 100,000 errors, and their stacks, which nobody reads, take seconds.
+  Error.stackTraceLimit = 0;
+  try {
+    return composed(lexemes).filter((document) => !isEmpty(document));
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
+function composed(lexemes: readonly string[]): Document.Parsed[] {
   const composer = new Composer({
     prettyErrors: false,
     // The library compares every key with every other one; `duplicateKeys` takes linear time.
@@ -90,12 +103,21 @@ function filledTrees(lexemes: readonly string[]): Document.Parsed[] {
     merge: false,
   });
   const parsed: Document.Parsed[] = [];
-  for (const lexeme of lexemes) {
-    for (const token of parser.next(lexeme)) parsed.push(...composer.next(token));
+  let misplaced = 0;
+  for (const token of tokensOf(lexemes)) {
+    if (token.type === 'error') misplaced += 1;
+    if (misplaced > maxMisplaced) break;
+    parsed.push(...composer.next(token));
   }
-  for (const token of parser.end()) parsed.push(...composer.next(token));
-  parsed.push(...composer.end());
-  return parsed.filter((document) => !isEmpty(document));
+  // Without a document the library would keep what it found at fault to itself.
+  parsed.push(...composer.end(misplaced > 0, 0));
+  return parsed;
+}
+
+function* tokensOf(lexemes: readonly string[]): Generator<CST.Token, void> {
+  const parser = new Parser();
+  for (const lexeme of lexemes) yield* parser.next(lexeme);
+  yield* parser.end();
 }
 
 type ToPosition = (offset: number) => Position;
