@@ -5,7 +5,7 @@ import { parseSync } from '@swc/core';
 import type { Command } from 'commander';
 import { expect, test } from 'vitest';
 import type { Io } from '../../src/cli/io.ts';
-import { buildProgram } from '../../src/cli/main.ts';
+import { buildProgram } from '../../src/cli/program.ts';
 import { committedFiles, root } from './repository.ts';
 
 const io: Io = {
