@@ -9,6 +9,7 @@ import type { UploadSource } from '../store/store.ts';
 import { AgeEncryptor, decryptAge } from './age-stream.ts';
 import { artifactDamaged } from './damaged.ts';
 import { Crc32c, type Digest, Digester } from './digest.ts';
+import { SnapshotHash } from './snapshot-hash.ts';
 import type { Spool } from './spool.ts';
 
 export type CompressionAlgorithm = 'zstd' | 'none';
@@ -31,12 +32,16 @@ export function isPlain({ compression, recipients }: ArtifactOptions): boolean {
 export interface Artifact {
   /** Of the bytes to be stored. */
   readonly stored: Digest;
-  /** Of the raw bytes that it was made of. They came from the spool: whether these are what etcd sent is told by it. */
-  readonly rawCrc32c: number;
+  /**
+   * SHA-256 of the raw bytes that it was made of, lower-case hex. They came from the spool and end with the hash that
+   * etcd sent: these are what it sent.
+   */
+  readonly rawSha256: string;
 }
 
 /**
  * Reads a raw snapshot as it grows and appends its stored form to `artifact`, which it ends.
+ * @throws GranaryError `snapshot-corrupt` where the hash at the end of the raw bytes is wrong; what a spool failed with
  */
 export async function makeArtifact(
   raw: UploadSource,
@@ -45,7 +50,7 @@ export async function makeArtifact(
   { signal }: { signal: AbortSignal },
 ): Promise<Artifact> {
   const digester = new Digester();
-  const rawCrc32c = new Crc32c();
+  const hash = new SnapshotHash();
   const encryptor = options.recipients.length > 0 ? await AgeEncryptor.create(options.recipients) : null;
   const store = async (pieces: readonly Uint8Array[]) => {
     for (const piece of pieces) {
@@ -57,26 +62,32 @@ export async function makeArtifact(
     for await (const bytes of source) await store(encryptor === null ? [bytes] : encryptor.update(bytes));
     if (encryptor !== null) await store(encryptor.final());
   };
-  const blocks = blocksOf(raw, rawCrc32c, signal);
+  const blocks = blocksOf(raw, hash, signal);
   if (options.compression.algorithm === 'zstd') {
     // A write of more than zstd's buffer is taken whole before the next block is asked for.
     await pipeline(blocks, zstdCompress(options.compression.level), seal, { signal });
   } else {
     await seal(blocks);
   }
+  const rawSha256 = hash.finish();
   await artifact.end();
-  return { stored: digester.finish(), rawCrc32c: rawCrc32c.value };
+  return { stored: digester.finish(), rawSha256 };
 }
 
-/** A raw snapshot that is stored as it is. */
+/** A raw snapshot that is stored as it is. Fails as `makeArtifact` does. */
 export async function plainArtifact(
   raw: UploadSource,
   { signal }: { signal: AbortSignal },
 ): Promise<Artifact> {
-  const digester = new Digester();
-  for await (const block of blocksOf(raw, new Crc32c(), signal)) digester.update(block);
-  const stored = digester.finish();
-  return { stored, rawCrc32c: stored.crc32c };
+  const hash = new SnapshotHash();
+  const crc32c = new Crc32c();
+  let size = 0;
+  for await (const block of blocksOf(raw, hash, signal)) {
+    crc32c.update(block);
+    size += block.length;
+  }
+  const rawSha256 = hash.finish();
+  return { stored: { size, sha256: rawSha256, crc32c: crc32c.value }, rawSha256 };
 }
 
 /**
@@ -85,7 +96,7 @@ export async function plainArtifact(
  */
 async function* blocksOf(
   source: UploadSource,
-  crc32c: Crc32c,
+  hash: SnapshotHash,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   const left = new AbortController();
@@ -98,7 +109,7 @@ async function* blocksOf(
       const block = await reading;
       if (block.length === 0) return;
       offset += block.length;
-      crc32c.update(block);
+      hash.update(block);
       [into, spare] = [spare, into];
       // Read while this block is worked on.
       reading = source.read(offset, blockBytes, { ...options, into });

@@ -52,6 +52,4 @@ const [received, made, ...uploaded] = await Promise.all([
   ...[1, 2, 3].map(() => uploadFrom(artifact, target, { signal, onProgress: () => {} })),
 ]);
 const peakBytes = process.resourceUsage().maxRSS * 1_024;
-process.stdout.write(
-  JSON.stringify({ received: received.size, stored: made.stored.size, uploaded, peakBytes }),
-);
+process.stdout.write(JSON.stringify({ received, stored: made.stored.size, uploaded, peakBytes }));

@@ -4,7 +4,12 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type ArtifactOptions, makeArtifact, openArtifact } from '../../src/backup/artifact.ts';
+import {
+  type ArtifactOptions,
+  makeArtifact,
+  openArtifact,
+  plainArtifact,
+} from '../../src/backup/artifact.ts';
 import { receiveSnapshot } from '../../src/backup/receive.ts';
 import { requireFreeDisk, Spool } from '../../src/backup/spool.ts';
 import { Secret } from '../../src/secrets/secret.ts';
@@ -64,7 +69,10 @@ describe('a spool', () => {
 
 /** A stream as etcd sends it: pages, then their SHA-256. */
 function snapshotBytes(pages: number): Buffer {
-  const body = randomBytes(pages * 512);
+  return withHash(randomBytes(pages * 512));
+}
+
+function withHash(body: Uint8Array): Buffer {
   return Buffer.concat([body, createHash('sha256').update(body).digest()]);
 }
 
@@ -73,7 +81,10 @@ async function receive(bytes: Uint8Array, piece: number, maxBytes = 1 << 30) {
   async function* blobs() {
     for (let at = 0; at < bytes.length; at += piece) yield bytes.subarray(at, at + piece);
   }
-  return await receiveSnapshot(blobs(), spool, { maxBytes });
+  const size = await receiveSnapshot(blobs(), spool, { maxBytes });
+  const { stored, rawSha256 } = await plainArtifact(spool, { signal });
+  expect(stored).toMatchObject({ size, sha256: rawSha256 });
+  return { size, sha256: rawSha256 };
 }
 
 describe('receiving a snapshot', () => {
@@ -112,6 +123,17 @@ describe('receiving a snapshot', () => {
   });
 });
 
+test('a stored form is not made of what ends with another hash', async () => {
+  await using raw = await Spool.create();
+  await using artifact = await Spool.create();
+  await raw.append(Buffer.alloc(2_000_000, 'x'));
+  await raw.end();
+  const options: ArtifactOptions = { compression: { algorithm: 'zstd', level: 1 }, recipients: [] };
+  await expect(makeArtifact(raw, artifact, options, { signal })).rejects.toMatchObject({
+    code: 'snapshot-corrupt',
+  });
+});
+
 const forms: [string, ArtifactOptions['compression'], boolean][] = [
   ['as it is', { algorithm: 'none', level: 1 }, false],
   ['zstd', { algorithm: 'zstd', level: 1 }, false],
@@ -126,20 +148,20 @@ describe('the stored form', () => {
       const identity = await generateX25519Identity();
       const recipients = encrypted ? [await identityToRecipient(identity)] : [];
       for (const size of [0, 1, 70_000, 3_500_000]) {
-        const raw = Buffer.concat([
-          randomBytes(size / 2),
-          Buffer.alloc(size - Math.floor(size / 2), 'x'),
-        ]).subarray(0, size);
+        const raw = withHash(
+          Buffer.concat([randomBytes(size / 2), Buffer.alloc(size - Math.floor(size / 2), 'x')]),
+        );
         await using source = await Spool.create();
         await using artifact = await Spool.create();
         await source.append(raw);
         await source.end();
-        const { stored: digest } = await makeArtifact(
+        const { stored: digest, rawSha256 } = await makeArtifact(
           source,
           artifact,
           { compression, recipients },
           { signal },
         );
+        expect(rawSha256).toBe(createHash('sha256').update(raw).digest('hex'));
         const stored = await readAll(artifact, 100_000);
         expect(digest).toMatchObject({
           size: stored.length,
@@ -157,8 +179,7 @@ describe('the stored form', () => {
         };
         expect(Buffer.compare(await open(stored, raw.length), raw)).toBe(0);
         await expect(open(stored, raw.length + 1)).rejects.toMatchObject({ code: 'artifact-damaged' });
-        if (size > 0)
-          await expect(open(stored, raw.length - 1)).rejects.toMatchObject({ code: 'artifact-damaged' });
+        await expect(open(stored, raw.length - 1)).rejects.toMatchObject({ code: 'artifact-damaged' });
       }
     },
   );
@@ -176,7 +197,7 @@ describeWith(['zstd', 'age'], 'by hand', () => {
   test('age -d and zstd -d open an artifact', async () => {
     using folder = tempFolder('hand');
     const identity = await generateX25519Identity();
-    const raw = Buffer.alloc(2_000_000, 'etcd ');
+    const raw = withHash(Buffer.alloc(2_000_000, 'etcd '));
     await using source = await Spool.create();
     await using artifact = await Spool.create();
     await source.append(raw);
