@@ -103,16 +103,24 @@ async function* blocksOf(
   const options = { signal: AbortSignal.any([signal, left.signal]) };
   let into = Buffer.allocUnsafeSlow(blockBytes);
   let spare = Buffer.allocUnsafeSlow(blockBytes);
-  let reading = source.read(0, blockBytes, { ...options, into });
+  const readAt = (offset: number) => {
+    const reading = source.read(offset, blockBytes, { ...options, into }).then((block) => {
+      // Here, and not where it is asked for: meanwhile the block before is being compressed in another thread.
+      hash.update(block);
+      return block;
+    });
+    // It may fail while nobody waits for it yet, and is told when it is asked for.
+    reading.catch(() => {});
+    return reading;
+  };
+  let reading = readAt(0);
   try {
     for (let offset = 0; ; ) {
       const block = await reading;
       if (block.length === 0) return;
       offset += block.length;
-      hash.update(block);
       [into, spare] = [spare, into];
-      // Read while this block is worked on.
-      reading = source.read(offset, blockBytes, { ...options, into });
+      reading = readAt(offset);
       yield block;
     }
   } finally {
