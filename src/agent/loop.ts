@@ -54,6 +54,8 @@ export class Loop {
   #pollAt: Date;
   /** Of the configuration that was read last, whether it could be used or not. */
   #fingerprint: string | null = null;
+  /** What was told last of a commit that may not be used. */
+  #refused: string | null = null;
 
   constructor(options: LoopOptions) {
     this.#options = options;
@@ -103,11 +105,14 @@ export class Loop {
     const wasRead = state.source.lastFetch !== null;
     try {
       const { source, moved } = await this.#refresh();
+      // What is in use is the newest commit again: what is said of it must be said anew.
+      if (source.refused === null && this.#refused !== null && !moved) this.#fingerprint = null;
       const print = await fingerprint(source);
       if (print !== this.#fingerprint) {
         await this.#load(source);
         this.#fingerprint = print;
       }
+      this.#noteRefusal(source);
       if (moved && source.note !== null) log.warn({ note: source.note }, 'source note');
       if (state.source.error !== null) log.info('source read again');
       state.source.error = null;
@@ -125,6 +130,21 @@ export class Loop {
       log.warn({ error: state.source.error }, 'source not read');
       const unreadMs = now().getTime() - (state.source.lastFetch ?? this.#begun).getTime();
       notifier.look(lookAtSource(state.source.error, unreadMs));
+    }
+  }
+
+  /** To every seed, a newer commit that may not be used is as one that is invalid: what was in use goes on, and says so. */
+  #noteRefusal({ refused, commit }: Source): void {
+    const { state, log, notifier } = this.#options;
+    const known = this.#refused;
+    this.#refused = refused?.message ?? null;
+    if (refused === null || refused.message === known) return;
+    const newest = String(refused.context.newest);
+    const error = resultError(refused);
+    log.error({ commit: newest, inUse: commit?.id ?? null, error }, 'commit refused');
+    for (const seed of state.seeds.values()) {
+      seed.invalid = error;
+      notifier.look(lookAtConfiguration(seed.seed, error, newest));
     }
   }
 
@@ -174,6 +194,9 @@ export class Loop {
     const warnings = workspace.warnings.length;
     const subject = source.commit?.subject ?? null;
     log.info({ seed: name, commit, subject, warnings }, 'configuration in use');
+    if (source.kind === 'folder' && workspace.desired.configuration.repository.trust.commits !== 'none') {
+      log.warn({ seed: name }, 'trust has no effect on a folder: name the repository with --repo');
+    }
     notifier.use(workspace);
     notifier.look(lookAtConfiguration(name, null, commit));
     let runner = this.#runners.get(name);

@@ -1,5 +1,7 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Listen } from '../agent/http.ts';
+import type { TrustOptions } from '../agent/trust.ts';
+import type { CommitTrust } from '../model/config.ts';
 import { parseDuration } from '../model/units.ts';
 import { usage } from './failure.ts';
 import type { Io } from './io.ts';
@@ -8,6 +10,9 @@ import { type KeyOptions, type SourceOptions, withKeys, withSource } from './opt
 interface AgentCommandOptions extends SourceOptions, KeyOptions {
   interval: string;
   listen: string;
+  verifyCommits: CommitTrust;
+  allowedSigners?: string;
+  acceptCommit?: string;
 }
 
 /** `agent`: does for ever what `apply` does once. */
@@ -19,6 +24,16 @@ export function addAgent(program: Command, io: Io): Command {
       'Watches the configuration and makes it so: backups when they are due, missing copies, removals that no guard holds back. Logs to stdout, one JSON object a line unless that is a terminal. SIGTERM and Ctrl-C let running backups end, for up to 25 seconds. With --state a second agent on the same folder is refused.',
     )
     .option('--interval <duration>', 'how often the configuration is looked at', '1m')
+    .addOption(
+      new Option(
+        '--verify-commits <which>',
+        "which commits must be signed, whatever the repository's trust says",
+      )
+        .choices(['none', 'head', 'all'])
+        .default('none'),
+    )
+    .option('--allowed-signers <file>', "who may sign by SSH, instead of the repository's own list")
+    .option('--accept-commit <id>', 'a commit that you vouch for, with all before it; in full')
     .option('--listen <host:port>', 'where /healthz, /readyz and /metrics are served', '127.0.0.1:9595')
     .addHelpText(
       'after',
@@ -34,11 +49,13 @@ async function agent(io: Io, options: AgentCommandOptions): Promise<void> {
   const listen = parseListen(options.listen);
   const { openSourceOf, readIdentities } = await import('./session.ts');
   const { runAgent } = await import('../agent/agent.ts');
+  const { Trust } = await import('../agent/trust.ts');
   const { createLog } = await import('../agent/log.ts');
+  const trust = new Trust(trustOptions(options));
   const terminal = process.stdout.isTTY === true;
   await runAgent(
     {
-      openSource: (signal) => openSourceOf({ ...io, signal }, options),
+      openSource: (signal) => openSourceOf({ ...io, signal }, options, trust),
       identities: await readIdentities(io, options),
       seed: options.seed ?? null,
       intervalMs,
@@ -48,6 +65,18 @@ async function agent(io: Io, options: AgentCommandOptions): Promise<void> {
     },
     io.signal,
   );
+}
+
+/** Signatures belong to commits, so that a folder has none that could be asked for. */
+function trustOptions(options: AgentCommandOptions): TrustOptions {
+  const { verifyCommits, allowedSigners = null, acceptCommit = null, repo, state = null } = options;
+  if (repo === undefined && (verifyCommits !== 'none' || allowedSigners !== null || acceptCommit !== null)) {
+    throw usage('signatures can be verified of a repository only', 'name it with --repo instead of --path');
+  }
+  if (acceptCommit !== null && !/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(acceptCommit)) {
+    throw usage(`\`${acceptCommit}\` is no commit id in full`, '`git rev-parse COMMIT` prints it');
+  }
+  return { floor: verifyCommits, allowedSigners, accepted: acceptCommit, stateFolder: state };
 }
 
 function parseInterval(text: string): number {

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openWorkspace, type Workspace, type WorkspaceOptions } from '../execute/workspace.ts';
-import { openSource, type Source } from '../git/source.ts';
+import { type Judge, openSource, type Source } from '../git/source.ts';
 import { type Identities, loadIdentities } from '../secrets/identities.ts';
 import { RememberedCredentials } from '../secrets/remembered.ts';
 import type { Io } from './io.ts';
@@ -22,8 +22,15 @@ export async function readIdentities(io: Io, options: KeyOptions): Promise<Ident
   return identities;
 }
 
-/** Opens the folder or repository that `--path` or `--repo` names. The folder of a clone goes with `dispose`. */
-export async function openSourceOf(io: Io, options: SourceOptions): Promise<Source & AsyncDisposable> {
+/**
+ * Opens the folder or repository that `--path` or `--repo` names. The folder of a clone goes with `dispose`.
+ * @param judge asked about every commit of a repository
+ */
+export async function openSourceOf(
+  io: Io,
+  options: SourceOptions,
+  judge?: Judge,
+): Promise<Source & AsyncDisposable> {
   if (options.repo === undefined) {
     const source = await openSource({ path: options.path ?? '.' }, { signal: io.signal });
     return Object.assign(source, { [Symbol.asyncDispose]: async () => {} });
@@ -34,7 +41,7 @@ export async function openSourceOf(io: Io, options: SourceOptions): Promise<Sour
     if (kept === undefined) await rm(workDir, { recursive: true, force: true });
   };
   try {
-    const wanted = { repo: options.repo, ref: options.ref ?? null, workDir };
+    const wanted = { repo: options.repo, ref: options.ref ?? null, workDir, judge };
     return Object.assign(await openSource(wanted, { signal: io.signal }), { [Symbol.asyncDispose]: forget });
   } catch (error) {
     await forget();

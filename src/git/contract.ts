@@ -1,6 +1,8 @@
 /** What every source of a configuration offers, wherever it comes from. */
+import type { GranaryError } from '../model/errors.ts';
 import type { Commit } from './commit.ts';
 import type { History } from './history.ts';
+import type { TrustRule, UntrustedCommit } from './signatures.ts';
 
 export interface Source {
   readonly kind: 'folder' | 'repository';
@@ -13,6 +15,8 @@ export interface Source {
   readonly commit: Commit | null;
   /** What is unusual, in words: history was rewritten, Git could not be asked about a folder. null: nothing. */
   readonly note: string | null;
+  /** Why the newest commit is not the one in use: the judge said no. null: it is in use. */
+  readonly refused: GranaryError | null;
   /**
    * Looks whether the commit moved, and goes there. Of a repository nothing is fetched unless it did, and on an
    * error everything stays as it was. Of a folder only Git's HEAD and cleanness are looked at: whoever must see edits
@@ -23,4 +27,24 @@ export interface Source {
   history(options: { signal: AbortSignal }): Promise<History>;
   /** Removes what was fetched. A folder is left alone. */
   close(): Promise<void>;
+}
+
+/** A commit that was fetched and written out, and is not in use yet. */
+export interface Candidate {
+  readonly commit: Commit;
+  /** Its files. */
+  readonly root: string;
+  /**
+   * The oldest commit that breaks `rule`, of those that came after `since` (see `findUntrusted`); null: none does.
+   * A `since` that is not in this history any more counts as null.
+   */
+  findUntrusted(since: string | null, rule: TrustRule): Promise<UntrustedCommit | null>;
+}
+
+/** Decides whether a commit may be used. */
+export interface Judge {
+  /** null: it may, and is the last accepted one from now on. Otherwise why not, for people. */
+  refusal(candidate: Candidate): Promise<GranaryError | null>;
+  /** The last commit that was accepted, perhaps by a process before this one: what goes on where a newer one is refused. */
+  lastAccepted(): Promise<string | null>;
 }

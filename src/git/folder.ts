@@ -39,6 +39,7 @@ export async function openFolder(
     get note() {
       return head.note;
     },
+    refused: null,
     refresh: async ({ signal }) => {
       const before = head.commit;
       head = await look(signal);

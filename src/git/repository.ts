@@ -12,14 +12,16 @@ import { GranaryError, isGranaryError } from '../model/errors.ts';
 import { parseAddress, type RepositoryAddress } from './address.ts';
 import { type GitContext, runGit } from './command.ts';
 import { type Commit, readCommit } from './commit.ts';
-import type { Source } from './contract.ts';
+import type { Judge, Source } from './contract.ts';
 import { type History, readHistory } from './history.ts';
 import { parseRef, resolveRemoteRef, type WantedRef } from './refs.ts';
+import { findUntrusted } from './signatures.ts';
 
 export interface RepositoryOptions {
   readonly repo: string;
   readonly ref: string | null;
   readonly workDir: string;
+  readonly judge?: Judge | undefined;
 }
 
 /** Where the fetched ref is kept in the private repository. */
@@ -31,7 +33,8 @@ export async function openRepository(
 ): Promise<Source> {
   const address = parseAddress(options.repo);
   const wanted = parseRef(options.ref);
-  const clone = new Clone(address, wanted, join(resolve(options.workDir), 'granary-source'), open.stallMs);
+  const folder = join(resolve(options.workDir), 'granary-source');
+  const clone = new Clone(address, wanted, folder, open.stallMs, options.judge ?? null);
   await clone.start();
   try {
     await clone.refresh(open.signal);
@@ -50,6 +53,9 @@ export async function openRepository(
     get note() {
       return clone.note;
     },
+    get refused() {
+      return clone.refused;
+    },
     refresh: ({ signal }) => clone.refresh(signal),
     history: ({ signal }) => clone.history(signal),
     close: () => clone.remove(),
@@ -62,6 +68,7 @@ class Clone {
   readonly #folder: string;
   readonly #repository: string;
   readonly #stallMs: number;
+  readonly #judge: Judge | null;
   /** False at first, and after a failure, which may leave lock files: the private repository is then made anew. */
   #sound = false;
   #previousRoot: string | null = null;
@@ -69,13 +76,21 @@ class Clone {
   root = '';
   commit: Commit | null = null;
   note: string | null = null;
+  refused: GranaryError | null = null;
 
-  constructor(address: RepositoryAddress, wanted: WantedRef, folder: string, stallMs: number) {
+  constructor(
+    address: RepositoryAddress,
+    wanted: WantedRef,
+    folder: string,
+    stallMs: number,
+    judge: Judge | null,
+  ) {
     this.#address = address;
     this.#wanted = wanted;
     this.#folder = folder;
     this.#repository = join(folder, 'repository');
     this.#stallMs = stallMs;
+    this.#judge = judge;
   }
 
   /** Begins with an empty folder: what a killed process left there may be incomplete. */
@@ -113,7 +128,10 @@ class Clone {
     // A commit id never moves: once it is here, the network is not needed.
     if (this.#wanted.commit !== null && this.commit !== null) return false;
     const ref = await this.#resolve(signal);
-    if (ref.commit === this.commit?.id) return false;
+    if (ref.commit === this.commit?.id) {
+      this.refused = null;
+      return false;
+    }
     try {
       return await this.#moveTo(ref.ref, signal);
     } catch (error) {
@@ -133,12 +151,45 @@ class Clone {
     await this.#fetch(ref, signal);
     const local = this.#context(signal, this.#repository, null);
     // The ref may have moved on since it was resolved: what was fetched is what counts.
-    const commit = await readCommit(fetchedRef, local);
-    if (commit.id === this.commit?.id) return false;
-    const note = await this.#describeMove(commit, local);
-    const root = join(this.#folder, commit.id);
-    if (root !== this.#previousRoot) await this.#writeOut(commit, root, local);
+    const newest = await readCommit(fetchedRef, local);
+    if (newest.id === this.commit?.id) return false;
+    const root = await this.#rootOf(newest, local);
+    this.refused = await this.#refusal(newest, root, local);
+    if (this.refused === null) return this.#use(newest, root, local);
+    if (root !== this.#previousRoot) await rm(root, { recursive: true, force: true });
+    return this.#goOn(this.refused, local);
+  }
 
+  async #refusal(commit: Commit, root: string, context: GitContext): Promise<GranaryError | null> {
+    if (this.#judge === null) return null;
+    return this.#judge.refusal({
+      commit,
+      root,
+      findUntrusted: async (since, rule) => {
+        const known = since !== null && (await isThere(since, context)) ? since : null;
+        return findUntrusted(commit.id, known, rule, context);
+      },
+    });
+  }
+
+  /** What is in use stays so. At the start, that is what an earlier process has used. */
+  async #goOn(refused: GranaryError, context: GitContext): Promise<boolean> {
+    if (this.commit !== null) return false;
+    const accepted = (await this.#judge?.lastAccepted()) ?? null;
+    if (accepted === null || !(await isThere(accepted, context))) throw refused;
+    const commit = await readCommit(accepted, context);
+    return this.#use(commit, await this.#rootOf(commit, context), context);
+  }
+
+  /** The folder with the commit's files. */
+  async #rootOf(commit: Commit, context: GitContext): Promise<string> {
+    const root = join(this.#folder, commit.id);
+    if (root !== this.#previousRoot) await this.#writeOut(commit, root, context);
+    return root;
+  }
+
+  async #use(commit: Commit, root: string, context: GitContext): Promise<boolean> {
+    const note = await this.#describeMove(commit, context);
     const outdated = this.#previousRoot;
     this.#previousRoot = this.root === '' ? null : this.root;
     this.root = root;
@@ -239,5 +290,16 @@ class Clone {
     address: RepositoryAddress | null = this.#address,
   ): GitContext {
     return { folder, signal, address, stallMs: this.#stallMs };
+  }
+}
+
+/** Whether a commit, by its full id, is in the repository. */
+async function isThere(commit: string, context: GitContext): Promise<boolean> {
+  try {
+    await runGit(['cat-file', '-e', `${commit}^{commit}`], context);
+    return true;
+  } catch (error) {
+    if (!isGranaryError(error)) throw error;
+    return false;
   }
 }

@@ -1,10 +1,10 @@
 /** Where the configuration comes from: a folder, or a Git repository at a branch, a tag or a commit. */
-import type { Source } from './contract.ts';
+import type { Judge, Source } from './contract.ts';
 import { openFolder } from './folder.ts';
 import { openRepository } from './repository.ts';
 
 export type { Commit } from './commit.ts';
-export type { Source } from './contract.ts';
+export type { Candidate, Judge, Source } from './contract.ts';
 
 export type SourceOptions =
   | { readonly path: string }
@@ -15,6 +15,8 @@ export type SourceOptions =
       readonly ref: string | null;
       /** Folder to work in. Of one source at a time: what another left there is removed. */
       readonly workDir: string;
+      /** Asked about every commit before it is used; absent: each may be. */
+      readonly judge?: Judge | undefined;
     };
 
 export interface OpenSourceOptions {
@@ -25,7 +27,7 @@ export interface OpenSourceOptions {
 
 /**
  * Opens a source, ready to be read. Errors: `config-not-found`, `usage` (address or ref), `git-ref-not-found`,
- * `git-auth`, `tls-untrusted`, `git-failed`.
+ * `git-auth`, `tls-untrusted`, `git-failed`; what the judge refuses the commit with, where none was accepted before.
  */
 export async function openSource(options: SourceOptions, open: OpenSourceOptions): Promise<Source> {
   const { signal, stallMs = 60_000 } = open;

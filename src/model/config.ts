@@ -261,8 +261,11 @@ export interface Approval {
   readonly expires: string;
 }
 
+/** Which commits must be signed: the newest, every one since the last accepted, none. */
+export type CommitTrust = 'head' | 'all' | 'none';
+
 export interface Trust {
-  readonly commits: 'head' | 'all' | 'none';
+  readonly commits: CommitTrust;
   /** Path in the repository. */
   readonly allowedSigners: string;
 }

@@ -22,6 +22,7 @@ export const errorCatalogue = {
   'git-failed': 'retry',
   'git-ref-not-found': 'human',
   'git-auth': 'human',
+  'commit-untrusted': 'human',
   'unknown-object': 'human',
   'ambiguous-policy': 'human',
   // secrets

@@ -3,10 +3,9 @@
  * file, put back whole, from the one that replaced it; `lastmodified`, which the code covers, does. What is remembered
  * is a name and a moment, no secret.
  */
-import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GranaryError } from '../model/errors.ts';
+import { readStateFile, writeStateFile } from './state-file.ts';
 
 const fileName = 'credentials.json';
 const moment = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
@@ -65,14 +64,8 @@ export class RememberedCredentials {
   }
 
   async #read(): Promise<Map<string, string>> {
-    let text: string;
-    try {
-      text = await readFile(this.path, 'utf8');
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
-      if (code === 'ENOENT') return new Map();
-      throw unusable(this.path, error);
-    }
+    const text = await readStateFile(this.path);
+    if (text === null) return new Map();
     const known = parse(text);
     if (known !== null) return known;
     throw new GranaryError('state-invalid', `${this.path} is not what Granary writes there`, {
@@ -82,18 +75,8 @@ export class RememberedCredentials {
   }
 
   async #write(known: ReadonlyMap<string, string>): Promise<void> {
-    const temp = join(this.#folder, `.${fileName}-${randomUUID()}`);
     const lastModified = Object.fromEntries([...known].toSorted(([a], [b]) => (a < b ? -1 : 1)));
-    try {
-      await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-      await using file = await open(temp, 'wx', 0o600);
-      await file.writeFile(`${JSON.stringify({ format: 1, lastModified }, null, 2)}\n`);
-      await file.sync();
-      await rename(temp, this.path);
-    } catch (error) {
-      await rm(temp, { force: true }).catch(() => {});
-      throw unusable(this.path, error);
-    }
+    await writeStateFile(this.path, `${JSON.stringify({ format: 1, lastModified }, null, 2)}\n`);
   }
 }
 
@@ -109,13 +92,4 @@ function parse(text: string): Map<string, string> | null {
   } catch {
     return null;
   }
-}
-
-function unusable(path: string, cause: unknown): GranaryError {
-  const code = (cause as NodeJS.ErrnoException).code ?? 'unknown error';
-  return new GranaryError('file-unreadable', `${path} cannot be used (${code})`, {
-    hint: 'name a folder that this user may read and write with --state',
-    cause,
-    context: { file: path },
-  });
 }

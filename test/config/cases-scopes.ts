@@ -257,10 +257,7 @@ export const scopeCases: Readonly<Record<string, Files>> = {
       '{protect: {matchLabels: ⟦bad-value⟧{}}, trust: {commits: ⟦unknown-value⟧some, allowedSigners: ⟦bad-value⟧../signers}}',
     ),
   },
-  'trust that nobody looks at yet': {
-    ...sound,
-    'r.yaml': repository('{⟦without-effect⟧trust: {commits: all}}'),
-  },
+  'trust in signed commits': { ...sound, 'r.yaml': repository('{trust: {commits: all}}') },
   notifications: {
     ...sound,
     'r.yaml': repository(

@@ -14,8 +14,7 @@ import { root } from '../house/repository.ts';
 
 /** Every example, with the codes of what is said about it. */
 const examples: Readonly<Record<string, readonly string[]>> = {
-  // It asks for signed commits, which this version does not verify yet.
-  fleet: ['without-effect'],
+  fleet: [],
   kots: [],
   // Its second seed has one bucket, as people find it when they come.
   kubermatic: ['deprecated-backup'],

@@ -2,9 +2,9 @@
  * What outlives the agent, in the state folder: what is wrong since when, and what each receiver was told of it. Without
  * it a restart would tell everything again. Free of secrets.
  */
-import { randomUUID } from 'node:crypto';
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeStateFile } from '../../secrets/state-file.ts';
 import { type Condition, type Conditions, idOf } from './conditions.ts';
 import type { Ledger, Told } from './ledger.ts';
 import type { Posted } from './statuses.ts';
@@ -92,20 +92,10 @@ export async function readMemory(folder: string): Promise<Memory | null | 'unrea
 }
 
 /**
- * Written beside and renamed, so that it is whole whenever the agent is killed. Nothing to remember: the file goes.
- * @throws what the file system says
+ * Nothing to remember: the file goes.
+ * @throws GranaryError `file-unreadable`, or what the file system says
  */
 export async function writeMemory(folder: string, text: string | null): Promise<void> {
   const path = join(folder, fileName);
-  if (text === null) return rm(path, { force: true });
-  const temp = join(folder, `.${fileName}-${randomUUID()}`);
-  try {
-    await using file = await open(temp, 'wx', 0o600);
-    await file.writeFile(text);
-    await file.datasync();
-    await rename(temp, path);
-  } catch (error) {
-    await rm(temp, { force: true }).catch(() => {});
-    throw error;
-  }
+  await (text === null ? rm(path, { force: true }) : writeStateFile(path, text));
 }

@@ -79,7 +79,7 @@ function targetProblem(text: string): string | null {
 }
 
 /** Better said than found out: these fields are checked, and this version does nothing by them. */
-export const uselessFieldsAreSaid: Rule = ({ seeds, policies, repositories, report }) => {
+export const uselessFieldsAreSaid: Rule = ({ seeds, policies, report }) => {
   const without = (message: string, hint: string): Finding => ({
     code: 'without-effect',
     severity: 'warning',
@@ -95,17 +95,6 @@ export const uselessFieldsAreSaid: Rule = ({ seeds, policies, repositories, repo
       without(
         '`coordination` is checked and has no effect in this version: replicas do not share the work yet',
         'run one agent for this seed',
-      ),
-    );
-  }
-  for (const { object, source, spec } of repositories) {
-    if (object.trust.commits === 'none') continue;
-    report(
-      source,
-      `${spec}/trust`,
-      without(
-        '`trust` is checked and has no effect in this version: signatures of commits are not verified yet',
-        'let the Git server refuse commits that are not signed',
       ),
     );
   }
