@@ -4,7 +4,7 @@ import { packageVersion } from '../execute/version.ts';
 import type { Source } from '../git/source.ts';
 import type { Identities } from '../secrets/identities.ts';
 import { RememberedCredentials } from '../secrets/remembered.ts';
-import { type Listen, serve } from './http.ts';
+import { type Access, type Listen, serve } from './http.ts';
 import { lockState } from './lock.ts';
 import type { Log } from './log.ts';
 import { Loop } from './loop.ts';
@@ -21,6 +21,10 @@ export interface AgentOptions {
   /** How often the source is looked at, in milliseconds. */
   readonly intervalMs: number;
   readonly listen: Listen;
+  /** Who may ask over HTTP. */
+  readonly access: Access;
+  /** Is called with what looks at the source at once, for whoever hears first that it moved. */
+  readonly onStart?: ((pollNow: () => void) => void) | undefined;
   /** Of one agent at a time; null: nothing is kept between runs. */
   readonly stateFolder: string | null;
   readonly log: Log;
@@ -41,10 +45,19 @@ export async function runAgent(options: AgentOptions, drain: AbortSignal): Promi
   if (stateFolder !== null) stack.use(await lockState(stateFolder));
   const state = newAgentState(now());
   const metrics = makeMetrics(state, now);
-  const { url } = stack.use(await serve(options.listen, state, metrics, now));
+  let pollNow = () => {};
+  const { listen, access } = options;
+  const onPush = () => {
+    log.info('told of a push');
+    pollNow();
+  };
+  const { url } = stack.use(await serve({ listen, access, state, metrics, now, onPush }));
   const notifier = await Notifier.open({ log, now, stateFolder, onResult: metrics.notified });
   log.info({ version: packageVersion(), pid: process.pid, listen: url, seed: options.seed }, 'agent started');
   const remembered = stateFolder === null ? undefined : new RememberedCredentials(stateFolder);
-  await new Loop({ ...options, remembered, state, metrics, notifier, now, drainMs }).run(drain);
+  const loop = new Loop({ ...options, remembered, state, metrics, notifier, now, drainMs });
+  pollNow = () => loop.pollNow();
+  options.onStart?.(pollNow);
+  await loop.run(drain);
   log.info('agent ended');
 }

@@ -1,13 +1,40 @@
-/** What the agent tells over HTTP. It takes nothing in, and holds no secret. */
-import { type FastifyInstance, fastify } from 'fastify';
+/** What the agent tells over HTTP. It takes nothing in but the word that something was pushed, and shows no secret. */
+import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import type { Server } from 'node:https';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { GranaryError } from '../model/errors.ts';
+import { Secret } from '../secrets/secret.ts';
 import type { Metrics } from './metrics.ts';
 import { type AgentState, doubtsOf, whyNotReady } from './state.ts';
+import { isFromForge, isSame } from './webhook.ts';
 
 export interface Listen {
   readonly host: string;
   /** 0: any that is free. */
   readonly port: number;
+}
+
+/** Who may ask. Files are read for each request, so that a new secret counts at once. */
+export interface Access {
+  /** A file with the secret of `POST /webhook`; null: there is no such address. */
+  readonly webhookSecretFile: string | null;
+  /** A file with the bearer token of all but the probes and the webhook; null: none is asked for. */
+  readonly tokenFile: string | null;
+  /** PEM files; null: plain HTTP. */
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
+}
+
+export const openToAll: Access = { webhookSecretFile: null, tokenFile: null, tls: null };
+
+export interface ServeOptions {
+  readonly listen: Listen;
+  readonly access: Access;
+  readonly state: AgentState;
+  readonly metrics: Metrics;
+  readonly now: () => Date;
+  /** Something was pushed. */
+  readonly onPush: () => void;
 }
 
 export interface AgentServer extends AsyncDisposable {
@@ -17,37 +44,44 @@ export interface AgentServer extends AsyncDisposable {
 
 /** The loop ticks every few seconds; without a tick for this long it hangs. */
 const longestSilenceMs = 30_000;
+/** How often it is looked whether a certificate was renewed. */
+const renewalMs = 60_000;
+/** GitHub sends no more. */
+const maxPayloadBytes = 25 * 2 ** 20;
 
 /**
- * Serves `/healthz`, `/readyz` and `/metrics`.
- * @throws GranaryError `listen-failed`
+ * Serves `/healthz`, `/readyz`, `/metrics` and, where there is a secret for it, `POST /webhook`.
+ * @throws GranaryError `listen-failed`; `file-unreadable` for a secret or certificate that cannot be read
  */
-export async function serve(
-  listen: Listen,
-  state: AgentState,
-  metrics: Metrics,
-  now: () => Date,
-): Promise<AgentServer> {
-  const server = fastify({ logger: false, forceCloseConnections: true });
-  addRoutes(server, state, metrics, now);
+export async function serve(options: ServeOptions): Promise<AgentServer> {
+  const { listen, access } = options;
+  for (const file of [access.webhookSecretFile, access.tokenFile]) if (file !== null) await readSecret(file);
+  const tls = access.tls === null ? null : readTls(access.tls);
+  const basics = { logger: false, forceCloseConnections: true, bodyLimit: maxPayloadBytes } as const;
+  const server =
+    tls === null ? fastify(basics) : (fastify({ ...basics, https: tls }) as unknown as FastifyInstance);
+  const renewal = access.tls === null ? null : renew(server, access.tls);
+  addProbes(server, options);
+  addTold(server, options);
+  addWebhook(server, options);
   try {
     const url = await server.listen({ host: listen.host, port: listen.port });
-    return { url, [Symbol.asyncDispose]: () => server.close() };
+    return {
+      url,
+      [Symbol.asyncDispose]: async () => {
+        clearInterval(renewal ?? undefined);
+        await server.close();
+      },
+    };
   } catch (error) {
+    clearInterval(renewal ?? undefined);
     await server.close();
-    const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-    const reason = { EADDRINUSE: 'the port is in use', EADDRNOTAVAIL: 'it is no address of this machine' }[
-      code
-    ];
-    throw new GranaryError(
-      'listen-failed',
-      `cannot listen on ${listen.host}:${listen.port}: ${reason ?? code}`,
-      { hint: 'give another address with --listen HOST:PORT', cause: error, context: { ...listen } },
-    );
+    throw cannotListen(listen, error);
   }
 }
 
-function addRoutes(server: FastifyInstance, state: AgentState, metrics: Metrics, now: () => Date): void {
+/** Kubernetes asks these without a token. They hold no names but those of seeds and commits. */
+function addProbes(server: FastifyInstance, { state, now }: ServeOptions): void {
   server.get('/healthz', (_, reply) => {
     const silentMs = now().getTime() - state.lastTick.getTime();
     if (silentMs <= longestSilenceMs) return { ok: true };
@@ -60,8 +94,96 @@ function addRoutes(server: FastifyInstance, state: AgentState, metrics: Metrics,
     if (reason !== null) return reply.code(503).send({ ready: false, reason, doubts: doubtsOf(state) });
     return { ready: true, doubts: doubtsOf(state) };
   });
-  server.get('/metrics', async (_, reply) => {
+}
+
+/** What only those may read who have the token, where one is asked for. */
+function addTold(server: FastifyInstance, { access, metrics }: ServeOptions): void {
+  const onRequest = async (request: FastifyRequest, reply: FastifyReply) => {
+    if (access.tokenFile === null) return;
+    const token = (await readSecret(access.tokenFile)).reveal();
+    if (isSame(request.headers.authorization ?? '', `Bearer ${token}`)) return;
+    await reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'a bearer token is needed' });
+  };
+  server.get('/metrics', { onRequest }, async (_, reply) => {
     reply.type(metrics.registry.contentType);
     return metrics.registry.metrics();
+  });
+}
+
+function addWebhook(server: FastifyInstance, { access, onPush }: ServeOptions): void {
+  const { webhookSecretFile } = access;
+  if (webhookSecretFile === null) return;
+  void server.register(async (scope) => {
+    // The signature is of the bytes as they came.
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+    scope.post('/webhook', async (request, reply) => {
+      const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+      if (!isFromForge(request.headers, body, await readSecret(webhookSecretFile))) {
+        return reply.code(401).send({ error: 'the signature is missing or wrong' });
+      }
+      onPush();
+      return reply.code(202).send({ polling: true });
+    });
+  });
+}
+
+/** @throws GranaryError `file-unreadable`, also for an empty file: an empty secret would let everybody in */
+async function readSecret(file: string): Promise<Secret> {
+  try {
+    const text = (await readFile(file, 'utf8')).trim();
+    if (text !== '') return new Secret(text);
+  } catch (error) {
+    throw unreadable(file, (error as NodeJS.ErrnoException).code ?? 'unknown error', error);
+  }
+  throw unreadable(file, 'it is empty', undefined);
+}
+
+function readTls({ certFile, keyFile }: NonNullable<Access['tls']>): { cert: Buffer; key: Buffer } {
+  const read = (file: string) => {
+    try {
+      return readFileSync(file);
+    } catch (error) {
+      throw unreadable(file, (error as NodeJS.ErrnoException).code ?? 'unknown error', error);
+    }
+  };
+  return { cert: read(certFile), key: read(keyFile) };
+}
+
+/** A certificate that was renewed counts without a restart; one that is being written is read the next time. */
+function renew(server: FastifyInstance, files: NonNullable<Access['tls']>): NodeJS.Timeout {
+  let known = readTls(files);
+  const timer = setInterval(() => {
+    try {
+      const tls = readTls(files);
+      if (tls.cert.equals(known.cert) && tls.key.equals(known.key)) return;
+      (server.server as unknown as Server).setSecureContext(tls);
+      known = tls;
+    } catch {
+      // The one in use goes on.
+    }
+  }, renewalMs);
+  return timer.unref();
+}
+
+function unreadable(file: string, reason: string, cause: unknown): GranaryError {
+  return new GranaryError('file-unreadable', `${file} cannot be read (${reason})`, {
+    hint: 'name a file that this user may read',
+    cause,
+    context: { file },
+  });
+}
+
+function cannotListen({ host, port }: Listen, error: unknown): GranaryError {
+  const { code = 'unknown error', message } = error as NodeJS.ErrnoException;
+  const reason = {
+    EADDRINUSE: 'the port is in use',
+    EADDRNOTAVAIL: 'it is no address of this machine',
+    EACCES: 'this user may not use that port',
+  }[code];
+  return new GranaryError('listen-failed', `cannot listen on ${host}:${port}: ${reason ?? code ?? message}`, {
+    hint: 'give another address with --listen HOST:PORT',
+    cause: error,
+    context: { host, port },
   });
 }

@@ -51,6 +51,8 @@ export class Loop {
   #source: (Source & AsyncDisposable) | null = null;
   #polling: Promise<void> | null = null;
   readonly #begun: Date;
+  /** It was asked for while a poll was under way, which may have looked too early. */
+  #pollAgain = false;
   #pollAt: Date;
   /** Of the configuration that was read last, whether it could be used or not. */
   #fingerprint: string | null = null;
@@ -83,6 +85,12 @@ export class Loop {
     }
   }
 
+  /** Looks at the source with the next tick, and once more where it is being looked at now. */
+  pollNow(): void {
+    this.#pollAt = this.#begun;
+    this.#pollAgain = this.#polling !== null;
+  }
+
   #tick(): void {
     const now = this.#options.now();
     this.#options.state.lastTick = now;
@@ -91,7 +99,8 @@ export class Loop {
       this.#polling = this.#poll().finally(() => {
         // A tenth more or less, so that many agents do not ask the Git server in step.
         const pause = this.#options.intervalMs * (0.9 + 0.2 * Math.random());
-        this.#pollAt = new Date(this.#options.now().getTime() + pause);
+        this.#pollAt = this.#pollAgain ? this.#begun : new Date(this.#options.now().getTime() + pause);
+        this.#pollAgain = false;
         this.#polling = null;
       });
     }

@@ -2,7 +2,7 @@
  * Which commits the agent may use: signed ones, as the commit before asks for it. A commit never vouches for itself:
  * it is judged by the rule of the last one that was accepted, and only then its own rule holds for the next.
  */
-import { readFile, realpath } from 'node:fs/promises';
+import { readFile, realpath, rm } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { loadConfiguration } from '../config/index.ts';
 import type { TrustRule, UntrustedCommit } from '../git/signatures.ts';
@@ -90,9 +90,13 @@ export class Trust implements Judge {
   }
 
   async #accept(accepted: Accepted): Promise<void> {
-    if (this.#path !== null) {
-      const { commit, rule } = accepted;
+    const { commit, rule } = accepted;
+    const isAsked = rule.commits !== 'none' || this.#options.floor !== 'none';
+    if (this.#path !== null && isAsked) {
       await writeStateFile(this.#path, `${JSON.stringify({ format: 1, commit, ...rule }, null, 2)}\n`);
+    } else if (this.#path !== null) {
+      // An older rule that lay there would hold again after a restart.
+      await rm(this.#path, { force: true });
     }
     this.#accepted = accepted;
   }

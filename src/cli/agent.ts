@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import type { Listen } from '../agent/http.ts';
+import type { Access, Listen } from '../agent/http.ts';
 import type { TrustOptions } from '../agent/trust.ts';
 import type { CommitTrust } from '../model/config.ts';
 import { parseDuration } from '../model/units.ts';
@@ -13,6 +13,10 @@ interface AgentCommandOptions extends SourceOptions, KeyOptions {
   verifyCommits: CommitTrust;
   allowedSigners?: string;
   acceptCommit?: string;
+  webhookSecretFile?: string;
+  httpTokenFile?: string;
+  httpCertFile?: string;
+  httpKeyFile?: string;
 }
 
 /** `agent`: does for ever what `apply` does once. */
@@ -21,7 +25,7 @@ export function addAgent(program: Command, io: Io): Command {
     .command('agent')
     .summary('keep everything as the configuration says, for ever')
     .description(
-      'Watches the configuration and makes it so: backups when they are due, missing copies, removals that no guard holds back. Logs to stdout, one JSON object a line unless that is a terminal. SIGTERM and Ctrl-C let running backups end, for up to 25 seconds. With --state a second agent on the same folder is refused.',
+      'Watches the configuration and makes it so: backups when they are due, missing copies, removals that no guard holds back. Logs to stdout, one JSON object a line unless that is a terminal. SIGTERM and Ctrl-C let running backups end, for up to 25 seconds; SIGHUP looks at the configuration at once. With --state a second agent on the same folder is refused.',
     )
     .option('--interval <duration>', 'how often the configuration is looked at', '1m')
     .addOption(
@@ -35,6 +39,10 @@ export function addAgent(program: Command, io: Io): Command {
     .option('--allowed-signers <file>', "who may sign by SSH, instead of the repository's own list")
     .option('--accept-commit <id>', 'a commit that you vouch for, with all before it; in full')
     .option('--listen <host:port>', 'where /healthz, /readyz and /metrics are served', '127.0.0.1:9595')
+    .option('--webhook-secret-file <file>', 'opens POST /webhook to who knows the secret in this file')
+    .option('--http-token-file <file>', 'asks for the bearer token in this file, but not of probes')
+    .option('--http-cert-file <file>', 'serves HTTPS with this certificate, PEM, its chain after it')
+    .option('--http-key-file <file>', 'the private key of that certificate')
     .addHelpText(
       'after',
       '\nExample:\n  granary agent --repo https://git.example/fleet.git --seed eu-west --state /var/lib/granary --age-key-file key.txt',
@@ -60,6 +68,8 @@ async function agent(io: Io, options: AgentCommandOptions): Promise<void> {
       seed: options.seed ?? null,
       intervalMs,
       listen,
+      access: accessOf(options),
+      onStart: (pollNow) => void process.on('SIGHUP', pollNow),
       stateFolder: options.state ?? null,
       log: createLog({ write: io.out, terminal, color: io.color }),
     },
@@ -77,6 +87,18 @@ function trustOptions(options: AgentCommandOptions): TrustOptions {
     throw usage(`\`${acceptCommit}\` is no commit id in full`, '`git rev-parse COMMIT` prints it');
   }
   return { floor: verifyCommits, allowedSigners, accepted: acceptCommit, stateFolder: state };
+}
+
+function accessOf(options: AgentCommandOptions): Access {
+  const { webhookSecretFile = null, httpTokenFile = null, httpCertFile, httpKeyFile } = options;
+  if ((httpCertFile === undefined) !== (httpKeyFile === undefined)) {
+    throw usage('a certificate and its key go together', 'give both --http-cert-file and --http-key-file');
+  }
+  const tls =
+    httpCertFile === undefined || httpKeyFile === undefined
+      ? null
+      : { certFile: httpCertFile, keyFile: httpKeyFile };
+  return { webhookSecretFile, tokenFile: httpTokenFile, tls };
 }
 
 function parseInterval(text: string): number {

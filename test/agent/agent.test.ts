@@ -46,6 +46,25 @@ describeWith(['etcd-3.4'], 'the agent', () => {
   });
   afterAll(() => etcd.stop());
 
+  test('looks at the configuration as soon as it is told of a push, or by SIGHUP', async () => {
+    using temp = tempFolder('push');
+    const [disk = '', state = ''] = folders(temp, 'disk', 'state');
+    const repository = new Repository(temp.join('repository'));
+    repository.commit('first', configuration({ seeds: { eu: prod }, disk }));
+    writeFileSync(temp.join('secret'), 'known to the forge\n');
+    const args = ['--repo', repository.folder, '--state', state, '--interval', '1h'];
+    await using agent = new RunningAgent([...args, '--webhook-secret-file', temp.join('secret')]);
+    await agent.logged('configuration in use');
+    const second = repository.commit('second', { 'note.txt': 'second' });
+    const { listen } = await agent.logged('agent started');
+    const push = { method: 'POST', headers: { 'x-gitlab-token': 'known to the forge' }, body: '{}' };
+    expect((await fetch(`${listen}/webhook`, push)).status).toBe(202);
+    await agent.logged('configuration in use', { commit: second });
+    const third = repository.commit('third', { 'note.txt': 'third' });
+    agent.kill('SIGHUP');
+    await agent.logged('configuration in use', { commit: third });
+  });
+
   test('backs up a new cluster at once, and tells it by log, probes and metrics', async () => {
     using temp = tempFolder('agent');
     const [disk = '', state = ''] = folders(temp, 'disk', 'state');

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runAgent } from '../../src/agent/agent.ts';
+import { openToAll } from '../../src/agent/http.ts';
 import { createLog } from '../../src/agent/log.ts';
 import { openSource } from '../../src/git/source.ts';
 import { describeWith } from '../servers/describe.ts';
@@ -39,6 +40,7 @@ describeWith(['etcd-3.4'], 'an agent that is told to end', () => {
         seed: null,
         intervalMs: 60_000,
         listen: { host: '127.0.0.1', port: 0 },
+        access: openToAll,
         stateFolder: null,
         log: createLog({ write: (line) => lines.push(JSON.parse(line)), terminal: false, color: false }),
         drainMs: 50,

@@ -1,8 +1,12 @@
-import { expect, test } from 'vitest';
-import { serve } from '../../src/agent/http.ts';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { afterAll, describe, expect, test } from 'vitest';
+import { type Access, openToAll, serve } from '../../src/agent/http.ts';
 import { makeMetrics } from '../../src/agent/metrics.ts';
 import { type AgentState, newAgentState, newSeedState } from '../../src/agent/state.ts';
 import { isGranaryError } from '../../src/model/errors.ts';
+import { makeCertificates } from '../servers/certificates.ts';
+import { tempFolder } from '../servers/temp.ts';
 
 const start = new Date('2026-11-21T14:00:00Z');
 const local = { host: '127.0.0.1', port: 0 };
@@ -12,13 +16,24 @@ const problem = {
   hint: null,
 } as const;
 
-async function ask(state: AgentState, path: string, now = start) {
-  await using server = await serve(
-    local,
+function open(
+  state: AgentState,
+  options: { now?: () => Date; port?: number; access?: Partial<Access>; onPush?: () => void } = {},
+) {
+  const { now = () => start, port = 0, access = {}, onPush = () => {} } = options;
+  const metrics = makeMetrics(state, now);
+  return serve({
+    listen: { ...local, port },
+    access: { ...openToAll, ...access },
     state,
-    makeMetrics(state, () => now),
-    () => now,
-  );
+    metrics,
+    now,
+    onPush,
+  });
+}
+
+async function ask(state: AgentState, path: string, now = start) {
+  await using server = await open(state, { now: () => now });
   const response = await fetch(`${server.url}${path}`);
   return { status: response.status, text: await response.text() };
 }
@@ -73,13 +88,82 @@ test('no error text ever becomes a label', async () => {
 
 test('an address that is taken is an error with a hint', async () => {
   const state = newAgentState(start);
-  const metrics = makeMetrics(state, () => start);
-  await using server = await serve(local, state, metrics, () => start);
+  await using server = await open(state);
   const port = Number(new URL(server.url).port);
-  const refused = await serve({ ...local, port }, state, metrics, () => start).catch(
-    (error: unknown) => error,
-  );
+  const refused = await open(state, { port }).catch((error: unknown) => error);
   expect(isGranaryError(refused, 'listen-failed') && refused.message).toBe(
     `cannot listen on 127.0.0.1:${port}: the port is in use`,
   );
+});
+
+describe('who may ask', () => {
+  const folder = tempFolder('http');
+  afterAll(() => folder.remove());
+  const file = (name: string, text: string) => {
+    writeFileSync(folder.join(name), text);
+    return folder.join(name);
+  };
+  const payload = 'Hello, World!';
+  // The example of GitHub's documentation.
+  const secret = "It's a Secret to Everybody";
+  const mac = '757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17';
+
+  test.each([
+    ['GitHub', { 'x-hub-signature-256': `sha256=${mac}` }, 202],
+    ['Gitea', { 'x-gitea-signature': mac }, 202],
+    ['Forgejo', { 'x-forgejo-signature': mac }, 202],
+    ['GitLab', { 'x-gitlab-token': secret }, 202],
+    ['GitLab with another token', { 'x-gitlab-token': 'guessed' }, 401],
+    ['another signature', { 'x-hub-signature-256': `sha256=${mac.replace('7', '8')}` }, 401],
+    ['no prefix', { 'x-hub-signature-256': mac }, 401],
+    ['nothing', {}, 401],
+  ])('a push told by %s', async (_, headers, status) => {
+    let pushes = 0;
+    const access = { webhookSecretFile: file('secret', `${secret}\n`) };
+    await using server = await open(newAgentState(start), { access, onPush: () => pushes++ });
+    const url = `${server.url}/webhook`;
+    // As it comes, whatever it says it is.
+    for (const type of ['application/json', 'application/x-www-form-urlencoded']) {
+      const sent = { method: 'POST', body: payload, headers: { ...headers, 'content-type': type } };
+      expect((await fetch(url, sent)).status).toBe(status);
+    }
+    expect(pushes).toBe(status === 202 ? 2 : 0);
+  });
+
+  test('without a secret there is no webhook, and an empty one opens nothing', async () => {
+    const state = newAgentState(start);
+    await using server = await open(state);
+    expect((await fetch(`${server.url}/webhook`, { method: 'POST', body: payload })).status).toBe(404);
+    const access = { webhookSecretFile: file('empty', '\n') };
+    await expect(open(state, { access })).rejects.toMatchObject({ code: 'file-unreadable' });
+  });
+
+  test('a token is asked for, a new one counts at once, and probes need none', async () => {
+    const access = { tokenFile: file('token', 'first') };
+    await using server = await open(newAgentState(start), { access });
+    const status = async (path: string, token?: string) => {
+      const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      return (await fetch(`${server.url}${path}`, { headers })).status;
+    };
+    expect([await status('/metrics'), await status('/metrics', 'other')]).toEqual([401, 401]);
+    expect(await status('/metrics', 'first')).toBe(200);
+    file('token', 'second');
+    expect([await status('/metrics', 'first'), await status('/metrics', 'second')]).toEqual([401, 200]);
+    expect([await status('/healthz'), await status('/readyz')]).toEqual([200, 503]);
+  });
+
+  test('HTTPS with a certificate of your own; a missing file is named', async () => {
+    const { server: pair, caFile } = makeCertificates(folder.path);
+    await using server = await open(newAgentState(start), { access: { tls: pair } });
+    expect(server.url).toMatch(/^https:/);
+    const answer = await new Promise((resolve, reject) => {
+      const options = { ca: readFileSync(caFile) };
+      request(`${server.url}/healthz`, options, (response) => resolve(response.statusCode))
+        .on('error', reject)
+        .end();
+    });
+    expect(answer).toBe(200);
+    const access = { tls: { ...pair, keyFile: folder.join('absent') } };
+    await expect(open(newAgentState(start), { access })).rejects.toThrow(/absent cannot be read \(ENOENT\)/);
+  });
 });
