@@ -4,6 +4,7 @@ import { asGranaryError, type GranaryError } from '../model/errors.ts';
 import { formatCount } from '../model/units.ts';
 import type { MemberStatus } from './answers.ts';
 import { connectMember, type EtcdCallOptions, type MemberConnection } from './connection.ts';
+import { bugsOf } from './known-bugs.ts';
 import type { EtcdTarget } from './target.ts';
 
 /** What one endpoint answered: its status, or why there is none. */
@@ -23,6 +24,8 @@ export interface Candidate {
   readonly role: 'leader' | 'follower';
   /** Entries of the log that the leader has applied and this member has not. */
   readonly lag: number;
+  /** Its database is full (alarm NOSPACE), so any other member is better. */
+  readonly isFull: boolean;
   /** In words: `follower, 12 behind`. */
   readonly why: string;
   readonly warnings: readonly string[];
@@ -55,7 +58,10 @@ export async function surveyMembers(target: EtcdTarget, options: EtcdCallOptions
 
 /**
  * Orders the members that a backup may be taken from, and says of each other one why not. Pure.
- * @param maxLag how many entries of the log a member may be behind the leader
+ *
+ * A member with the alarm CORRUPT is never taken: its data is known to differ. One with NOSPACE is sound and comes last;
+ * where all have it they are taken as usual, for a cluster that takes no writes any more needs its backup the most.
+ * @param maxLag how far a member may be behind the leader: in entries of the log, and in revisions
  */
 export function chooseMember(
   answers: readonly MemberAnswer[],
@@ -67,7 +73,9 @@ export function chooseMember(
   const leader = statuses.find(({ memberId }) => memberId === leaderId);
   // Without the leader's own word, the member that is furthest is what is known to be decided.
   const decided = leader?.raftAppliedIndex ?? Math.max(0, ...statuses.map((each) => each.raftAppliedIndex));
-  const corrupt = new Set(statuses.flatMap(corruptMembers));
+  const decidedRevision = leader?.revision ?? Math.max(0, ...statuses.map((each) => each.revision));
+  const corrupt = membersWith('CORRUPT', statuses);
+  const full = membersWith('NOSPACE', statuses);
   const candidates: Candidate[] = [];
   const passedOver: PassedOver[] = [];
   for (const { endpoint, status, error } of answers) {
@@ -76,14 +84,16 @@ export function chooseMember(
       continue;
     }
     const lag = Math.max(0, decided - status.raftAppliedIndex);
+    const revisionLag = Math.max(0, decidedRevision - status.revision);
     const twin = candidates.find((candidate) => candidate.status.memberId === status.memberId);
     const reason =
       clusterIds.size > 1
         ? `belongs to cluster ${status.clusterId}, and other endpoints to another`
         : twin !== undefined
           ? `is the same member as ${twin.endpoint}`
-          : unfit(status, { lag, maxLag, corrupt });
-    if (reason === null) candidates.push(candidate(endpoint, status, { lag, leaderId, leader, corrupt }));
+          : unfit(status, { lag, revisionLag, maxLag, corrupt });
+    if (reason === null)
+      candidates.push(candidate(endpoint, status, { lag, leaderId, leader, corrupt, full }));
     else passedOver.push({ endpoint, memberId: status.memberId, reason });
   }
   return { candidates: candidates.toSorted(inOrder(prefer)), passedOver };
@@ -95,54 +105,76 @@ function leaderOf(statuses: readonly MemberStatus[]): string | null {
   return knowing.toSorted((a, b) => b.raftTerm - a.raftTerm)[0]?.leaderId ?? null;
 }
 
-/** A status names the alarms of all members, like `memberID:10276657743932975437 alarm:CORRUPT `. */
-function corruptMembers({ errors }: MemberStatus): string[] {
-  return errors.flatMap((text) => {
-    const match = /memberID:(\d+)\s+alarm:CORRUPT/.exec(text);
-    return match?.[1] === undefined ? [] : [BigInt(match[1]).toString(16)];
-  });
+/**
+ * Members with an alarm. A status names the alarms of all of them, like `memberID:10276657743932975437 alarm:CORRUPT `.
+ * From 3.5.7 on a CORRUPT without a member says that nobody knows which one differs: that is the id `0` here.
+ */
+function membersWith(alarm: 'CORRUPT' | 'NOSPACE', statuses: readonly MemberStatus[]): ReadonlySet<string> {
+  const pattern = new RegExp(`(?:memberID:(\\d+)\\s+)?alarm:${alarm}`);
+  const ids = statuses.flatMap(({ errors }) =>
+    errors.flatMap((text) => {
+      const match = pattern.exec(text);
+      return match === null ? [] : [BigInt(match[1] ?? '0').toString(16)];
+    }),
+  );
+  return new Set(ids);
 }
 
-function unfit(
-  status: MemberStatus,
-  { lag, maxLag, corrupt }: { lag: number; maxLag: number; corrupt: ReadonlySet<string> },
-): string | null {
+interface Limits {
+  readonly lag: number;
+  readonly revisionLag: number;
+  readonly maxLag: number;
+  readonly corrupt: ReadonlySet<string>;
+}
+
+function unfit(status: MemberStatus, { lag, revisionLag, maxLag, corrupt }: Limits): string | null {
   if (status.isLearner) return 'is a learner';
   if (corrupt.has(status.memberId)) return 'has the alarm CORRUPT: its data differs from the other members’';
-  if (lag > maxLag)
-    return `is ${formatCount(lag)} entries behind, and the policy allows ${formatCount(maxLag)}`;
-  return null;
+  const behind =
+    lag > maxLag
+      ? `${formatCount(lag)} entries`
+      : revisionLag > maxLag
+        ? `${formatCount(revisionLag)} revisions`
+        : null;
+  return behind === null ? null : `is ${behind} behind, and the policy allows ${formatCount(maxLag)}`;
+}
+
+interface Surroundings {
+  readonly lag: number;
+  readonly leaderId: string | null;
+  readonly leader: MemberStatus | undefined;
+  readonly corrupt: ReadonlySet<string>;
+  readonly full: ReadonlySet<string>;
 }
 
 function candidate(
   endpoint: string,
   status: MemberStatus,
-  {
-    lag,
-    leaderId,
-    leader,
-    corrupt,
-  }: { lag: number; leaderId: string | null; leader: MemberStatus | undefined; corrupt: ReadonlySet<string> },
+  { lag, leaderId, leader, corrupt, full }: Surroundings,
 ): Candidate {
   const role = status.memberId === leaderId ? 'leader' : 'follower';
-  const warnings: string[] = [];
-  // Fixed in 3.5.3: https://github.com/etcd-io/etcd/issues/13766
-  if (/^3\.5\.[0-2](?!\d)/.test(status.version)) {
-    warnings.push(`etcd ${status.version} can corrupt its data silently (etcd issue 13766): upgrade it`);
-  }
+  const isFull = full.has(status.memberId);
+  const warnings = bugsOf(status.version);
   if (status.leaderId === null) warnings.push('it knows no leader: what it holds may be old');
   else if (leader === undefined)
     warnings.push('the leader did not answer: how far this member is behind is a guess');
-  if (corrupt.size > 0) warnings.push('a member of this cluster has the alarm CORRUPT');
+  if (corrupt.has('0')) warnings.push('the cluster has the alarm CORRUPT: its members differ, nobody knows which');
+  else if (corrupt.size > 0) warnings.push('a member of this cluster has the alarm CORRUPT');
+  if (isFull) warnings.push(fullInWords);
+  else if (full.size > 0) warnings.push('another member of this cluster has the alarm NOSPACE');
   const why =
     role === 'leader' ? 'leader' : `follower, ${lag === 0 ? 'up to date' : `${formatCount(lag)} behind`}`;
-  return { endpoint, status, role, lag, why, warnings };
+  return { endpoint, status, role, lag, isFull, why, warnings };
 }
 
-/** Who knows a leader first, then the wanted role, then the least lag; else the order of the endpoints. */
+const fullInWords =
+  'its database is full (alarm NOSPACE), so etcd takes no writes: compact, defragment, then `etcdctl alarm disarm`';
+
+/** Who knows a leader first, then who has room, then the wanted role, then the least lag; else the order of the endpoints. */
 function inOrder(prefer: MemberPreference): (a: Candidate, b: Candidate) => number {
-  const rank = ({ status, role, lag }: Candidate): number[] => [
+  const rank = ({ status, role, lag, isFull }: Candidate): number[] => [
     status.leaderId === null ? 1 : 0,
+    isFull ? 1 : 0,
     prefer === 'any' || role === prefer ? 0 : 1,
     lag,
   ];

@@ -100,15 +100,64 @@ describe('chooseMember', () => {
   });
 
   test.each([
-    ['3.5.0', 1],
-    ['3.5.2', 1],
-    ['3.5.3', 0],
-    ['3.5.20', 0],
-    ['3.4.23', 0],
-    ['3.6.0', 0],
-  ])('warns of versions that corrupt: %s', (version, warnings) => {
+    ['3.5.0', ['13766', '14685']],
+    ['3.5.2', ['13766', '14685']],
+    ['3.5.3', ['14685']],
+    ['3.5.5', ['14685', '14648']],
+    ['3.5.6', []],
+    ['3.5.20', []],
+    ['3.4.19', []],
+    ['3.4.20', ['14648']],
+    ['3.4.21', ['14648']],
+    ['3.4.23', []],
+    ['3.6.0', []],
+    ['3.5.2-rc.1', ['13766', '14685']],
+    ['', []],
+  ])('warns of versions that corrupt: %s', (version, issues) => {
     const { candidates } = chooseMember([member('a', { version })], followerFirst);
-    expect(candidates[0]?.warnings.length).toBe(warnings);
+    const warnings = candidates[0]?.warnings ?? [];
+    expect(warnings.map((text) => /issue (\d+)/.exec(text)?.[1])).toEqual(issues);
+    for (const text of warnings) expect(text).toContain(`etcd ${version} `);
+  });
+
+  test('a member that is behind in revisions is passed over, though its log is not', () => {
+    const { candidates, passedOver } = chooseMember(
+      [member('a', { revision: 9_000 }), member('b', { revision: 7_999 }), member('c', { revision: 8_000 })],
+      followerFirst,
+    );
+    expect(candidates.map(({ endpoint }) => endpoint)).toEqual(['c', 'a']);
+    expect(passedOver.map(({ endpoint, reason }) => `${endpoint} ${reason}`)).toEqual([
+      'b is 1,001 revisions behind, and the policy allows 1,000',
+    ]);
+  });
+
+  test('a member whose database is full comes last, and is told', () => {
+    const full = ['memberID:11 alarm:NOSPACE '];
+    const { candidates, passedOver } = chooseMember(
+      [member('a', { errors: full }), member('b', { errors: full }), member('c', { errors: full })],
+      followerFirst,
+    );
+    expect(candidates.map(({ endpoint }) => endpoint)).toEqual(['c', 'a', 'b']);
+    expect(candidates[2]?.warnings).toEqual([expect.stringContaining('its database is full (alarm NOSPACE)')]);
+    expect(candidates[0]?.warnings).toEqual(['another member of this cluster has the alarm NOSPACE']);
+    expect(passedOver).toEqual([]);
+  });
+
+  test('where every member is full they are taken as usual: that cluster needs its backup the most', () => {
+    const full = ['memberID:10 alarm:NOSPACE ', 'memberID:11 alarm:NOSPACE '];
+    const { candidates } = chooseMember(
+      [member('a', { errors: full }), member('b', { errors: full })],
+      followerFirst,
+    );
+    expect(candidates.map(({ endpoint, isFull }) => [endpoint, isFull])).toEqual([
+      ['b', true],
+      ['a', true],
+    ]);
+  });
+
+  test('a CORRUPT alarm of nobody in particular passes nobody over, and is told', () => {
+    const { candidates } = chooseMember([member('a', { errors: ['alarm:CORRUPT '] })], followerFirst);
+    expect(candidates[0]?.warnings).toEqual([expect.stringContaining('nobody knows which')]);
   });
 
   test('nothing asked, nothing chosen', () => {
@@ -120,6 +169,7 @@ interface Traits {
   readonly id?: string;
   readonly leader?: string | null;
   readonly applied?: number;
+  readonly revision?: number;
   readonly term?: number;
   readonly learner?: boolean;
   readonly errors?: readonly string[];
@@ -142,7 +192,7 @@ function member(endpoint: string, traits: Traits): MemberAnswer {
     leaderId: leader,
     isLearner: learner,
     errors,
-    revision: applied,
+    revision: traits.revision ?? applied,
     storageVersion: null,
   };
   return { endpoint, status, error: null };
