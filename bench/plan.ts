@@ -109,6 +109,8 @@ function makeActual(desired: Desired): Actual {
           unfinished: [],
           remnants: [],
           leases: [],
+          freezes: [],
+          acceptances: [],
           foreign: 0,
         },
       ],

@@ -110,7 +110,7 @@ const levels = {
 export function logResult(log: Log, result: ActionResult, notes: RunNotes, commit: string | null): void {
   const { action, outcome, backup, error } = result;
   const { cluster, policy, slot, reason } = action;
-  log[levels[outcome]](
+  log[outcome === 'done' && error !== null ? 'error' : levels[outcome]](
     {
       cluster,
       policy,

@@ -213,7 +213,7 @@ export class SeedRunner {
   }
 
   #note(result: ActionResult, notes: RunNotes): void {
-    const { action, outcome, backup } = result;
+    const { action, outcome, backup, error: alarm } = result;
     const now = this.#options.now();
     this.#options.metrics.ended(result);
     if (outcome === 'done') this.#retries.succeeded(attemptedBy(action));
@@ -228,7 +228,8 @@ export class SeedRunner {
     if (action.type !== 'backup') return;
     noteBackup(this.#state, backup, notes.durationMs, now);
     // Nobody should read for an hour that a cluster is late which is not any more.
-    if (isLate(this.#state, action)) this.#passes.outdate();
+    // What freezes removals is told by the plan.
+    if (isLate(this.#state, action) || alarm !== null) this.#passes.outdate();
   }
 
   #ended({ cluster }: Job): void {

@@ -1,4 +1,5 @@
 /** A missing copy of a backup, made from a sound one: the same bytes, the same manifest. */
+import { freezeFor } from '../catalog/freezes.ts';
 import type { Source } from '../catalog/inventory.ts';
 import { buildKey, parseDataName, parseKey, slotPrefix } from '../catalog/keys.ts';
 import { GranaryError } from '../model/errors.ts';
@@ -56,6 +57,7 @@ export async function copyBackup(
     throw error;
   }
   const slot = slotOfManifest(manifest);
+  await freezeFor(to.store, manifest, { signal });
   const commitment = await commit(to.store, slot, manifest.attempt as Attempt, stored.bytes, {
     signal,
     keepUntil,

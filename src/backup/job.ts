@@ -2,7 +2,7 @@
 import type { EtcdTarget } from '../etcd/target.ts';
 import type { HashKvMode, MemberPreference, ReadBackMode } from '../model/config.ts';
 import type { GranaryError } from '../model/errors.ts';
-import type { SlotRef } from '../model/inventory.ts';
+import type { DestinationInventory, SlotRef } from '../model/inventory.ts';
 import type { ArtifactOptions } from './artifact.ts';
 import type { OpenDestination } from './destination.ts';
 import type { OnProgress } from './events.ts';
@@ -30,6 +30,8 @@ export interface BackupJob extends ArtifactOptions {
   readonly keepUntil: Date | 'forever' | null;
   /** Only copies what one of the destinations holds: a slot of the past is never fulfilled by a snapshot of today. */
   readonly copyOnly: boolean;
+  /** What was listed a moment ago of the destinations, to find the backup before this one; null: it is listed. */
+  readonly listed: readonly DestinationInventory[] | null;
   readonly spoolFolder?: string | undefined;
 }
 

@@ -4,6 +4,7 @@ import { quickFacts } from '../bolt/facts.ts';
 import { agreesWith, type HashKv } from '../bolt/hashkv.ts';
 import type { DatabaseReport } from '../bolt/report.ts';
 import { analyseInWorker } from '../bolt/worker-client.ts';
+import { agreeingMembers, divergenceOf } from '../catalog/divergence.ts';
 import type { HashKV } from '../etcd/answers.ts';
 import type { MemberConnection } from '../etcd/connection.ts';
 import type { HashKvMode } from '../model/config.ts';
@@ -16,6 +17,10 @@ import type { Spool } from './spool.ts';
 export interface SnapshotProof {
   readonly report: DatabaseReport;
   readonly hashKV: Manifest['hashKV'];
+  /** `members-differ`: another member answers otherwise, and none of this says that the snapshot is the wrong one. */
+  readonly divergence: GranaryError | null;
+  /** Other members that gave the same answer. */
+  readonly agreeing: number;
   /** What a person should know, though it does not stop the backup. */
   readonly warnings: readonly string[];
 }
@@ -31,7 +36,8 @@ export interface ProveOptions extends CallOptions {
  *
  * The member is asked at once, and the file is walked meanwhile: the later it is asked, the likelier a compaction that
  * makes the hashes incomparable.
- * @throws GranaryError `snapshot-corrupt`; `hash-mismatch`; `hash-unverifiable` where `mode` is `require`
+ * @throws GranaryError `snapshot-corrupt`; `hash-mismatch`; `members-differ` where most members answer otherwise than
+ *   this one; `hash-unverifiable` where `mode` is `require`
  */
 export async function proveSnapshot(
   spool: Spool,
@@ -41,7 +47,9 @@ export async function proveSnapshot(
   const facts = quickFacts(spool.fd, spool.size);
   const { revision } = facts;
   const asking = mode === 'off' ? null : askHash(member, revision, facts.compactRevision, signal);
-  const askingOthers = asking?.then((asked) => ('hash' in asked ? askOthers(others, revision, signal) : []));
+  const askingOthers = asking?.then((asked) =>
+    'hash' in asked ? askOthers(others, revision, signal) : ([] as OtherAnswer[]),
+  );
   // Should the file turn out to be damaged, nobody waits for the answers.
   askingOthers?.catch(() => {});
   const analyse = (compactRevision: number) =>
@@ -59,15 +67,28 @@ export async function proveSnapshot(
   const equal = answer !== null && own !== null;
   const why = equal || mode === 'off' ? null : whyNot(asked, report);
   if (mode === 'require' && why !== null) throw unverifiable(why);
+  const answers = (await askingOthers) ?? [];
+  const hashKV: Manifest['hashKV'] = {
+    hash: own?.hash ?? null,
+    revision,
+    compactRevision,
+    verdict: mode === 'off' ? 'off' : equal ? 'equal' : 'unverifiable',
+    others: answers.map(({ memberId, hash, compactRevision: compacted, ...other }) => ({
+      memberId,
+      // Of two hashes that mean the same (`agreesWith`) the record has one.
+      hash: own !== null && agreesWith(own, hash) ? own.hash : hash,
+      revision: other.revision,
+      compactRevision: compacted,
+    })),
+  };
+  const divergence =
+    answer === null ? null : differing(hashKV, [{ ...answer, endpoint: member.endpoint }, ...answers]);
+  if (divergence?.right === 'others') throw divergence.error;
   return {
     report,
-    hashKV: {
-      hash: own?.hash ?? null,
-      revision,
-      compactRevision,
-      verdict: mode === 'off' ? 'off' : equal ? 'equal' : 'unverifiable',
-      others: (await askingOthers) ?? [],
-    },
+    hashKV,
+    divergence: divergence?.error ?? null,
+    agreeing: agreeingMembers(hashKV),
     warnings: why === null ? [] : [`the hash could not be compared with the member's: ${why}`],
   };
 }
@@ -113,13 +134,19 @@ async function askHash(
 /** What the others say is for the record: nobody waits long for it. */
 const othersMs = 15_000;
 
-async function askOthers(others: readonly MemberConnection[], revision: number, signal: AbortSignal) {
+type OtherAnswer = Manifest['hashKV']['others'][number] & { readonly endpoint: string };
+
+async function askOthers(
+  others: readonly MemberConnection[],
+  revision: number,
+  signal: AbortSignal,
+): Promise<OtherAnswer[]> {
   const answers = await Promise.all(
     others.map(async (other) => {
       try {
         const answer = await other.hashKV(revision, { signal, timeoutMs: othersMs });
         const { memberId, hash, hashRevision, compactRevision } = answer;
-        return { memberId, hash, revision: hashRevision, compactRevision };
+        return { memberId, hash, revision: hashRevision, compactRevision, endpoint: other.endpoint };
       } catch {
         // What another member cannot answer proves nothing, neither for nor against the snapshot.
         return null;
@@ -127,6 +154,32 @@ async function askOthers(others: readonly MemberConnection[], revision: number, 
     }),
   );
   return answers.filter((one) => one !== null);
+}
+
+/**
+ * Which members differ, as an error that names them.
+ * @param members the one that sent the snapshot first
+ */
+function differing(
+  hashKV: Manifest['hashKV'],
+  members: readonly { readonly memberId: string; readonly endpoint: string }[],
+): { readonly right: 'backup' | 'others' | 'nobody'; readonly error: GranaryError } | null {
+  const [own] = members;
+  const divergence = own === undefined ? null : divergenceOf(hashKV, own.memberId);
+  if (divergence === null) return null;
+  const { right } = divergence;
+  const odd = members.filter(({ memberId }) => divergence.odd.includes(memberId));
+  const names = odd.map(({ memberId, endpoint }) => `${memberId} at ${endpoint}`).join(' and ');
+  const at = `at revision ${formatCount(hashKV.revision ?? 0)}`;
+  const message =
+    right === 'nobody'
+      ? `the members differ ${at}: ${names} answers otherwise than ${own?.memberId} at ${own?.endpoint}, and nothing tells which is right`
+      : `member ${names} differs from the other members ${at}: its data is not the cluster's`;
+  const hint =
+    right === 'nobody'
+      ? 'compare all members with `etcdctl endpoint hashkv --cluster`, and replace the one that is wrong; removals are frozen meanwhile'
+      : 'take that member out of the cluster and add it anew with an empty data directory; removals are frozen meanwhile';
+  return { right, error: new GranaryError('members-differ', message, { hint }) };
 }
 
 function requireSound(report: DatabaseReport): void {

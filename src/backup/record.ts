@@ -13,6 +13,7 @@ export function manifestOf(
   job: BackupJob,
   destinations: readonly OpenDestination[],
   snapshot: Snapshot,
+  regression: Manifest['regression'],
 ): Manifest {
   const { proof, digest, received, member } = snapshot;
   const { report } = proof;
@@ -49,7 +50,7 @@ export function manifestOf(
       compression: job.compression.algorithm,
       recipients: [...job.recipients],
     },
-    regression: [],
+    regression,
   };
 }
 

@@ -40,6 +40,7 @@ export interface BackupResult {
     readonly verdict: 'equal' | 'unverifiable' | 'off';
   } | null;
   readonly copies: readonly CopyResult[];
+  /** Why it failed; or, of one that is published, what must be heard of (`members-differ`, `backup-regressed`). */
   readonly error: ResultError | null;
 }
 

@@ -1,12 +1,15 @@
 /** One slot of one cluster: look, snapshot once, prove, store everywhere, publish. */
+import { endDivergence, freezeFor, writeFreeze } from '../catalog/freezes.ts';
 import type { Source } from '../catalog/inventory.ts';
 import { encodeManifest } from '../catalog/manifest.ts';
-import { asGranaryError, GranaryError, inDestination } from '../model/errors.ts';
+import { asGranaryError, GranaryError, inDestination, isGranaryError } from '../model/errors.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
 import { type Attempt, formatBackupRef } from '../model/names.ts';
+import { newAttempt } from './attempt.ts';
 import { type CopyOptions, copyBackup } from './copy.ts';
 import { commitKey, type OpenDestination, readSlot, type StoredManifest } from './destination.ts';
 import { type BackupJob, maxRunMs, type RunOptions } from './job.ts';
+import { judge, pastOf } from './past.ts';
 import { commit } from './publish.ts';
 import { manifestOf, writeHashProof, writeKeepUntil } from './record.ts';
 import { type BackupResult, type CopyResult, failedResult, resultError } from './result.ts';
@@ -28,6 +31,7 @@ export async function runBackup(job: BackupJob, options: RunOptions): Promise<Ba
     return await makeBackup(job, reachable, failedLooks(job, looked), options);
   } catch (error) {
     options.signal.throwIfAborted();
+    if (isGranaryError(error, 'members-differ')) await freezeDivergent(job, error, options);
     return failedResult(job.slot, error, unopenedCopies(job));
   }
 }
@@ -59,8 +63,12 @@ async function makeBackup(
   options: RunOptions,
 ): Promise<BackupResult> {
   const started = { wall: Date.now(), monotonic: performance.now() };
+  const past = await pastOf(job, reachable, job.listed, options);
   await using snapshot = await snapshotToStores(job, reachable, options);
-  const manifest = manifestOf(job, reachable, snapshot);
+  const { marks, alarm } = await judge(job, reachable, snapshot, past, options);
+  const manifest = manifestOf(job, reachable, snapshot, [...marks]);
+  // A run in which every member answered, and the same, ends what an earlier one found.
+  const allAgree = past.divergent && snapshot.proof.agreeing === Math.max(1, job.target.endpoints.length - 1);
   const bytes = encodeManifest(manifest);
   const copies: CopyResult[] = [];
   let winner: Winner | null = null;
@@ -70,13 +78,15 @@ async function makeBackup(
       if (error !== null) throw error;
       requireYoung(started);
     };
-    const copy = await publishOne(job, destination, { manifest, bytes, upload }, winner, options);
+    const copy = await publishOne(job, destination, { manifest, bytes, upload, allAgree }, winner, options);
     copies.push(copy.result);
     // Whoever loses the first destination adopts the winner's attempt everywhere. Who has published already stays
     // with its own: after a partition a slot may have two attempts, and each of them is whole.
     if (copies.every(({ outcome }) => outcome !== 'published')) winner ??= copy.winner;
   }
-  return summarize(job, winner?.stored.manifest ?? manifest, [...copies, ...failed], winner !== null);
+  const result = summarize(job, winner?.stored.manifest ?? manifest, [...copies, ...failed], winner !== null);
+  const isOurs = copies.some(({ outcome }) => outcome === 'published') && winner === null;
+  return isOurs && alarm !== null ? { ...result, error: resultError(alarm) } : result;
 }
 
 /** The backup of a run that was faster, and a destination that holds it. */
@@ -91,6 +101,8 @@ interface Publication {
   readonly bytes: Uint8Array;
   /** Resolves when the data is stored there; throws what its upload failed with. */
   readonly upload: () => Promise<void>;
+  /** All members agree again, after they had not. */
+  readonly allAgree: boolean;
 }
 
 /** Data without a manifest is swept after 24 hours: a run that took half of that might publish what is being swept. */
@@ -106,7 +118,7 @@ function requireYoung(started: { readonly wall: number; readonly monotonic: numb
 async function publishOne(
   job: BackupJob,
   destination: OpenDestination,
-  { manifest, bytes, upload }: Publication,
+  { manifest, bytes, upload, allAgree }: Publication,
   winner: Winner | null,
   options: RunOptions,
 ): Promise<{ result: CopyResult; winner: Winner | null }> {
@@ -125,6 +137,7 @@ async function publishOne(
       await discardData(destination, job, attempt, signal);
       return { result: copied(name, winner.stored, adopted.outcome), winner: null };
     }
+    await freezeFor(store, manifest, { signal });
     mayBePublished = true;
     const commitment = await commit(store, job.slot, attempt, bytes, {
       signal,
@@ -138,12 +151,38 @@ async function publishOne(
     }
     onProgress?.({ type: 'published', destination: name });
     await writeHashProof(job, destination, manifest, options);
+    if (allAgree) await liftDivergence(job, destination, attempt, options);
     return { result: { destination: name, attempt, outcome: 'published', error: null }, winner: null };
   } catch (error) {
     // Once the manifest was on its way its answer may only have been lost, and data that it names must stay.
     if (!mayBePublished) await discardData(destination, job, attempt, cleanUpSignal());
     signal.throwIfAborted();
     return { result: failedCopy(name, error), winner: null };
+  }
+}
+
+/** No member could be backed up, as most others say that its data is wrong: removals freeze all the same. */
+async function freezeDivergent(job: BackupJob, error: GranaryError, { signal }: RunOptions): Promise<void> {
+  const { seed, cluster } = job.slot;
+  const freeze = { seed, cluster, kind: 'members', id: newAttempt() } as const;
+  await Promise.allSettled(
+    job.destinations.map(({ store }) => writeFreeze(store, freeze, { found: error.message }, { signal })),
+  );
+}
+
+/** That it cannot be lifted now matters little: the next run tries again. */
+async function liftDivergence(
+  { slot }: BackupJob,
+  { name, store }: OpenDestination,
+  attempt: Attempt,
+  { signal, onProgress }: RunOptions,
+): Promise<void> {
+  try {
+    await endDivergence(store, slot, attempt, { signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    const { message } = asGranaryError(error);
+    onProgress?.({ type: 'warning', message: `removals on ${name} stay frozen: ${message}` });
   }
 }
 

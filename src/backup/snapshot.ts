@@ -37,6 +37,8 @@ export interface MemberFacts {
   readonly clusterId: string;
   readonly version: string;
   readonly dbSizeInUse: number | null;
+  /** The highest revision that any member had told of before the snapshot. */
+  readonly clusterRevision: number;
 }
 
 /**
@@ -53,14 +55,17 @@ export async function snapshotToStores(
 ): Promise<Snapshot> {
   const { candidates, unreached } = await candidatesOf(job, options);
   let failure: unknown = unreached;
+  let divergence: unknown = null;
   for (const [index, candidate] of candidates.entries()) {
     try {
       return await snapshotOf(job, candidate, destinations, options);
     } catch (error) {
       options.signal.throwIfAborted();
       failure = error;
+      // Whatever becomes of the others, this is what somebody has to know.
+      if (isGranaryError(error, 'members-differ')) divergence ??= error;
       // The last one's is the error of the run, and is told as that.
-      if (!anotherMayDo(error) || index === candidates.length - 1) throw error;
+      if (!anotherMayDo(error) || index === candidates.length - 1) throw divergence ?? error;
       const { message } = asGranaryError(error);
       options.onProgress?.({
         type: 'warning',
@@ -78,6 +83,7 @@ function anotherMayDo(error: unknown): boolean {
     'snapshot-truncated',
     'snapshot-corrupt',
     'hash-mismatch',
+    'members-differ',
     'hash-unverifiable',
     'etcd-unreachable',
     'etcd-failed',
@@ -166,7 +172,7 @@ async function snapshotOf(
       received: { size, sha256: artifactMade.rawSha256 },
       proof,
       digest: artifactMade.stored,
-      member: status,
+      member: { ...status, clusterRevision: candidate.clusterRevision },
       stored: (name) => uploads[destinations.findIndex((one) => one.name === name)] ?? Promise.resolve(null),
       [Symbol.asyncDispose]: async () => {
         abort.abort(new GranaryError('interrupted', 'the upload is not needed any more'));

@@ -1,7 +1,8 @@
 /** Backups that a search looks at: copies listed in all destinations, opened, and grouped by attempt. */
 import { asGranaryError, GranaryError } from '../model/errors.ts';
+import { acceptedThrough, isAccepted } from '../model/freeze.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
-import type { Copy, SlotRef } from '../model/inventory.ts';
+import type { Acceptance, Copy, SlotRef } from '../model/inventory.ts';
 import { type Attempt, type ClusterRef, type Slot, slotTime } from '../model/names.ts';
 import type { CallOptions, Store } from '../store/store.ts';
 import { doubtsAboutBackup, doubtsAboutCopy } from './doubts.ts';
@@ -28,6 +29,13 @@ export interface ListedCopy {
   readonly destination: string;
   readonly store: Store;
   readonly copy: Copy;
+}
+
+export interface ListedCluster {
+  readonly listed: ListedCopy[];
+  readonly unread: Unread[];
+  /** Up to this attempt somebody has accepted what its backups are marked with; null: nobody has. */
+  readonly accepted: Attempt | null;
 }
 
 export interface FoundCopy extends ListedCopy {
@@ -64,11 +72,12 @@ export async function listCluster(
   sources: readonly Source[],
   { seed, cluster, destination }: ClusterRef & { readonly destination?: string | null | undefined },
   { signal }: CallOptions,
-): Promise<{ listed: ListedCopy[]; unread: Unread[] }> {
+): Promise<ListedCluster> {
   const wanted = sources.filter(({ name }) => destination === null || (destination ?? name) === name);
   if (wanted.length === 0) throw noSource(sources, destination ?? null);
   const listed: ListedCopy[] = [];
   const unread: Unread[] = [];
+  const acceptances: Acceptance[] = [];
   const results = await Promise.allSettled(
     wanted.map((source) => readDestination(source, [{ seed, cluster }], { signal })),
   );
@@ -77,6 +86,7 @@ export async function listCluster(
     const result = results[index];
     if (result?.status === 'fulfilled') {
       for (const copy of result.value.copies) listed.push({ destination: name, store, copy });
+      acceptances.push(...result.value.acceptances);
     } else {
       const error = asGranaryError(result?.reason).within(`destination ${name}`, { destination: name });
       unread.push({ destination: name, error });
@@ -84,15 +94,18 @@ export async function listCluster(
   }
   const [first] = unread;
   if (first !== undefined && unread.length === wanted.length) throw first.error;
-  return { listed, unread };
+  const accepted = acceptedThrough(acceptances).get(`${seed}/${cluster}`) ?? null;
+  return { listed, unread, accepted };
 }
 
 /**
  * Opens the manifests of all copies of one slot and groups the copies by attempt: after a network partition there may
  * be two attempts, each in a destination of its own.
+ * @param accepted as `listCluster` says
  */
 export async function openSlot(
   copies: readonly ListedCopy[],
+  accepted: Attempt | null,
   { signal }: CallOptions,
 ): Promise<{ candidates: Candidate[]; unreadable: UnreadableCopy[] }> {
   const opened: { listed: ListedCopy; manifest: Manifest }[] = [];
@@ -113,7 +126,7 @@ export async function openSlot(
   }
   const attempts = Map.groupBy(opened, ({ manifest }) => manifest.attempt);
   return {
-    candidates: [...attempts.values()].flatMap((group) => candidateOf(group, unreadable)),
+    candidates: [...attempts.values()].flatMap((group) => candidateOf(group, unreadable, accepted)),
     unreadable,
   };
 }
@@ -121,6 +134,7 @@ export async function openSlot(
 function candidateOf(
   group: readonly { readonly listed: ListedCopy; readonly manifest: Manifest }[],
   unreadable: readonly UnreadableCopy[],
+  accepted: Attempt | null,
 ): Candidate[] {
   const [first] = group;
   if (first === undefined) return [];
@@ -141,6 +155,7 @@ function candidateOf(
   const doubts = doubtsAboutBackup(
     manifest,
     copies.map(({ copy }) => copy),
+    isAccepted(manifest.attempt, accepted),
   );
   if (copies.every((copy) => copy.doubts.length > 0)) {
     for (const { destination, doubts: own } of copies) doubts.push(`on ${destination} ${own.join(', ')}`);

@@ -2,6 +2,7 @@
 import type { Manifest } from '../model/generated/manifest.ts';
 import type { Copy, ProofSummary } from '../model/inventory.ts';
 import { formatCount, formatTime } from '../model/units.ts';
+import { divergenceOf } from './divergence.ts';
 
 /**
  * Against one copy, while others of the same backup may serve: its data are missing or damaged where they lie, or are
@@ -27,16 +28,28 @@ export function doubtsAboutCopy(copy: Copy, manifest: Manifest): string[] {
 /** The clocks of an agent and a store may differ by this much before one of them must be wrong. */
 const clockTolerance = 3_600_000;
 
-/** Against a backup as such, wherever its copies lie: a newest one with any of these is passed over. */
-export function doubtsAboutBackup(manifest: Manifest, copies: readonly Copy[]): string[] {
+/**
+ * Against a backup as such, wherever its copies lie: a newest one with any of these is passed over.
+ * @param isAccepted somebody has said that the cluster is as it should be (`granary accept`)
+ */
+export function doubtsAboutBackup(
+  manifest: Manifest,
+  copies: readonly Copy[],
+  isAccepted: boolean,
+): string[] {
   const doubts: string[] = [];
   if (manifest.hashKV.verdict === 'unverifiable') {
     doubts.push('its hash could not be compared with that of a live member');
   } else if (manifest.hashKV.verdict === 'off') {
     doubts.push('its hash was not compared with that of a live member, as the policy said');
   }
-  for (const { kind, before, after } of manifest.regression) {
-    doubts.push(`it is marked as a step back: ${kind} ${before} before, ${after} in it`);
+  if (!isAccepted) {
+    for (const { kind, before, after } of manifest.regression) {
+      doubts.push(`it is marked as a step back: ${kind} ${before} before, ${after} in it`);
+    }
+    const divergence = divergenceOf(manifest.hashKV, manifest.etcd.memberId);
+    if (divergence !== null && divergence.right !== 'backup')
+      doubts.push(`member ${divergence.odd.join(', ')} answered otherwise, and nothing told which is right`);
   }
   // One dated 2099 by a clock gone wrong would else be the newest for ever.
   const stored = Math.min(...copies.map(({ published }) => Date.parse(published)));

@@ -6,6 +6,7 @@ import type { CallOptions } from '../store/store.ts';
 import {
   type Candidate,
   type FoundCopy,
+  type ListedCluster,
   type ListedCopy,
   listCluster,
   momentOf,
@@ -56,22 +57,19 @@ export async function findBackup(
   query: BackupRef | NewestQuery,
   { signal, unopened = [] }: CallOptions & { readonly unopened?: readonly Unread[] },
 ): Promise<FoundBackup> {
-  const { listed, unread: unlisted } = await listCluster(sources, query, { signal });
-  const unread = [...unlisted, ...unopened];
-  return 'slot' in query
-    ? findNamed(listed, unread, query, { signal })
-    : findNewest(listed, unread, query, { signal });
+  const cluster = await listCluster(sources, query, { signal });
+  const all = { ...cluster, unread: [...cluster.unread, ...unopened] };
+  return 'slot' in query ? findNamed(all, query, { signal }) : findNewest(all, query, { signal });
 }
 
 async function findNamed(
-  listed: readonly ListedCopy[],
-  unread: readonly Unread[],
+  { listed, unread, accepted }: ListedCluster,
   query: BackupRef,
   { signal }: CallOptions,
 ): Promise<FoundBackup> {
   const ofSlot = listed.filter(({ copy }) => copy.policy === query.policy && copy.slot === query.slot);
   if (ofSlot.length === 0) throw slotMissing(query, listed, unread);
-  const { candidates, unreadable } = await openSlot(ofSlot, { signal });
+  const { candidates, unreadable } = await openSlot(ofSlot, accepted, { signal });
   const [chosen, ...others] = candidates.toSorted(
     (a, b) => a.doubts.length - b.doubts.length || (a.attempt < b.attempt ? -1 : 1),
   );
@@ -86,8 +84,7 @@ async function findNamed(
 }
 
 async function findNewest(
-  listed: readonly ListedCopy[],
-  unread: readonly Unread[],
+  { listed, unread, accepted }: ListedCluster,
   query: NewestQuery,
   { signal }: CallOptions,
 ): Promise<FoundBackup> {
@@ -95,7 +92,7 @@ async function findNewest(
   if (wanted.length === 0) throw nothingAtAll(query, listed, unread);
   const policies = Map.groupBy(wanted, ({ copy }) => copy.policy);
   const searches = await Promise.all(
-    [...policies.values()].map((copies) => searchPolicy(copies, query.at, { signal })),
+    [...policies.values()].map((copies) => searchPolicy(copies, accepted, query.at, { signal })),
   );
   const best = searches.flatMap(({ found }) => found ?? []).toSorted((a, b) => endOf(b) - endOf(a))[0];
   const rejected = searches.flatMap((search) => search.rejected).toSorted((a, b) => b.end - a.end);
@@ -121,6 +118,7 @@ interface Search {
  */
 async function searchPolicy(
   copies: readonly ListedCopy[],
+  accepted: Attempt | null,
   at: Date | undefined,
   { signal }: CallOptions,
 ): Promise<Search> {
@@ -130,7 +128,7 @@ async function searchPolicy(
   const inTime = newestFirst.filter(([slot]) => momentOf(slot) <= limit);
   const rejected: { passed: PassedOver; end: number }[] = [];
   for (const [slot, ofSlot] of inTime.slice(0, searchLimit)) {
-    const { candidates, unreadable } = await openSlot(ofSlot, { signal });
+    const { candidates, unreadable } = await openSlot(ofSlot, accepted, { signal });
     const ended = candidates.filter((one) => at === undefined || endOf(one) <= at.getTime());
     const found = ended.filter((one) => one.doubts.length === 0).toSorted((a, b) => endOf(b) - endOf(a))[0];
     for (const one of ended) {

@@ -1,8 +1,10 @@
 /** The actual state of destinations, by listing alone: no manifest is opened. */
 import { asGranaryError, GranaryError } from '../model/errors.ts';
 import type {
+  Acceptance,
   Copy,
   DestinationInventory,
+  Freeze,
   Inventory,
   Lease,
   ReadDestination,
@@ -76,6 +78,8 @@ export async function readDestination(
     unfinished: parts.flatMap((part) => part.unfinished),
     remnants: parts.flatMap((part) => part.remnants),
     leases: parts.flatMap((part) => part.leases),
+    freezes: parts.flatMap((part) => part.freezes),
+    acceptances: parts.flatMap((part) => part.acceptances),
     foreign: parts.reduce((sum, part) => sum + part.foreign, 0),
   };
 }
@@ -85,12 +89,17 @@ interface PrefixContent {
   readonly unfinished: UnfinishedData[];
   readonly remnants: SlotRemnant[];
   readonly leases: Lease[];
+  readonly freezes: Freeze[];
+  readonly acceptances: Acceptance[];
   foreign: number;
 }
 
 /** Objects of a slot stand together in a listing, so only one slot's are held at a time. */
 async function readPrefix(store: Store, prefix: string, signal: AbortSignal): Promise<PrefixContent> {
-  const content: PrefixContent = { copies: [], unfinished: [], remnants: [], leases: [], foreign: 0 };
+  const content: PrefixContent = {
+    ...{ copies: [], unfinished: [], remnants: [] },
+    ...{ leases: [], freezes: [], acceptances: [], foreign: 0 },
+  };
   let slot: SlotObject[] = [];
   let last = '';
   for await (const info of store.list(prefix, { signal })) {
@@ -105,6 +114,12 @@ async function readPrefix(store: Store, prefix: string, signal: AbortSignal): Pr
     if (parsed.type === 'lease') {
       const { seed, cluster, kind, id } = parsed;
       content.leases.push({ seed, cluster, kind, id, modified: info.modified.toISOString() });
+    } else if (parsed.type === 'freeze') {
+      const { seed, cluster, kind, id } = parsed;
+      content.freezes.push({ seed, cluster, kind, id: ownText(id) });
+    } else if (parsed.type === 'accepted') {
+      const { seed, cluster, through } = parsed;
+      content.acceptances.push({ seed, cluster, through: ownText(through) });
     } else if ('slot' in parsed) {
       const current = slot[0]?.parsed;
       if (current !== undefined && !isSameSlot(current, parsed)) {

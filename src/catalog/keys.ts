@@ -45,7 +45,9 @@ export type LayoutKey =
   | ({ readonly type: 'expire'; readonly time: Date } & SlotRef)
   | ({ readonly type: 'tombstone'; readonly due: Date; readonly id: Attempt } & SlotRef)
   | ({ readonly type: 'verdict'; readonly id: Attempt } & SlotRef)
-  | ({ readonly type: 'lease'; readonly kind: string; readonly id: Attempt } & ClusterRef);
+  | ({ readonly type: 'lease' | 'freeze'; readonly kind: string; readonly id: Attempt } & ClusterRef)
+  /** Of freezes: all up to this attempt are. */
+  | ({ readonly type: 'accepted'; readonly through: Attempt } & ClusterRef);
 
 /** `reserved`: below a cluster's `changes/`, for a log of changes that a later Granary may keep there. */
 export type ParsedKey =
@@ -56,6 +58,7 @@ export type ParsedKey =
 const foreign: ParsedKey = { type: 'foreign' };
 const leaseFolder = 'leases';
 const changesFolder = 'changes';
+const freezesFolder = 'freezes';
 
 /** The key of the marker that makes a bucket or folder a destination. */
 export const markerKey = 'granary.json' as ObjectKey;
@@ -81,6 +84,11 @@ export function leasesPrefix(cluster: ClusterRef): string {
   return `${clusterPrefix(cluster)}${leaseFolder}/`;
 }
 
+/** Prefix of what stops all removals of one cluster, and of what lifts that, for `Store.list`. */
+export function freezesPrefix(cluster: ClusterRef): string {
+  return `${clusterPrefix(cluster)}${freezesFolder}/`;
+}
+
 /**
  * The key of an object of the layout: the inverse of `parseKey`. Throws `invalid-key` where a part does not fit (a
  * name that is no DNS label, a reserved policy, a year above 9999), so that nothing unreadable is ever written.
@@ -102,6 +110,10 @@ function nameOf(object: LayoutKey): string {
       return `seeds/${object.seed}/probe-${object.id}`;
     case 'lease':
       return `${leasesPrefix(object)}${object.kind}-${object.id}.json`;
+    case 'freeze':
+      return `${freezesPrefix(object)}${object.kind}-${object.id}.json`;
+    case 'accepted':
+      return `${freezesPrefix(object)}accepted-${object.through}.json`;
     default:
       return slotPrefix(object) + nameInSlot(object);
   }
@@ -143,6 +155,7 @@ export function parseKey(key: string): ParsedKey {
   if (top !== 'clusters' || !isDnsLabel(cluster) || policy === undefined) return foreign;
   if (policy === changesFolder && parts.length > 4) return { type: 'reserved', seed, cluster };
   if (policy === leaseFolder && parts.length === 5) return parseLease({ seed, cluster }, slot ?? '');
+  if (policy === freezesFolder && parts.length === 5) return parseFreeze({ seed, cluster }, slot ?? '');
   if (parts.length !== 6 || slot === undefined || name === undefined) return foreign;
   if (!isPolicyFolder(policy) || !isSlot(slot)) return foreign;
   return parseInSlot({ seed, cluster, policy, slot }, name);
@@ -159,11 +172,24 @@ function parseSeedObject(seed: string, name: string): ParsedKey {
   return id !== undefined && isAttempt(id) ? { type: 'probe', seed, id } : foreign;
 }
 
-/** The kind may be any word: removal must wait for a lease of a newer Granary too. */
 function parseLease(cluster: ClusterRef, name: string): ParsedKey {
+  const parsed = parseKindAndId(name);
+  return parsed === null ? foreign : { type: 'lease', ...cluster, ...parsed };
+}
+
+function parseFreeze(cluster: ClusterRef, name: string): ParsedKey {
+  const parsed = parseKindAndId(name);
+  if (parsed === null) return foreign;
+  const { kind, id } = parsed;
+  return kind === 'accepted'
+    ? { type: 'accepted', ...cluster, through: id }
+    : { type: 'freeze', ...cluster, kind, id };
+}
+
+/** The kind may be any word: removal must stop for a lease or a freeze of a newer Granary too. */
+function parseKindAndId(name: string): { readonly kind: string; readonly id: Attempt } | null {
   const [, kind, id] = /^([a-z]{1,20})-([^-]+)\.json$/.exec(name) ?? [];
-  if (kind === undefined || id === undefined || !isAttempt(id)) return foreign;
-  return { type: 'lease', ...cluster, kind, id };
+  return kind === undefined || id === undefined || !isAttempt(id) ? null : { kind, id };
 }
 
 function parseInSlot(ref: SlotRef, name: string): ParsedKey {

@@ -84,7 +84,10 @@ async function refuseNothing(io: Io, plan: Plan, output: OutputFormat): Promise<
 
 async function exitCodeOf({ plan, results, recordError }: ApplyResult): Promise<ExitCode> {
   const { isBlocked } = await import('../plan/plan.ts');
-  const bad = results.filter(({ outcome }) => outcome === 'failed' || outcome === 'incomplete').length;
+  const bad = results.filter(
+    ({ outcome, error }) =>
+      outcome === 'failed' || outcome === 'incomplete' || (outcome === 'done' && error !== null),
+  ).length;
   // Nothing done is only what failed wholly: a pass that did some of its work says so by 4.
   const all = results.length > 0 && results.every(({ outcome }) => outcome === 'failed');
   if (all) return exitCodes.failed;
@@ -101,8 +104,11 @@ function tellAction(io: Io, { action, outcome, error, backup }: ActionResult): v
       .filter((one) => one.outcome !== 'failed')
       .map((one) => one.destination)
       .join(', ');
-  if (outcome === 'done') io.out(`done       ${action.type} ${name}${where ? ` on ${where}` : ''}`);
-  else if (outcome === 'locked') io.out(`later      ${action.type} ${name}: ${error?.message}`);
+  if (outcome === 'done') {
+    io.out(`done       ${action.type} ${name}${where ? ` on ${where}` : ''}`);
+    // Published, and something about it must be heard of all the same.
+    if (error !== null) io.err(`error: ${error.message}`);
+  } else if (outcome === 'locked') io.out(`later      ${action.type} ${name}: ${error?.message}`);
   else
     io.err(
       `${outcome.padEnd(10)} ${action.type} ${name}: ${error?.message ?? 'fewer copies than the policy wants'}`,

@@ -132,10 +132,10 @@ function usable(assignment: Assignment, name: string): Assignment {
   );
 }
 
-/** Exit code of one result: failed, incomplete or done. */
-export function exitCodeOf({ outcome }: BackupResult): ExitCode {
+/** Exit code of one result: failed, incomplete or with something wrong, done. */
+export function exitCodeOf({ outcome, error }: BackupResult): ExitCode {
   if (outcome === 'failed') return exitCodes.failed;
-  return outcome === 'incomplete' ? exitCodes.partly : exitCodes.done;
+  return outcome === 'incomplete' || error !== null ? exitCodes.partly : exitCodes.done;
 }
 
 function tellResult(io: Io, result: BackupResult, elapsedMs: number): void {
@@ -159,4 +159,8 @@ function tellResult(io: Io, result: BackupResult, elapsedMs: number): void {
   const size = result.storedBytes === null ? '' : `, ${formatBytes(result.storedBytes)}`;
   const missing = result.outcome === 'incomplete' ? '; fewer copies than the policy wants' : '';
   io.out(`${result.id} on ${where.join(', ')}${size}, in ${formatDuration(elapsedMs)}${missing}`);
+  // It is published, and something about it must be heard of all the same.
+  if (result.error === null) return;
+  io.err(`error: ${result.error.message}`);
+  if (result.error.hint !== null) io.err(`hint: ${result.error.hint}`);
 }

@@ -1,5 +1,6 @@
 /** Every command, in the order in which the help lists them. */
 import type { Command } from 'commander';
+import { addAccept } from './accept.ts';
 import { addAgent } from './agent.ts';
 import { addApply } from './apply.ts';
 import { addBackup } from './backup.ts';
@@ -40,6 +41,7 @@ export const commands: readonly ((program: Command, io: Io) => Command)[] = [
   addPin,
   addUnpin,
   addUndelete,
+  addAccept,
   addSimulate,
   addExplain,
   addMigrate,

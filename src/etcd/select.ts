@@ -26,6 +26,8 @@ export interface Candidate {
   readonly lag: number;
   /** Its database is full (alarm NOSPACE), so any other member is better. */
   readonly isFull: boolean;
+  /** The highest revision that any member has told of. */
+  readonly clusterRevision: number;
   /** In words: `follower, 12 behind`. */
   readonly why: string;
   readonly warnings: readonly string[];
@@ -73,7 +75,8 @@ export function chooseMember(
   const leader = statuses.find(({ memberId }) => memberId === leaderId);
   // Without the leader's own word, the member that is furthest is what is known to be decided.
   const decided = leader?.raftAppliedIndex ?? Math.max(0, ...statuses.map((each) => each.raftAppliedIndex));
-  const decidedRevision = leader?.revision ?? Math.max(0, ...statuses.map((each) => each.revision));
+  const newestRevision = Math.max(0, ...statuses.map((each) => each.revision));
+  const decidedRevision = leader?.revision ?? newestRevision;
   const corrupt = membersWith('CORRUPT', statuses);
   const full = membersWith('NOSPACE', statuses);
   const candidates: Candidate[] = [];
@@ -93,7 +96,7 @@ export function chooseMember(
           ? `is the same member as ${twin.endpoint}`
           : unfit(status, { lag, revisionLag, maxLag, corrupt });
     if (reason === null)
-      candidates.push(candidate(endpoint, status, { lag, leaderId, leader, corrupt, full }));
+      candidates.push(candidate(endpoint, status, { lag, newestRevision, leaderId, leader, corrupt, full }));
     else passedOver.push({ endpoint, memberId: status.memberId, reason });
   }
   return { candidates: candidates.toSorted(inOrder(prefer)), passedOver };
@@ -141,6 +144,7 @@ function unfit(status: MemberStatus, { lag, revisionLag, maxLag, corrupt }: Limi
 
 interface Surroundings {
   readonly lag: number;
+  readonly newestRevision: number;
   readonly leaderId: string | null;
   readonly leader: MemberStatus | undefined;
   readonly corrupt: ReadonlySet<string>;
@@ -150,7 +154,7 @@ interface Surroundings {
 function candidate(
   endpoint: string,
   status: MemberStatus,
-  { lag, leaderId, leader, corrupt, full }: Surroundings,
+  { lag, newestRevision, leaderId, leader, corrupt, full }: Surroundings,
 ): Candidate {
   const role = status.memberId === leaderId ? 'leader' : 'follower';
   const isFull = full.has(status.memberId);
@@ -158,13 +162,14 @@ function candidate(
   if (status.leaderId === null) warnings.push('it knows no leader: what it holds may be old');
   else if (leader === undefined)
     warnings.push('the leader did not answer: how far this member is behind is a guess');
-  if (corrupt.has('0')) warnings.push('the cluster has the alarm CORRUPT: its members differ, nobody knows which');
+  if (corrupt.has('0'))
+    warnings.push('the cluster has the alarm CORRUPT: its members differ, nobody knows which');
   else if (corrupt.size > 0) warnings.push('a member of this cluster has the alarm CORRUPT');
   if (isFull) warnings.push(fullInWords);
   else if (full.size > 0) warnings.push('another member of this cluster has the alarm NOSPACE');
   const why =
     role === 'leader' ? 'leader' : `follower, ${lag === 0 ? 'up to date' : `${formatCount(lag)} behind`}`;
-  return { endpoint, status, role, lag, isFull, why, warnings };
+  return { endpoint, status, role, lag, isFull, clusterRevision: newestRevision, why, warnings };
 }
 
 const fullInWords =

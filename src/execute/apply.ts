@@ -2,6 +2,7 @@
 import type { OnProgress } from '../backup/events.ts';
 import { type BackupResult, type ResultError, resultError } from '../backup/result.ts';
 import { writeApplied } from '../catalog/applied.ts';
+import { requireNotFrozen } from '../catalog/freezes.ts';
 import type { Source } from '../catalog/inventory.ts';
 import { readMarker } from '../catalog/marker.ts';
 import type { Assignment } from '../model/config.ts';
@@ -27,6 +28,7 @@ export interface ActionResult {
   readonly outcome: 'done' | 'incomplete' | 'blocked' | 'locked' | 'failed';
   /** Of a backup or copy. */
   readonly backup: BackupResult | null;
+  /** With `done`: what must be heard of, though the backup is published (`members-differ`, `backup-regressed`). */
   readonly error: ResultError | null;
 }
 
@@ -108,9 +110,11 @@ export async function runAction(
         await withdraw(storeOf(planned, action.destination), action, { signal });
         return { action, outcome: 'done', backup: null, error: null };
       case 'tombstone':
+        await requireNotFrozen(storeOf(planned, action.destination), action, { signal });
         await writeTombstone(storeOf(planned, action.destination), action, { signal });
         return { action, outcome: 'done', backup: null, error: null };
       case 'delete':
+        await requireNotFrozen(storeOf(planned, action.destination), action, { signal });
         await deleteCopy(storeOf(planned, action.destination), action, { signal });
         return { action, outcome: 'done', backup: null, error: null };
       case 'sweep':
@@ -143,6 +147,7 @@ async function makeBackup(
     spoolFolder: options.spoolFolder,
     onProgress: options.onStart?.(action),
     copyOnly: action.type === 'copy',
+    inventory: planned.inventory,
     ...(action.type === 'copy' ? { only: [action.from, action.destination] } : {}),
   });
 }

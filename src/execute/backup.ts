@@ -5,6 +5,7 @@ import { type BackupResult, failedResult } from '../backup/result.ts';
 import { runBackup } from '../backup/run.ts';
 import type { Assignment, Destination } from '../model/config.ts';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
+import type { Inventory } from '../model/inventory.ts';
 import { manualPolicy, type Slot, slotOf, slotTime } from '../model/names.ts';
 import { openAll } from './destinations.ts';
 import { etcdTarget } from './etcd-target.ts';
@@ -18,6 +19,8 @@ export interface BackupOptions {
   readonly only?: readonly string[] | undefined;
   /** Never take a snapshot: copy what one destination has to those that lack it. */
   readonly copyOnly?: boolean | undefined;
+  /** What the plan saw: the backup before this one is found in it. Without it the destinations are listed. */
+  readonly inventory?: Inventory | undefined;
   readonly spoolFolder?: string | undefined;
 }
 
@@ -98,6 +101,7 @@ async function run(
         agentVersion: packageVersion(),
         keepUntil,
         copyOnly: options.copyOnly ?? false,
+        listed: options.inventory?.destinations ?? null,
         spoolFolder: options.spoolFolder,
       },
       { signal, onProgress: options.onProgress },

@@ -76,6 +76,8 @@ function ofSeed(inventory: Inventory, seed: string | undefined): Inventory {
           unfinished: own(destination.unfinished),
           remnants: own(destination.remnants),
           leases: own(destination.leases),
+          freezes: own(destination.freezes),
+          acceptances: own(destination.acceptances),
         },
   );
   return { ...inventory, destinations };

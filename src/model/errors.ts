@@ -66,6 +66,8 @@ export const errorCatalogue = {
   'snapshot-corrupt': 'retry',
   'hash-mismatch': 'human',
   'hash-unverifiable': 'retry',
+  'members-differ': 'human',
+  'backup-regressed': 'human',
   'database-too-large': 'human',
   'backup-not-found': 'human',
   'artifact-damaged': 'human',

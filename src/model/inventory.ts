@@ -41,6 +41,8 @@ export interface ReadDestination {
   /** Slots without a manifest that hold something beside data: a claimed run, or what a removal left behind. */
   readonly remnants: readonly SlotRemnant[];
   readonly leases: readonly Lease[];
+  readonly freezes: readonly Freeze[];
+  readonly acceptances: readonly Acceptance[];
   /** Number of objects below `clusters/` that fit no part of the layout. */
   readonly foreign: number;
 }
@@ -127,4 +129,22 @@ export interface Lease {
   readonly id: string;
   /** When the store says it was last written, RFC 3339. */
   readonly modified: string;
+}
+
+/** Something was found about a cluster that stops all removals of its backups until somebody has looked at it. */
+export interface Freeze {
+  readonly seed: string;
+  readonly cluster: string;
+  /** A `FreezeKind`; a word that a newer Granary may have brought counts as well. */
+  readonly kind: string;
+  /** The attempt that found it. */
+  readonly id: Attempt;
+}
+
+/** Somebody has said that a cluster is as it should be. */
+export interface Acceptance {
+  readonly seed: string;
+  readonly cluster: string;
+  /** Freezes and marked backups up to this attempt are accepted. */
+  readonly through: Attempt;
 }

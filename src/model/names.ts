@@ -15,7 +15,7 @@ export type ObjectKey = Brand<string, 'ObjectKey'>;
 /** The policy name under which backups on demand are stored. */
 export const manualPolicy = 'manual';
 /** Policy names that the object layout needs for itself. */
-export const reservedPolicyNames: readonly string[] = [manualPolicy, 'leases', 'changes'];
+export const reservedPolicyNames: readonly string[] = [manualPolicy, 'leases', 'changes', 'freezes'];
 
 /**
  * What the Destination and the Policy are called that the deprecated `backup:` of a seed stands for: `<seed>-backup`.

@@ -6,6 +6,7 @@ import { manualPolicy } from '../model/names.ts';
 import { locationOf } from '../model/place.ts';
 import { isRemoval, type Removal } from './actions.ts';
 import { formerRules } from './former.ts';
+import { frozenClusters } from './frozen.ts';
 import { type GuardInput, guard, type Subject } from './guard.ts';
 import { copiesIn, groupKey, type Holdings } from './holdings.ts';
 import { lifecycleGuards } from './lifecycle.ts';
@@ -25,6 +26,7 @@ export function guardsOf(input: GuardInput): Guard[] {
     ...destinationUnknown(input),
     ...destinationReplaced(input, swept),
     ...lockedDestination(input),
+    ...frozenClusters(input, removals),
     ...clusterUnreachable(input, removals),
     ...clusterLate(input, removals),
     ...(input.approved ? [] : blastCap(input, removals)),

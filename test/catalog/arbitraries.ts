@@ -5,7 +5,7 @@ import type { SlotRef } from '../../src/model/inventory.ts';
 import { type Attempt, isDnsLabel, reservedPolicyNames, slotOf } from '../../src/model/names.ts';
 
 const label = fc.oneof(
-  fc.constantFrom('eu-west', 'prod-a', 'leases', 'changes', 'manual', '0', 'a'.repeat(63)),
+  fc.constantFrom('eu-west', 'prod-a', 'leases', 'changes', 'freezes', 'manual', '0', 'a'.repeat(63)),
   fc.stringMatching(/^[a-z0-9](?:[a-z0-9-]{0,10}[a-z0-9])?$/).filter(isDnsLabel),
 );
 const policy = label.filter((name) => name === 'manual' || !reservedPolicyNames.includes(name));

@@ -45,7 +45,9 @@ export const ruleCases: Readonly<Record<string, Files>> = {
   },
   'reserved names of policies': {
     ...sound,
-    'b.yaml': ['manual', 'leases', 'changes'].map((name) => policy(`⟦reserved-name⟧${name}`)).join('---\n'),
+    'b.yaml': ['manual', 'leases', 'changes', 'freezes']
+      .map((name) => policy(`⟦reserved-name⟧${name}`))
+      .join('---\n'),
   },
   'two Repositories': {
     ...sound,

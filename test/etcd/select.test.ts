@@ -138,7 +138,9 @@ describe('chooseMember', () => {
       followerFirst,
     );
     expect(candidates.map(({ endpoint }) => endpoint)).toEqual(['c', 'a', 'b']);
-    expect(candidates[2]?.warnings).toEqual([expect.stringContaining('its database is full (alarm NOSPACE)')]);
+    expect(candidates[2]?.warnings).toEqual([
+      expect.stringContaining('its database is full (alarm NOSPACE)'),
+    ]);
     expect(candidates[0]?.warnings).toEqual(['another member of this cluster has the alarm NOSPACE']);
     expect(passedOver).toEqual([]);
   });

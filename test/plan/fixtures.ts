@@ -156,6 +156,8 @@ export function read(
     unfinished: [],
     remnants: [],
     leases: [],
+    freezes: [],
+    acceptances: [],
     foreign: 0,
     ...part,
   };

@@ -110,6 +110,8 @@ export function lookAtPlan(planned: SeedPlan): Look {
       const isUnread = inventory.destinations.some(
         ({ name, status }) => name === destination && status === 'unknown',
       );
+      if (isFreeze(known.code))
+        return inventory.destinations.some(({ status }) => status === 'unknown') ? null : 'removals go on';
       if (type !== 'stale')
         return isUnread ? null : type === 'guard' ? 'nothing is held back' : 'no longer so';
       const forecast = plan.forecast.find((one) => one.cluster === cluster && one.policy === policy);
@@ -179,11 +181,18 @@ function held(
   const about = object === null ? '' : ` ${object.kind}/${object.name}`;
   const unread = inventory.destinations.find((one) => one.name === destination && one.status === 'unknown');
   return {
-    ...{ type: 'guard', origin: 'plan', key: `guard ${code} ${cluster ?? ''}@${destination ?? ''}${about}` },
+    // What freezes a cluster speaks of its data, and not of the plan.
+    ...{ type: isFreeze(code) ? 'corruption' : 'guard', origin: 'plan' },
+    ...{ key: `guard ${code} ${cluster ?? ''}@${destination ?? ''}${about}` },
     ...{ cluster, policy: null, destination, slot: null, code, message, hint, commit: plan.commit },
     // A store that did not answer once is no news yet.
     mayPass: code === 'destination-unknown' && unread?.status === 'unknown' && isPassing(unread.code),
   };
+}
+
+/** It holds wherever the object lies that says so: it may lie where nobody could look. */
+function isFreeze(code: string): boolean {
+  return code === 'frozen-divergence' || code === 'frozen-regression';
 }
 
 function newestWords({ newest }: Forecast): string {

@@ -383,6 +383,8 @@ export interface Guard {
     | 'empty-desired-state'
     | 'no-applied-state'
     | 'blast-cap'
+    | 'frozen-regression'
+    | 'frozen-divergence'
     | 'cluster-late'
     | 'cluster-unreachable'
     | 'destination-unknown'

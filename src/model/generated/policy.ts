@@ -115,7 +115,7 @@ export interface PolicyDocument {
        */
       prefer?: 'follower' | 'leader' | 'any';
       /**
-       * Revisions that the member may be behind.
+       * How far the member may be behind the leader: in entries of the log, and in revisions.
        */
       maxLag?: number;
     };
