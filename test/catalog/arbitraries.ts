@@ -68,4 +68,12 @@ export const anyLayoutKey: fc.Arbitrary<LayoutKey> = fc.oneof(
     kind: fc.stringMatching(/^[a-z]{1,20}$/),
     id: anyAttempt,
   }),
+  fc.record({
+    type: fc.constant('freeze' as const),
+    seed: label,
+    cluster: label,
+    kind: fc.stringMatching(/^[a-z]{1,20}$/).filter((kind) => kind !== 'accepted'),
+    id: anyAttempt,
+  }),
+  fc.record({ type: fc.constant('accepted' as const), seed: label, cluster: label, through: anyAttempt }),
 );

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { readDestination, takeInventory } from '../../src/catalog/inventory.ts';
 import { ensureMarker } from '../../src/catalog/marker.ts';
 import { GranaryError } from '../../src/model/errors.ts';
+import { openFreezes } from '../../src/model/freeze.ts';
 import type { Slot } from '../../src/model/names.ts';
 import { openFilesystemStore } from '../../src/store/drivers/filesystem.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -27,7 +28,8 @@ describe('the inventory of a destination', () => {
   it('is empty where nothing is, and knows the marker', async () => {
     const store = await openStore();
     const empty = { name: 'eu-minio', url: store.url, status: 'read', foreign: 0 };
-    const nothing = { ...empty, copies: [], unfinished: [], remnants: [], leases: [] };
+    const lists = { copies: [], unfinished: [], remnants: [], leases: [], freezes: [], acceptances: [] };
+    const nothing = { ...empty, ...lists };
     expect(await read(store)).toEqual({ ...nothing, markerId: null });
     const { id } = await ensureMarker(store, now, { signal });
     expect(await read(store)).toEqual({ ...nothing, markerId: id });
@@ -154,6 +156,21 @@ describe('the inventory of a destination', () => {
       due: '2026-11-22T00:00:00.000Z',
       settled: false,
     });
+  });
+
+  it('has what freezes a cluster, also of a kind that only a newer Granary knows, and what was accepted', async () => {
+    const store = await openStore();
+    await write(store, { type: 'freeze', ...cluster, kind: 'members', id: attempt(1) });
+    await write(store, { type: 'freeze', ...cluster, kind: 'weather', id: attempt(2) });
+    await write(store, { type: 'accepted', ...cluster, through: attempt(1) });
+    const { freezes, acceptances, foreign } = await read(store);
+    expect(freezes).toEqual([
+      { ...cluster, kind: 'members', id: attempt(1) },
+      { ...cluster, kind: 'weather', id: attempt(2) },
+    ]);
+    expect(acceptances).toEqual([{ ...cluster, through: attempt(1) }]);
+    expect(openFreezes([{ freezes, acceptances }]).map(({ kind }) => kind)).toEqual(['weather']);
+    expect(foreign).toBe(0);
   });
 
   it('has leases, counts what is foreign, and leaves alone what is reserved', async () => {

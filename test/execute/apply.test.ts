@@ -1,6 +1,8 @@
 /** Plans carried out on a real etcd and real folders, with the clock in the test's hand. */
 import { readFileSync, renameSync } from 'node:fs';
+import { ulid } from 'ulid';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { writeFreeze } from '../../src/catalog/freezes.ts';
 import { holdLease } from '../../src/catalog/leases.ts';
 import { type ApplyResult, applyPlan } from '../../src/execute/apply.ts';
 import { backupSlot } from '../../src/execute/backup.ts';
@@ -11,7 +13,7 @@ import { planSeed, type SeedPlan } from '../../src/execute/plan.ts';
 import { openWorkspace, type Workspace } from '../../src/execute/workspace.ts';
 import { openSource } from '../../src/git/source.ts';
 import { GranaryError } from '../../src/model/errors.ts';
-import { type Slot, slotOf } from '../../src/model/names.ts';
+import { type Attempt, type Slot, slotOf } from '../../src/model/names.ts';
 import { loadIdentities } from '../../src/secrets/identities.ts';
 import type { Store } from '../../src/store/store.ts';
 import { Fleet } from '../cli/fleet.ts';
@@ -167,6 +169,24 @@ describeWith(['etcd-3.6'], 'a plan that is carried out', () => {
     expect(told(result)).toContain(`delete ${slotAt(0)} two done`);
     expect(kindsAt('one', 0)).toEqual(expect.arrayContaining([...whole, 'pin']));
     expect(told(await pass(6)).filter((line) => line.includes(`${slotAt(0)} one`))).toEqual([]);
+  });
+
+  test('removes nothing where a backup of the same pass has found a step back', async () => {
+    await marked();
+    const result = await pass(5, async ({ sources }) => {
+      const freeze = { seed: 'eu', cluster: 'prod', kind: 'keys', id: ulid() as Attempt } as const;
+      for (const { store } of sources) await writeFreeze(store, freeze, {}, { signal });
+      return undefined;
+    });
+    const removals = result.results.filter(({ action }) => action.type === 'delete');
+    expect(removals.map(({ outcome, error }) => `${outcome}: ${error?.message}`)).toEqual([
+      'blocked: removals of eu/prod are frozen',
+      'blocked: removals of eu/prod are frozen',
+    ]);
+    expect(kindsAt('one', 0)).toEqual([...whole, 'tombstone']);
+    const next = await pass(6);
+    expect(next.plan.guards.map(({ code }) => code)).toContain('frozen-regression');
+    expect(told(next).filter((line) => line.startsWith('delete'))).toEqual([]);
   });
 
   /** As a pass at 5, in which the store of `one` fails after so many deletions. */

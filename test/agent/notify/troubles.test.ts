@@ -26,6 +26,7 @@ import type { SeedPlan } from '../../../src/execute/plan.ts';
 import type { NotificationEvent } from '../../../src/model/config.ts';
 import type { Action } from '../../../src/model/generated/plan.ts';
 import type { DestinationInventory } from '../../../src/model/inventory.ts';
+import type { Attempt } from '../../../src/model/names.ts';
 import { makePlan } from '../../../src/plan/plan.ts';
 import {
   clusterOf,
@@ -340,6 +341,29 @@ describe('what a plan says', () => {
     const story = new Story().see(lookAtPlan(planned([read('one', good), busy])));
     expect(story.tell()).toEqual([]);
     expect(story.see(lookAtPlan(planned([read('one', good), busy]))).tell()).toHaveLength(1);
+  });
+
+  test('what freezes a cluster is corruption, and is over when it was accepted, also where the object lies elsewhere', () => {
+    const freeze = {
+      seed: 'eu',
+      cluster: 'a',
+      kind: 'revision',
+      id: '01KAF3V7S8ZQ6X2M4N5P6Q0001' as Attempt,
+    };
+    const frozen = read('one', good, { freezes: [freeze] });
+    const accepted = { seed: 'eu', cluster: 'a', through: freeze.id };
+    const story = new Story().see(lookAtPlan(planned([frozen, read('two', good)])));
+    expect(story.tell()).toEqual(['corruption guard frozen-regression a@']);
+    expect(story.conditions.get('eu guard frozen-regression a@')).toMatchObject({
+      message: expect.stringContaining('eu/a went back: a backup ends at a lower revision'),
+      hint: expect.stringContaining('`granary accept eu/a`'),
+    });
+    // It may lie in the destination that could not be read.
+    expect(story.see(lookAtPlan(planned([unknown('one'), read('two', good)]))).tell()).toEqual([
+      'guard guard destination-unknown @one',
+    ]);
+    story.see(lookAtPlan(planned([frozen, read('two', good, { acceptances: [accepted] })])));
+    expect(story.tell()).toContain('recovery guard frozen-regression a@');
   });
 
   test('bad proofs are corruption, and stay while their destination is unread', () => {
