@@ -19,6 +19,8 @@ export interface AnalyseOptions {
    * Without it: the current revision and the database's own last compaction.
    */
   readonly hashAt?: HashPoint | undefined;
+  /** As `hashAt`, with the database's own last compaction. */
+  readonly revision?: number | undefined;
   /** Also read the file once more for its SHA-256, and compare the trailer with it. */
   readonly digest?: boolean | undefined;
   /** Keys to remember at once; more are counted in further rounds. */
@@ -103,7 +105,10 @@ function readKeyBucket(
   problems: ProblemList,
 ): KeyBucket {
   const current = currentRevision(lastRevision(database), facts);
-  const point = options.hashAt ?? { revision: current, compactRevision: facts.compactRevision };
+  const point = options.hashAt ?? {
+    revision: options.revision ?? current,
+    compactRevision: facts.compactRevision,
+  };
   const history = new KeyHistory(point, options.keyLimit ?? keyLimit(database.body));
   const builder = new HashKvBuilder(point, database.body);
   const decoded = new RowDecoder();

@@ -1,49 +1,57 @@
 import type { Command } from 'commander';
+import type { DatabaseReport } from '../bolt/report.ts';
 import { parseBackupRef, parseClusterRef } from '../model/names.ts';
+import { usage } from './failure.ts';
 import { exitCodes, type Io } from './io.ts';
 import {
   type KeyOptions,
   type OutputOptions,
+  type ProgressOptions,
   type SourceOptions,
   withKeys,
   withOutput,
+  withProgress,
   withSource,
 } from './options.ts';
 
-/** `inspect FILE.db|BACKUP`: what a snapshot holds and whether it is sound. */
+interface InspectCommandOptions extends SourceOptions, KeyOptions, OutputOptions, ProgressOptions {
+  revision?: string;
+}
+
+/** `inspect FILE.db|-|BACKUP`: what a snapshot holds and whether it is sound. */
 export function addInspect(program: Command, io: Io): Command {
   const command = program
     .command('inspect')
-    .argument('<file.db|backup>', 'a snapshot file, or a backup as SEED/CLUSTER[/POLICY/SLOT]')
+    .argument('<file.db|backup>', 'a snapshot file, `-` for stdin, or a backup as SEED/CLUSTER[/POLICY/SLOT]')
     .summary('what a snapshot holds, and whether it is sound')
     .description(
       'Reads a snapshot file or a backup from its first to its last page: structure, etcd’s own hash, revision, keys, HashKV, leases, alarms, members. Nothing is changed.',
     )
+    .option('--revision <n>', 'HashKV and live keys at this revision (default: the newest)')
     .addHelpText(
       'after',
-      '\nExamples:\n  granary inspect snapshot.db\n  granary inspect eu-west/prod-a -o json',
+      '\nExamples:\n  granary inspect snapshot.db\n  zstd -dc data.db.zst | granary inspect -\n  granary inspect eu-west/prod-a --revision 88213004 -o json',
     );
   withSource(command);
   withKeys(command);
+  withProgress(command);
   withOutput(command);
-  return command.action((what: string, options: SourceOptions & KeyOptions & OutputOptions) =>
-    inspect(io, what, options),
-  );
+  return command.action((what: string, options: InspectCommandOptions) => inspect(io, what, options));
 }
 
-async function inspect(
-  io: Io,
-  what: string,
-  options: SourceOptions & KeyOptions & OutputOptions,
-): Promise<void> {
+async function inspect(io: Io, what: string, options: InspectCommandOptions): Promise<void> {
   const { existsSync } = await import('node:fs');
-  const { inspectBackup, inspectFile } = await import('../execute/inspect.ts');
   const { inspectionText, inspectionJson } = await import('../report/inspection.ts');
+  const { inspectFile } = await import('../execute/inspect.ts');
+  const revision = readRevision(options.revision);
   // What is no name of a backup is meant as a file, and the error says that this is missing.
   const isFile = existsSync(what) || !isBackupName(what);
-  const report = isFile
-    ? await inspectFile(what, { signal: io.signal })
-    : await fromBackup(io, what, options, inspectBackup);
+  const report =
+    what === '-'
+      ? await fromStdin(io, revision)
+      : isFile
+        ? await inspectFile(what, { signal: io.signal, revision })
+        : await fromBackup(io, what, options, revision);
   if (options.output === 'json') io.out(inspectionJson(report));
   else io.out(inspectionText(report));
   if (report.problemCount > 0) io.exitCode = exitCodes.failed;
@@ -53,18 +61,38 @@ function isBackupName(text: string): boolean {
   return (parseBackupRef(text) ?? parseClusterRef(text.split('@')[0] ?? '')) !== undefined;
 }
 
+function readRevision(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const revision = /^\d{1,15}$/.test(text) ? Number(text) : 0;
+  if (revision > 0) return revision;
+  throw usage(`\`${text}\` is no revision`, 'write a whole number from 1 on, as `granary inspect` shows it');
+}
+
+async function fromStdin(io: Io, revision: number | undefined): Promise<DatabaseReport> {
+  if (process.stdin.isTTY) {
+    throw usage('nothing is piped into `granary inspect -`', 'pipe a snapshot in, or name its file');
+  }
+  const { inspectStream } = await import('../execute/inspect.ts');
+  return inspectStream(process.stdin, { signal: io.signal, revision });
+}
+
 async function fromBackup(
   io: Io,
   what: string,
-  options: SourceOptions & KeyOptions,
-  inspectBackup: typeof import('../execute/inspect.ts').inspectBackup,
-) {
+  options: InspectCommandOptions,
+  revision: number | undefined,
+): Promise<DatabaseReport> {
   const { openSessionFor } = await import('./session.ts');
   const { findByName } = await import('../execute/find.ts');
+  const { inspectBackup } = await import('../execute/inspect.ts');
+  const { progressView } = await import('./progress.ts');
   await using session = await openSessionFor(io, options, what);
+  using view = progressView(io, options.output === 'json' ? 'none' : options.progress);
   const found = await findByName(session.workspace, what, { signal: io.signal });
   return await inspectBackup(found, {
     signal: io.signal,
     identities: session.workspace.credentials.identities,
+    onProgress: view.onProgress,
+    revision,
   });
 }

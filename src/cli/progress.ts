@@ -30,15 +30,19 @@ export function progressView(
     if (shown) io.draw('\r\u001b[2K');
     shown = false;
   };
-  const began = Date.now();
+  // Several copies may be read one after the other: each has a pace of its own.
+  let moved = { what: '', bytes: 0, began: Date.now() };
   const onProgress: OnProgress = (event) => {
     const line = lineOf(event);
     if (line !== null) {
       clear();
       io.err(label + line);
-    } else if (moving && Date.now() - drawn >= redrawMs) {
-      const text = movingLine(event, Date.now() - began);
-      if (text === null) return;
+    } else if (moving && (event.type === 'snapshot' || event.type === 'read')) {
+      const name = event.type === 'read' ? `read       ${event.destination} ` : 'snapshot  ';
+      const isNew = moved.what !== name || event.bytes < moved.bytes;
+      moved = { what: name, bytes: event.bytes, began: isNew ? Date.now() : moved.began };
+      if (Date.now() - drawn < redrawMs) return;
+      const text = movingLine(name, event, Date.now() - moved.began);
       drawn = Date.now();
       shown = true;
       io.draw(`\r\u001b[2K${text}`);
@@ -79,11 +83,12 @@ function lineOf(event: ProgressEvent): string | null {
   }
 }
 
-function movingLine(event: ProgressEvent, elapsedMs: number): string | null {
-  if (event.type !== 'snapshot' && event.type !== 'read') return null;
-  const { bytes, total } = event;
+function movingLine(
+  name: string,
+  { bytes, total }: { readonly bytes: number; readonly total: number | null },
+  elapsedMs: number,
+): string {
   const rate = elapsedMs === 0 ? 0 : bytes / (elapsedMs / 1_000);
-  const name = event.type === 'snapshot' ? 'snapshot  ' : 'read      ';
   if (total === null || total === 0) return `${name} ${formatBytes(bytes)}  ${formatBytes(rate)}/s`;
   const share = Math.min(1, bytes / total);
   const filled = Math.round(share * barWidth);

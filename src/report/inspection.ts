@@ -39,6 +39,8 @@ export function inspectionJson(facts: Inspection): string {
 /** Two columns, the verdict first. */
 export function inspectionText(facts: Inspection): string {
   const { hashKV } = facts;
+  const isPast = hashKV !== null && hashKV.revision !== facts.revision;
+  const at = isPast ? ` at revision ${formatCount(hashKV.revision)}` : '';
   const trailer = {
     ok: 'ok',
     missing: 'missing: this is no snapshot, or it was cut',
@@ -51,8 +53,11 @@ export function inspectionText(facts: Inspection): string {
     ['sha-256', facts.sha256 ?? 'not computed'],
     ['revision', formatCount(facts.revision)],
     ['compacted', facts.compactRevision < 0 ? 'never' : `to ${formatCount(facts.compactRevision)}`],
-    ['HashKV', hashKV === null ? (facts.hashKVReason ?? 'none') : `${hashKV.hash} (0x${hex(hashKV.hash)})`],
-    ['keys', `${formatCount(facts.keys)} live, in ${formatCount(facts.rows)} rows`],
+    [
+      'HashKV',
+      hashKV === null ? (facts.hashKVReason ?? 'none') : `${hashKV.hash} (0x${hex(hashKV.hash)})${at}`,
+    ],
+    ['keys', `${formatCount(facts.keys)} live${at}, in ${formatCount(facts.rows)} rows`],
     ['leases', formatCount(facts.leases)],
     ['auth', facts.authEnabled ? 'enabled' : 'off'],
     ['alarms', facts.alarms.map(({ member, alarm }) => `${alarm} on ${member}`).join(', ') || 'none'],

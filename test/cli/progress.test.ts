@@ -50,6 +50,13 @@ describe('progress', () => {
     expect(shown().endsWith(`${clearLine}error: etcd sent nothing\nhint: look\n`)).toBe(true);
   });
 
+  test('of several copies that are read says which, each with a bar of its own', () => {
+    const { io, shown } = fakeIo(true);
+    using view = progressView(io, 'auto');
+    view.onProgress({ type: 'read', destination: 'eu-minio', bytes: 50 << 20, total: 100 << 20 });
+    expect(shown()).toContain('read       eu-minio  ██████████░░░░░░░░░░  50 MiB of 100 MiB');
+  });
+
   test('on a terminal makes room for lines that stay', () => {
     const { io, shown } = fakeIo(true);
     using view = progressView(io, 'auto');
