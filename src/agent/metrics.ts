@@ -18,6 +18,8 @@ export interface Metrics {
   ended(result: ActionResult): void;
   /** Counts a pass over a seed. */
   passed(seed: string, ok: boolean): void;
+  /** Counts a stored copy that was read back. @param ok it is what was written */
+  scrubbed(seed: string, destination: string, ok: boolean, bytes: number): void;
   /** Counts a notification that was taken, or was not after all tries. */
   notified(type: NotificationType, ok: boolean): void;
 }
@@ -136,6 +138,15 @@ export function makeMetrics(state: AgentState, now: () => Date): Metrics {
     'outcome',
   ]);
   const passes = counter(registry, 'passes_total', 'Passes over a seed.', ['seed', 'outcome']);
+  const scrubs = counter(registry, 'scrubs_total', 'Stored copies that the agent read back.', [
+    'seed',
+    'destination',
+    'outcome',
+  ]);
+  const scrubbedBytes = counter(registry, 'scrubbed_bytes_total', 'Stored bytes that the agent read back.', [
+    'seed',
+    'destination',
+  ]);
   const notifications = counter(registry, 'notifications_total', 'Notifications that were sent, or failed.', [
     'type',
     'result',
@@ -155,6 +166,10 @@ export function makeMetrics(state: AgentState, now: () => Date): Metrics {
       }
     },
     passed: (seed, ok) => passes.inc({ seed, outcome: ok ? 'done' : 'failed' }),
+    scrubbed: (seed, destination, ok, bytes) => {
+      scrubs.inc({ seed, destination, outcome: ok ? 'sound' : 'failed' });
+      scrubbedBytes.inc({ seed, destination }, bytes);
+    },
     notified: (type, ok) => notifications.inc({ type, result: ok ? 'sent' : 'failed' }),
   };
 }

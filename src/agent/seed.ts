@@ -19,6 +19,7 @@ import { Passes, type Reason } from './passes.ts';
 import { type ClusterJob, ClusterQueue } from './queue.ts';
 import { logResult, PlanNotes, RunNotes } from './report.ts';
 import { attemptedBy, pauseMs, Retries } from './retries.ts';
+import { Scrubber } from './scrubber.ts';
 import { Shared } from './shared.ts';
 import { isLate, noteBackup, notePlan, type SeedState } from './state.ts';
 
@@ -53,6 +54,7 @@ export class SeedRunner {
   readonly #retries = new Retries();
   readonly #notes = new PlanNotes();
   readonly #queue: ClusterQueue<Job>;
+  readonly #scrubber: Scrubber;
   #current: Shared<Workspace> | null = null;
   /** A pass, or writing down what was applied: one at a time. */
   #busy: Promise<void> | null = null;
@@ -67,6 +69,12 @@ export class SeedRunner {
     this.#log = options.log.child({ seed: options.state.seed });
     this.#seed = options.state.seed;
     this.#passes = new Passes(options.now());
+    this.#scrubber = new Scrubber({
+      ...options,
+      log: this.#log,
+      signal: AbortSignal.any([this.#stop.signal, options.abort]),
+      onBad: () => this.#passes.outdate(),
+    });
     this.#queue = new ClusterQueue(
       clustersAtOnce,
       (job) => this.#work(job),
@@ -93,13 +101,16 @@ export class SeedRunner {
     const retryAt = this.#retries.next(this.#passes.plannedAt);
     const reason = this.#passes.due(this.#options.now(), retryAt);
     if (reason !== null) this.#occupy(this.#pass(this.#current, reason));
-    else if (this.#unrecorded !== null && this.#queue.isIdle) this.#occupy(this.#record());
+    else if (!this.#queue.isIdle) return;
+    else if (this.#unrecorded !== null) this.#occupy(this.#record());
+    // What reads in the background begins only while nothing else is to be done.
+    else this.#scrubber.tick(this.#current);
   }
 
   /** Begins nothing new, and resolves when all that runs has ended. */
   async close(): Promise<void> {
     this.#stop.abort();
-    await Promise.all([this.#queue.close(), this.#busy]);
+    await Promise.all([this.#queue.close(), this.#busy, this.#scrubber.close()]);
     this.#unrecorded?.held.release();
     this.#unrecorded = null;
     await this.#current?.freed();
@@ -128,6 +139,7 @@ export class SeedRunner {
       this.#passes.succeed(at, passMs, nextRunOf(planned.desired.assignments, at));
       this.#tell(planned, reason, at, passMs);
       this.#hand(planned, held, at);
+      this.#scrubber.see(planned);
       metrics.passed(this.#seed, true);
       notifier.look(lookAtPlan(planned));
       notifier.passed(this.#seed, planned.plan);

@@ -198,6 +198,11 @@ export function completePolicy({ metadata, spec }: PolicyDocument, locate: Locat
         spec.verify?.drill === undefined
           ? null
           : { cron: spec.verify.drill.cron, timeZone: spec.verify.drill.timeZone ?? 'UTC' },
+      scrub: {
+        cron: spec.verify?.scrub?.cron ?? '0 2 * * *',
+        timeZone: spec.verify?.scrub?.timeZone ?? 'UTC',
+        budget: bytes(spec.verify?.scrub?.budget ?? '2Gi'),
+      },
     },
     stallTimeoutMs: milliseconds(spec.stallTimeout ?? '60s'),
     maxDatabaseSize: bytes(spec.maxDatabaseSize ?? '8Gi'),

@@ -44,6 +44,7 @@ export interface VerifiedCopy {
 export interface VerifyOptions {
   readonly signal: AbortSignal;
   readonly onProgress?: OnProgress | undefined;
+  readonly spoolFolder?: string | undefined;
 }
 
 /**
@@ -92,7 +93,7 @@ export async function verifyOne(
   workspace: Workspace,
   found: FoundBackup,
   { destination, store, copy }: FoundCopy,
-  { signal, onProgress }: VerifyOptions,
+  { signal, onProgress, spoolFolder }: VerifyOptions,
 ): Promise<VerifyResult> {
   const source = { name: destination, store };
   const { manifest, attempt } = found;
@@ -113,7 +114,12 @@ export async function verifyOne(
     const { identities } = workspace.credentials;
     await requireStillThere(store, copy, { signal });
     await requireSameManifest(found, source, copy, { signal });
-    const { depth }: Verified = await verifyCopy(manifest, source, { signal, onProgress, identities });
+    const { depth }: Verified = await verifyCopy(manifest, source, {
+      signal,
+      onProgress,
+      identities,
+      spoolFolder,
+    });
     // Hashing the stored bytes proves that they did not change, and not that they open: no proof is written for that.
     if (depth === 'content') await prove(true, soundInWords);
     return { ...facts, outcome: 'ok', depth, error: null };

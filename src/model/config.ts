@@ -235,9 +235,17 @@ export interface Policy extends ObjectBase {
     readonly readBack: ReadBackMode;
     /** null: never by itself. */
     readonly drill: { readonly cron: string; readonly timeZone: string } | null;
+    readonly scrub: Scrub;
   };
   readonly stallTimeoutMs: number;
   readonly maxDatabaseSize: number;
+}
+
+/** When stored backups are read back, and how many bytes of them each time; 0: none. */
+export interface Scrub {
+  readonly cron: string;
+  readonly timeZone: string;
+  readonly budget: number;
 }
 
 export interface Repository extends ObjectBase {

@@ -119,7 +119,12 @@ function stateOf(serial: number, commit: string | null = null): AppliedState {
           recipients: [],
           compression: { algorithm: 'zstd', level: 1 },
           member: { prefer: 'follower', maxLag: 1000 },
-          verify: { hashKV: 'try', readBack: 'manifest', drill: { cron: '0 4 * * 0', timeZone: 'UTC' } },
+          verify: {
+            hashKV: 'try',
+            readBack: 'manifest',
+            drill: { cron: '0 4 * * 0', timeZone: 'UTC' },
+            scrub: { cron: '0 2 * * *', timeZone: 'UTC', budget: 2 * 2 ** 30 },
+          },
           stallTimeoutMs: 60_000,
           maxDatabaseSize: 8 * 2 ** 30,
         },

@@ -245,6 +245,12 @@ export const scopeCases: Readonly<Record<string, Files>> = {
       ', verify: {⟦without-effect⟧drill: {cron: "0 4 * * 0", timeZone: ⟦bad-time-zone⟧Mars}}',
     ),
   },
+  scrubs: {
+    ...sound,
+    'policy.yaml': policy('hourly', ', verify: {scrub: {cron: ⟦bad-schedule⟧"0 2 * *"}}'),
+    'p.yaml': policy('other', ', verify: {scrub: {timeZone: ⟦bad-time-zone⟧Mars, budget: ⟦bad-value⟧2GB}}'),
+    'q.yaml': policy('third', ', verify: {scrub: {cron: "0 2 * * 6", budget: "0"}}'),
+  },
   approvals: {
     ...sound,
     'r.yaml': repository(

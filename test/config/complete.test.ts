@@ -105,7 +105,12 @@ test('everything that is not written has its default', async () => {
       recipients: [],
       compression: { algorithm: 'zstd', level: 1 },
       member: { prefer: 'follower', maxLag: 1_000 },
-      verify: { hashKV: 'try', readBack: 'manifest', drill: null },
+      verify: {
+        hashKV: 'try',
+        readBack: 'manifest',
+        drill: null,
+        scrub: { cron: '0 2 * * *', timeZone: 'UTC', budget: 2 * 2 ** 30 },
+      },
       stallTimeoutMs: 60_000,
       maxDatabaseSize: 8 * 2 ** 30,
     },
@@ -129,7 +134,7 @@ test('what is written is taken over, durations in milliseconds and sizes in byte
     'b.yaml': document(
       'Policy',
       'p',
-      '{clusters: {seeds: [eu], names: [a], matchLabels: {x: y}}, schedule: {cron: "0 1 * * *", timeZone: Europe/Prague, jitter: 2m, startingDeadline: 30m}, suspend: true, destinations: [disk, {name: d2, backfill: true}, {name: d3, keep: {within: 2d, timeZone: Asia/Tokyo}}], minimumCopies: 2, keep: {last: 1, hourly: 2, daily: 3, weekly: 4, monthly: 5, yearly: 6, within: 48h}, grace: 1h, encryption: {recipients: [age1x]}, compression: {algorithm: none, level: 3}, member: {prefer: leader, maxLag: 0}, verify: {hashKV: require, readBack: data, drill: {cron: "0 4 * * 0", timeZone: Europe/Prague}}, stallTimeout: 90s, maxDatabaseSize: 500Mi}',
+      '{clusters: {seeds: [eu], names: [a], matchLabels: {x: y}}, schedule: {cron: "0 1 * * *", timeZone: Europe/Prague, jitter: 2m, startingDeadline: 30m}, suspend: true, destinations: [disk, {name: d2, backfill: true}, {name: d3, keep: {within: 2d, timeZone: Asia/Tokyo}}], minimumCopies: 2, keep: {last: 1, hourly: 2, daily: 3, weekly: 4, monthly: 5, yearly: 6, within: 48h}, grace: 1h, encryption: {recipients: [age1x]}, compression: {algorithm: none, level: 3}, member: {prefer: leader, maxLag: 0}, verify: {hashKV: require, readBack: data, drill: {cron: "0 4 * * 0", timeZone: Europe/Prague}, scrub: {cron: "30 1 * * 6", timeZone: Asia/Tokyo, budget: 500Mi}}, stallTimeout: 90s, maxDatabaseSize: 500Mi}',
     ),
     'c.yaml': document(
       'Repository',
@@ -178,6 +183,7 @@ test('what is written is taken over, durations in milliseconds and sizes in byte
         hashKV: 'require',
         readBack: 'data',
         drill: { cron: '0 4 * * 0', timeZone: 'Europe/Prague' },
+        scrub: { cron: '30 1 * * 6', timeZone: 'Asia/Tokyo', budget: 500 * 2 ** 20 },
       },
       stallTimeoutMs: 90_000,
       maxDatabaseSize: 500 * 2 ** 20,

@@ -14,6 +14,7 @@ export const schedulesAreValid: Rule = ({ policies, report }) => {
     const { schedule, verify } = object;
     const all = [{ ...schedule, pointer: '/spec/schedule' }];
     if (verify.drill !== null) all.push({ ...schedule, ...verify.drill, pointer: '/spec/verify/drill' });
+    all.push({ ...schedule, ...verify.scrub, pointer: '/spec/verify/scrub' });
     for (const { cron, timeZone, pointer } of all) {
       if (isKnown(timeZone)) {
         const problem = problemOf(cron, timeZone);

@@ -242,6 +242,11 @@ export interface AppliedPolicy {
       cron: string;
       timeZone: string;
     } | null;
+    scrub: {
+      cron: string;
+      timeZone: string;
+      budget: Count;
+    };
   };
   stallTimeoutMs: Count;
   maxDatabaseSize: Count;

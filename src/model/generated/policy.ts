@@ -144,6 +144,23 @@ export interface PolicyDocument {
          */
         timeZone?: string;
       };
+      /**
+       * The agent reads stored backups back, byte by byte, those whose last proof is oldest first; absent: each night, as these defaults say.
+       */
+      scrub?: {
+        /**
+         * When it begins; five fields: minute, hour, day of the month, month, day of the week.
+         */
+        cron?: string;
+        /**
+         * The zone the fields are meant in.
+         */
+        timeZone?: string;
+        /**
+         * Stored bytes to read each time, in one seed under this policy; `0`: nothing is read.
+         */
+        budget?: string;
+      };
     };
     /**
      * A transfer that moves no byte for this long fails. It is no limit on the whole.
