@@ -10,6 +10,7 @@ import { newAttempt } from './attempt.ts';
 import type { OpenDestination } from './destination.ts';
 import type { Digest } from './digest.ts';
 import type { BackupJob, RunOptions } from './job.ts';
+import { requirePace } from './pace.ts';
 import { proveSnapshot, type SnapshotProof } from './prove.ts';
 import { uploadData } from './publish.ts';
 import { receiveSnapshot } from './receive.ts';
@@ -201,7 +202,8 @@ async function receive(
   const onSize = (bytes: number) => {
     total = bytes;
   };
-  const blobs = member.snapshot({ signal, stallMs: job.stallTimeoutMs, onSize });
+  const sent = member.snapshot({ signal, stallMs: job.stallTimeoutMs, onSize });
+  const blobs = requirePace(sent, { windowMs: job.stallTimeoutMs, total: () => total });
   const onBytes = (bytes: number) => onProgress?.({ type: 'snapshot', bytes, total });
   try {
     return await receiveSnapshot(blobs, raw, { maxBytes: job.maxDatabaseSize, onBytes });

@@ -96,7 +96,7 @@ for (const version of etcdVersions) {
 function expectReport(report: DatabaseReport, sound: DatabaseReport, story: string): void {
   expect(report.problems.length, story).toBe(Math.min(report.problemCount, 100));
   for (const number of [report.keys, report.rows, report.leases, report.revision]) {
-    expect(Number.isSafeInteger(number) && number >= 0, story).toBe(true);
+    expect(Number.isSafeInteger(number) && number >= 0, `${story}: ${JSON.stringify(report)}`).toBe(true);
   }
   if (report.problemCount > 0) {
     expect(report.hashKV, story).toBeNull();
