@@ -137,7 +137,8 @@ function readKeyBucket(
   const reason = sound ? cannotHash(point, current, facts) : 'the database is damaged';
   return {
     rows,
-    keys: history.aliveNow - history.namelessNow,
+    // In a damaged file only a share of the keys may have been counted, and not the one without a name.
+    keys: Math.max(0, history.aliveNow - history.namelessNow),
     last,
     hashKV:
       reason === null

@@ -221,6 +221,23 @@ describe('a damaged file', () => {
     }
   });
 
+  test('with more keys than fit at once: what was counted is told, and never less than nothing', () => {
+    // The key without a name, as a revision bump leaves it, falls into another share than the one that is counted.
+    const names = ['', 'a', 'b', 'c', 'd'];
+    const rows = names.flatMap((name, index) => [
+      keyRow(2 * index + 2, name, 'v'),
+      ...(name === '' ? [] : [keyRow(2 * index + 3, name, null)]),
+    ]);
+    const [broken] = keyRow(100, 'x', 'y');
+    const { bytes } = writeDatabase({
+      buckets: { ...small.buckets, key: [...rows, [broken, Buffer.from('07', 'hex')]] },
+    });
+    for (const keyLimit of [1, 2, 3, 4]) {
+      const report = withBytes(bytes, (fd, size) => analyse(fd, size, { keyLimit }));
+      expect(report).toMatchObject({ problemCount: 1, hashKV: null, keys: 0 });
+    }
+  });
+
   test('values of the small buckets that are none', () => {
     const { bytes } = writeDatabase({
       buckets: {
