@@ -38,6 +38,16 @@ for (const version of etcdVersions) {
       return statuses.toSorted((a, b) => Number(b.leads) - Number(a.leads));
     }
 
+    /** By the gateway: nobody else raises an alarm that is wanted. */
+    async function alarm(action: 'ACTIVATE' | 'DEACTIVATE', name: 'CORRUPT' | 'NOSPACE', id: string) {
+      const memberID = BigInt(`0x${id}`).toString();
+      const response = await fetch(`${etcd.endpoints[0]}/v3/maintenance/alarm`, {
+        method: 'POST',
+        body: JSON.stringify({ action, memberID, alarm: name }),
+      });
+      expect(response.status, await response.text()).toBe(200);
+    }
+
     /** What a run told, and what it published. */
     async function backUp(
       folder: { join(name: string): string },
@@ -82,6 +92,45 @@ for (const version of etcdVersions) {
         signal,
       });
       expect(freezes).toEqual([]);
+    });
+
+    test('with an alarm it is never taken for CORRUPT, and last for NOSPACE; where all are full they are taken', async () => {
+      using folder = tempFolder('members');
+      const [, one, two] = await members();
+      if (one === undefined || two === undefined) throw new Error('no followers');
+      const warned = async (prefer: 'follower' | 'leader' = 'follower') => {
+        const { result, events, manifest } = await backUp(folder, etcd.endpoints, {
+          member: { prefer, maxLag: 1000 },
+        });
+        expect(result).toMatchObject({ outcome: 'published', hashKV: { verdict: 'equal' } });
+        const warnings = events.flatMap((event) => (event.type === 'warning' ? [event.message] : []));
+        return { sender: manifest?.etcd.memberId, warnings };
+      };
+      await alarm('ACTIVATE', 'CORRUPT', one.id);
+      const corrupt = await warned();
+      expect(corrupt.sender).toBe(two.id);
+      expect(corrupt.warnings).toEqual([
+        `${one.endpoint} was passed over: has the alarm CORRUPT: its data differs from the other members’`,
+        'a member of this cluster has the alarm CORRUPT',
+      ]);
+      await alarm('DEACTIVATE', 'CORRUPT', one.id);
+
+      // As etcd 3.5.7 and newer raise it where no majority tells whose data is wrong.
+      await alarm('ACTIVATE', 'CORRUPT', '0');
+      expect((await warned()).warnings).toEqual([
+        'the cluster has the alarm CORRUPT: its members differ, nobody knows which',
+      ]);
+      await alarm('DEACTIVATE', 'CORRUPT', '0');
+
+      await alarm('ACTIVATE', 'NOSPACE', one.id);
+      const full = await warned();
+      expect(full.sender).toBe(two.id);
+      expect(full.warnings).toEqual(['another member of this cluster has the alarm NOSPACE']);
+      for (const { id } of await members()) await alarm('ACTIVATE', 'NOSPACE', id);
+      expect((await warned('leader')).warnings).toEqual([
+        expect.stringContaining('its database is full (alarm NOSPACE)'),
+      ]);
+      await etcd.etcdctl('alarm', 'disarm');
     });
 
     test('when it is killed in the middle, another begins anew', async () => {
