@@ -37,7 +37,7 @@ export interface FoundBackup extends SlotRef {
 }
 
 /** Slots of a policy that are opened in search of one that can be trusted. */
-const searchLimit = 200;
+const searchLimit = 1_000;
 /** A backup on demand that found its second taken has the next one as its slot, and may have ended before that. */
 const slotTolerance = 60_000;
 

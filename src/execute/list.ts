@@ -1,9 +1,11 @@
 /** The backups that there are, copy by copy, with what their manifests say and why each is kept. */
 
+import { divergenceOf } from '../catalog/divergence.ts';
 import type { Source } from '../catalog/inventory.ts';
 import { readManifest } from '../catalog/manifests.ts';
 import type { Desired } from '../model/config.ts';
 import { asGranaryError } from '../model/errors.ts';
+import { acceptedThrough, isAccepted } from '../model/freeze.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
 import type { Copy, Inventory, ProofSummary } from '../model/inventory.ts';
 import { formatBackupRef, manualPolicy } from '../model/names.ts';
@@ -30,6 +32,8 @@ export interface BackupItem {
   /** RFC 3339: when it goes; null where it is not to go. */
   readonly tombstone: string | null;
   readonly lastProof: ProofSummary | null;
+  /** What speaks against it, as long as nobody has accepted it: `cluster-id`, `revision`, `keys`, `members`. */
+  readonly marks: readonly string[];
   /** In words: `last 1 of 24`. Empty where no rule keeps it. */
   readonly keptBy: readonly string[];
   /** Why its manifest cannot be read; null where it can. */
@@ -70,9 +74,15 @@ export async function listBackups(workspace: Workspace, options: ListOptions): P
     .toSorted(newestFirst);
   const names = [...new Set(copies.map(formatBackupRef))];
   const shown = new Set(names.slice(0, options.limit ?? names.length));
+  const acceptances = inventory.destinations.flatMap((one) => (one.status === 'read' ? one.acceptances : []));
+  const accepted = acceptedThrough(acceptances);
   const items = await mapConcurrently(
     copies.filter((copy) => shown.has(formatBackupRef(copy))),
-    (copy) => itemOf(sources, copy, kept.get(copy.origin) ?? [], options.signal),
+    async (copy) => {
+      const item = await itemOf(sources, copy, kept.get(copy.origin) ?? [], options.signal);
+      const through = accepted.get(`${copy.seed}/${copy.cluster}`) ?? null;
+      return item.attempt !== null && isAccepted(item.attempt, through) ? { ...item, marks: [] } : item;
+    },
   );
   const unknown = inventory.destinations.flatMap((one) =>
     one.status === 'unknown' ? [{ name: one.name, reason: one.reason }] : [],
@@ -125,9 +135,16 @@ async function itemOf(
     pinned: copy.pinnedUntil,
     tombstone: copy.tombstone?.due ?? null,
     lastProof: copy.proofs.toSorted((a, b) => (a.time < b.time ? 1 : -1))[0] ?? null,
+    marks: manifest === null ? [] : marksOf(manifest),
     keptBy,
     problem,
   };
+}
+
+function marksOf({ regression, hashKV, etcd }: Manifest): string[] {
+  const divergence = divergenceOf(hashKV, etcd.memberId);
+  const isDoubtful = divergence !== null && divergence.right !== 'backup';
+  return [...regression.map(({ kind }) => kind), ...(isDoubtful ? ['members'] : [])];
 }
 
 /** Why each copy is kept: by the rules of its policy there, its own end, or because Git no longer names it. */

@@ -14,6 +14,7 @@ export interface ListedBackup {
   readonly pinned: string | null;
   readonly tombstone: string | null;
   readonly lastProof: { readonly kind: string; readonly ok: boolean; readonly time: string } | null;
+  readonly marks: readonly string[];
   readonly keptBy: readonly string[];
   readonly problem: string | null;
 }
@@ -49,6 +50,9 @@ export function backupRows(items: readonly ListedBackup[], now: Date): string[][
 function proofOf(copies: readonly ListedBackup[], now: Date): string {
   const problem = copies.find((copy) => copy.problem !== null);
   if (problem !== undefined) return 'unreadable';
+  // Whatever proves that it is what was read from etcd: this one is not chosen by itself.
+  const [mark] = copies.flatMap(({ marks }) => marks);
+  if (mark !== undefined) return mark === 'members' ? 'MEMBERS DIFFER' : 'STEP BACK';
   const proofs = copies.flatMap(({ lastProof }) => lastProof ?? []);
   const bad = proofs.find(({ ok }) => !ok);
   if (bad !== undefined) return `BAD (${bad.kind})`;

@@ -48,6 +48,11 @@ describeWith(['etcd-3.6'], 'a cluster that goes back', () => {
     expect(fleet.stored('one').filter((file) => file.includes('/freezes/'))).toEqual([
       expect.stringMatching(/^clusters\/eu\/prod\/freezes\/cluster-\w+\.json$/),
     ]);
+    expect((await run('get', 'backups')).stdout.match(/STEP/g)).toHaveLength(2);
+    const marks = (await json('get', 'backups')).items.map((item: { marks: string[] }) =>
+      item.marks.join(' '),
+    );
+    expect(new Set(marks)).toEqual(new Set(['cluster-id revision keys', '']));
     expect(await guards()).toContain('frozen-regression');
     const plan = await run('plan');
     expect(plan.stdout).toContain('of another etcd cluster');
@@ -65,6 +70,7 @@ describeWith(['etcd-3.6'], 'a cluster that goes back', () => {
     expect(accepted.stdout).toContain('Removals of eu/prod go on with the next pass (recorded on one, two).');
     expect(await guards()).not.toContain('frozen-regression');
     expect(await newest()).toBe(again.results[0].id);
+    expect((await run('get', 'backups')).stdout).not.toContain('STEP');
     expect((await json('backup', 'eu/prod')).results[0]).toMatchObject({ outcome: 'published', error: null });
     expect((await run('accept', 'eu/prod')).stdout).toBe(
       'Nothing of eu/prod is frozen; nothing was written.\n',
