@@ -3,6 +3,7 @@ import { readSmall } from '../catalog/document.ts';
 import type { Source } from '../catalog/inventory.ts';
 import { buildKey, parseKey, slotPrefix } from '../catalog/keys.ts';
 import { decodeManifest, manifestKind } from '../catalog/manifest.ts';
+import { rememberManifest } from '../catalog/manifests.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
 import type { SlotRef } from '../model/inventory.ts';
 import type { Attempt, ObjectKey } from '../model/names.ts';
@@ -46,8 +47,10 @@ export async function readManifestAt(
   key: ObjectKey,
   options: CallOptions,
 ): Promise<StoredManifest> {
-  const { bytes } = await readSmall(store, key, manifestKind, options);
-  return { manifest: decodeManifest(bytes, key), bytes, key };
+  const read = await readSmall(store, key, manifestKind, options);
+  const manifest = decodeManifest(read.bytes, key);
+  rememberManifest(store, key, read, manifest);
+  return { manifest, bytes: read.bytes, key };
 }
 
 /** The key under which an attempt is committed in a store. */

@@ -1,5 +1,5 @@
 /** What a run has to know of the backups before it, and what it concludes from that for its own. */
-import { readDestination, type Source } from '../catalog/inventory.ts';
+import { readCluster, type Source } from '../catalog/inventory.ts';
 import { readManifest } from '../catalog/manifests.ts';
 import { asGranaryError, GranaryError } from '../model/errors.ts';
 import { acceptedThrough, isAccepted, openFreezes } from '../model/freeze.ts';
@@ -55,8 +55,9 @@ async function readPast(
   const found = await Promise.allSettled(
     sources.map(async (source) => {
       const known = listed?.find(({ name }) => name === source.name);
-      const read = known?.status === 'read' ? known : await readDestination(source, [cluster], { signal });
-      return { source, read: ofCluster(read, cluster) };
+      const read =
+        known?.status === 'read' ? ofCluster(known, cluster) : await readCluster(source, cluster, { signal });
+      return { source, read };
     }),
   );
   signal.throwIfAborted();
@@ -87,11 +88,10 @@ async function readPast(
   return { before: null, divergent: hasDivergence(freezes) };
 }
 
-function ofCluster(read: ReadDestination, { seed, cluster }: ClusterRef): ReadDestination {
+function ofCluster(read: ReadDestination, { seed, cluster }: ClusterRef) {
   const own = <T extends ClusterRef>(all: readonly T[]) =>
     all.filter((one) => one.seed === seed && one.cluster === cluster);
   return {
-    ...read,
     copies: own(read.copies),
     freezes: own(read.freezes),
     acceptances: own(read.acceptances),

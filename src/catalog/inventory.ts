@@ -84,6 +84,15 @@ export async function readDestination(
   };
 }
 
+/** What one destination holds of a cluster, by listing alone; throws as `readDestination` does. */
+export async function readCluster(
+  { store }: Source,
+  cluster: ClusterRef,
+  { signal }: CallOptions,
+): Promise<Pick<ReadDestination, 'copies' | 'freezes' | 'acceptances'>> {
+  return readPrefix(store, clusterPrefix(cluster), signal);
+}
+
 interface PrefixContent {
   readonly copies: Copy[];
   readonly unfinished: UnfinishedData[];

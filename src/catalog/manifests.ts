@@ -55,8 +55,7 @@ export function manifestKeyOf(copy: Copy): ObjectKey {
  */
 export async function readManifest(store: Store, copy: Copy, { signal }: CallOptions): Promise<Manifest> {
   const key = manifestKeyOf(copy);
-  const cache = caches.get(store) ?? new ManifestCache();
-  caches.set(store, cache);
+  const cache = cacheOf(store);
   let manifest = cache.get(key, copy.manifestEtag);
   if (manifest === undefined) {
     const { info, bytes } = await fetchManifest(store, copy, key, { signal });
@@ -65,6 +64,22 @@ export async function readManifest(store: Store, copy: Copy, { signal }: CallOpt
   }
   if (copy.attempt !== null && copy.attempt !== manifest.attempt) throw foreignData(store, copy, manifest);
   return manifest;
+}
+
+/** Keeps a manifest that was read by its key, so that whoever finds it in a listing next need not read it again. */
+export function rememberManifest(
+  store: Store,
+  key: ObjectKey,
+  { info, bytes }: SmallObject,
+  manifest: Manifest,
+): void {
+  cacheOf(store).add(key, info.etag, manifest, bytes.length);
+}
+
+function cacheOf(store: Store): ManifestCache {
+  const cache = caches.get(store) ?? new ManifestCache();
+  caches.set(store, cache);
+  return cache;
 }
 
 /**

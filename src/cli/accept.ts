@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { AcceptResult } from '../execute/accept.ts';
+import { wordsForFreeze } from '../model/freeze.ts';
 import { parseClusterRef } from '../model/names.ts';
 import { formatCount } from '../model/units.ts';
 import { usage } from './failure.ts';
@@ -74,8 +75,7 @@ function tell(
     io.out(`Nothing of ${name} is frozen; nothing was written.`);
     return;
   }
-  for (const { kind } of freezes)
-    io.out(`frozen    ${meanings[kind] ?? `for "${kind}", which a newer Granary knows`}`);
+  for (const { kind } of freezes) io.out(`frozen    ${wordsForFreeze(kind)}`);
   if (accepted.newest !== null) {
     const { backup, clusterId, revision, keys } = accepted.newest;
     io.out(
@@ -90,10 +90,3 @@ function tell(
       : `Removals of ${name} go on with the next pass (recorded on ${where}).`,
   );
 }
-
-const meanings: Readonly<Record<string, string>> = {
-  cluster: 'a backup is of another etcd cluster than those before it',
-  revision: 'a backup ends at a lower revision than the one before it',
-  keys: 'nine of ten keys are gone since the backup before',
-  members: 'the members hold different data',
-};

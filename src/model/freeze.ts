@@ -8,6 +8,20 @@ import type { Attempt, ClusterRef } from './names.ts';
  */
 export type FreezeKind = 'cluster' | 'revision' | 'keys' | 'members';
 
+/** What was found, for sentences. */
+const freezeInWords: Readonly<Record<FreezeKind, string>> = {
+  cluster: 'a backup is of another etcd cluster than those before it',
+  revision: 'a backup ends at a lower revision than the one before it',
+  keys: 'nine of ten keys are gone since the backup before',
+  members: 'the members hold different data',
+};
+
+/** The same of any kind, also of one that only a newer Granary knows. */
+export function wordsForFreeze(kind: string): string {
+  const known: Readonly<Record<string, string>> = freezeInWords;
+  return known[kind] ?? `a newer Granary found "${kind}"`;
+}
+
 type Found = Pick<ReadDestination, 'freezes' | 'acceptances'>;
 
 /**

@@ -1,15 +1,9 @@
 /** Clusters whose removals are frozen by what a backup found, until somebody has looked at it (`src/model/freeze.ts`). */
-import { type FreezeKind, openFreezes } from '../model/freeze.ts';
+import { openFreezes, wordsForFreeze } from '../model/freeze.ts';
 import type { Guard } from '../model/generated/plan.ts';
 import type { Freeze } from '../model/inventory.ts';
 import type { Removal } from './actions.ts';
 import { type GuardInput, guard } from './guard.ts';
-
-const found: Readonly<Record<Exclude<FreezeKind, 'members'>, string>> = {
-  cluster: 'a backup is of another etcd cluster than those before it',
-  revision: 'a backup ends at a lower revision than the one before it',
-  keys: 'nine of ten keys are gone since the backup before',
-};
 
 /**
  * Unlike other guards on removals these stand in the plan also where there is nothing to remove: they say that something
@@ -49,7 +43,7 @@ function guardsFor(name: string, freezes: readonly Freeze[], blocked: readonly R
     guards.push(
       guard(
         'frozen-regression',
-        `${name} went back: ${wordsOf(first)}; removals freeze until that is accepted`,
+        `${name} went back: ${wordsForFreeze(first.kind)}; removals freeze until that is accepted`,
         `if it was restored or replaced on purpose, \`granary accept ${name}\`; else find out what happened: \`granary restore ${name}\` takes the newest backup from before`,
         blocked,
         { seed, cluster },
@@ -57,8 +51,4 @@ function guardsFor(name: string, freezes: readonly Freeze[], blocked: readonly R
     );
   }
   return guards;
-}
-
-function wordsOf({ kind }: Freeze): string {
-  return (found as Readonly<Record<string, string>>)[kind] ?? `a newer Granary found "${kind}"`;
 }
