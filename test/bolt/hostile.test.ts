@@ -95,9 +95,9 @@ for (const version of etcdVersions) {
 
 function expectReport(report: DatabaseReport, sound: DatabaseReport, story: string): void {
   expect(report.problems.length, story).toBe(Math.min(report.problemCount, 100));
-  for (const number of [report.keys, report.rows, report.leases, report.revision]) {
-    expect(Number.isSafeInteger(number) && number >= 0, `${story}: ${JSON.stringify(report)}`).toBe(true);
-  }
+  const numbers = [report.keys, report.rows, report.leases, report.revision];
+  if (!numbers.every((number) => Number.isSafeInteger(number) && number >= 0))
+    expect.fail(`${story}: ${JSON.stringify(report)}`);
   if (report.problemCount > 0) {
     expect(report.hashKV, story).toBeNull();
   } else if (report.hashKV?.hash === sound.hashKV?.hash && report.revision === sound.revision) {
