@@ -11,6 +11,7 @@ import type { Action, BackupAction, CopyAction, Plan, UndeleteAction } from '../
 import type { Attempt, Slot } from '../model/names.ts';
 import { nextApplied } from '../plan/applied.ts';
 import { runnableActions } from '../plan/plan.ts';
+import { mayRecord } from '../plan/record-guards.ts';
 import type { CallOptions, Store } from '../store/store.ts';
 import { backupSlot } from './backup.ts';
 import { withdrawTombstone } from './pins.ts';
@@ -190,7 +191,7 @@ export async function recordApplied(
   { signal, now }: Pick<ApplyOptions, 'signal' | 'now'>,
 ): Promise<ResultError | null> {
   const { seed, desired, applied, sources, plan } = planned;
-  if (plan.guards.some(({ code }) => code === 'empty-desired-state')) return null;
+  if (!mayRecord(plan.guards)) return null;
   try {
     const own = ownSources(planned);
     const next = nextApplied(desired, applied.state, plan, await markersOf(own, signal), now());

@@ -5,7 +5,7 @@ import type { Source } from '../catalog/inventory.ts';
 import type { Desired } from '../model/config.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import type { Inventory } from '../model/inventory.ts';
-import type { AppliedState } from '../model/state.ts';
+import type { AppliedState, Relation } from '../model/state.ts';
 import { makePlan } from '../plan/plan.ts';
 import { observeSeed } from './observe.ts';
 import type { Workspace } from './workspace.ts';
@@ -35,9 +35,33 @@ export async function planSeed(
 ): Promise<SeedPlan> {
   const { inventory, applied, sources } = await observeSeed(workspace, seed, options);
   const desired = narrow(workspace.desired, seed, applied.state);
-  const actual = { inventory, applied: applied.state };
+  const actual = {
+    inventory,
+    applied: applied.state,
+    relation: await relationToApplied(workspace, applied.state, options),
+    unreadRecords: unreadRecords(desired, inventory, applied),
+  };
   const plan = makePlan(desired, actual, options.now, { hash: sha256, approve: options.approve });
   return { seed, desired, inventory, applied, sources, plan };
+}
+
+/** Whether the commit in question is newer than what was last applied; undefined where one of the two is none. */
+async function relationToApplied(
+  { desired, source }: Workspace,
+  applied: AppliedState | null,
+  { signal }: Pick<PlanSeedOptions, 'signal'>,
+): Promise<Relation | undefined> {
+  if (desired.commit === null || applied === null || applied.commit === null) return undefined;
+  return source.relation(desired.commit, applied.commit, { signal });
+}
+
+/** Destinations that the seed uses, or used, and that might know more of what was last applied. */
+function unreadRecords(desired: Desired, { destinations }: Inventory, { unread }: FoundApplied): string[] {
+  const unknown = new Set([
+    ...destinations.filter(({ status }) => status === 'unknown').map(({ name }) => name),
+    ...unread.map(({ destination }) => destination),
+  ]);
+  return desired.configuration.destinations.map(({ name }) => name).filter((name) => unknown.has(name));
 }
 
 /** The plan of a configuration that names no seed: it has no actions, and a guard that says so. */

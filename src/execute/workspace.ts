@@ -9,6 +9,8 @@ import { loadChecked } from './lint.ts';
 
 export interface Workspace extends AsyncDisposable {
   readonly desired: Desired;
+  /** Where the configuration comes from. A source moves on; this is still of the commit in `desired`. */
+  readonly source: Pick<Source, 'relation'>;
   readonly credentials: Credentials;
   readonly destinations: Destinations;
   /** What does not stop anything: warnings, and errors that the chosen seed does not reach. */
@@ -52,7 +54,7 @@ export async function openWorkspace(source: Source, options: WorkspaceOptions): 
 
 /** As `openWorkspace`, of a configuration that was read already: several seeds share one reading. */
 export function makeWorkspace(
-  source: Pick<Source, 'root' | 'commit'>,
+  source: Pick<Source, 'root' | 'commit' | 'relation'>,
   configuration: Configuration,
   options: WorkspaceOptions,
 ): Workspace {
@@ -74,6 +76,7 @@ export function makeWorkspace(
   );
   return {
     desired: { commit: source.commit?.id ?? null, configuration, assignments },
+    source,
     credentials,
     destinations,
     warnings: configuration.diagnostics,

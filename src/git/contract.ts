@@ -1,5 +1,7 @@
 /** What every source of a configuration offers, wherever it comes from. */
 import type { GranaryError } from '../model/errors.ts';
+import type { Relation } from '../model/state.ts';
+import type { Base } from './base.ts';
 import type { Commit } from './commit.ts';
 import type { History } from './history.ts';
 import type { TrustRule, UntrustedCommit } from './signatures.ts';
@@ -25,6 +27,13 @@ export interface Source {
   refresh(options: { signal: AbortSignal }): Promise<boolean>;
   /** Who made and changed the credential files, as of the commit. Asked only by who needs it: it reads the whole history. */
   history(options: { signal: AbortSignal }): Promise<History>;
+  /** How one commit stands to another. One that is not here is fetched where that can be done. */
+  relation(commit: string, other: string, options: { signal: AbortSignal }): Promise<Relation>;
+  /**
+   * What the commit began from, seen from `ref`. Of a folder any name that Git knows; of a repository a branch, a tag
+   * or a full commit id there. @throws GranaryError `git-ref-not-found`, `git-no-merge-base`, `usage`
+   */
+  base(ref: string, options: { signal: AbortSignal }): Promise<Base>;
   /** Removes what was fetched. A folder is left alone. */
   close(): Promise<void>;
 }

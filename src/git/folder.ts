@@ -2,10 +2,13 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
+import { printable } from '../model/printable.ts';
+import { type Base, openMergeBase } from './base.ts';
 import { type GitContext, runGit } from './command.ts';
 import { type Commit, readCommit } from './commit.ts';
 import type { Source } from './contract.ts';
 import { readHistory } from './history.ts';
+import { relationOf } from './relation.ts';
 
 /** Opens a folder; `config-not-found` where there is none. That Git cannot be asked is a note, never an error. */
 export async function openFolder(
@@ -27,8 +30,13 @@ export async function openFolder(
       context: { path: root },
     });
   }
-  const look = (signal: AbortSignal) =>
-    headOf({ folder: root, signal, stallMs: options.stallMs, address: null });
+  const context = (signal: AbortSignal): GitContext => ({
+    folder: root,
+    signal,
+    stallMs: options.stallMs,
+    address: null,
+  });
+  const look = (signal: AbortSignal) => headOf(context(signal));
   let head = await look(options.signal);
   return {
     kind: 'folder',
@@ -45,8 +53,9 @@ export async function openFolder(
       head = await look(signal);
       return before?.id !== head.commit?.id || before?.dirty !== head.commit?.dirty;
     },
-    history: ({ signal }) =>
-      readHistory('HEAD', { folder: root, signal, stallMs: options.stallMs, address: null }),
+    history: ({ signal }) => readHistory('HEAD', context(signal)),
+    relation: (commit, other, { signal }) => relationOf(commit, other, context(signal)),
+    base: (ref, { signal }) => baseOf(ref, context(signal)),
     close: async () => {},
   };
 }
@@ -72,4 +81,36 @@ async function headOf(context: GitContext): Promise<{ commit: Commit | null; not
     );
     return { commit: null, note: unborn ? null : `the commit of this folder is unknown: ${error.message}` };
   }
+}
+
+async function baseOf(ref: string, context: GitContext): Promise<Base> {
+  let onto: string;
+  try {
+    onto = (
+      await runGit(['rev-parse', '--verify', '--quiet', '--end-of-options', `${ref}^{commit}`], context)
+    ).trim();
+  } catch (error) {
+    if (!isGranaryError(error)) throw error;
+    throw noSuchBase(ref, error);
+  }
+  return openMergeBase('HEAD', onto, ref, context);
+}
+
+function noSuchBase(ref: string, cause: GranaryError): GranaryError {
+  const shown = printable(ref).slice(0, 60);
+  if (/not a git repository|not installed/i.test(cause.message)) {
+    return new GranaryError(
+      'git-ref-not-found',
+      `there is no \`${shown}\`: this folder is no Git work tree`,
+      {
+        hint: 'give a clone with --path, or a repository with --repo',
+        cause,
+      },
+    );
+  }
+  return new GranaryError('git-ref-not-found', `there is no branch, tag or commit \`${shown}\` here`, {
+    hint: 'fetch it first: `git fetch origin`; in a workflow check out with `fetch-depth: 0`',
+    cause,
+    context: { ref: shown },
+  });
 }

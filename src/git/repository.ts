@@ -9,13 +9,16 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
+import type { Relation } from '../model/state.ts';
 import { parseAddress, type RepositoryAddress } from './address.ts';
+import { type Base, openMergeBase, writeTree } from './base.ts';
 import { type GitContext, runGit } from './command.ts';
 import { type Commit, readCommit } from './commit.ts';
 import type { Judge, Source } from './contract.ts';
 import { type History, readHistory } from './history.ts';
 import { parseRef, resolveRemoteRef, type WantedRef } from './refs.ts';
 import { findUntrusted } from './signatures.ts';
+import { isCommitId, relationOf } from './relation.ts';
 
 export interface RepositoryOptions {
   readonly repo: string;
@@ -26,6 +29,8 @@ export interface RepositoryOptions {
 
 /** Where the fetched ref is kept in the private repository. */
 const fetchedRef = 'refs/granary/fetched';
+/** Where a commit is kept that was fetched to compare with. */
+const comparedRef = 'refs/granary/compared';
 
 export async function openRepository(
   options: RepositoryOptions,
@@ -58,6 +63,8 @@ export async function openRepository(
     },
     refresh: ({ signal }) => clone.refresh(signal),
     history: ({ signal }) => clone.history(signal),
+    relation: (commit, other, { signal }) => clone.relation(commit, other, signal),
+    base: (ref, { signal }) => clone.base(ref, signal),
     close: () => clone.remove(),
   };
 }
@@ -121,6 +128,29 @@ class Clone {
 
   history(signal: AbortSignal): Promise<History> {
     return readHistory(this.commit?.id ?? fetchedRef, this.#context(signal, this.#repository, null));
+  }
+
+  /** The other commit may be part of no ref that was fetched: then the remote is asked for it. */
+  async relation(commit: string, other: string, signal: AbortSignal): Promise<Relation> {
+    const local = this.#context(signal, this.#repository, null);
+    const found = await relationOf(commit, other, local);
+    if (found !== 'unknown' || !isCommitId(other)) return found;
+    try {
+      await this.#fetchOnly([`+${other}:${comparedRef}`], signal);
+    } catch (error) {
+      if (!isGranaryError(error)) throw error;
+      return 'unknown';
+    }
+    return relationOf(commit, other, local);
+  }
+
+  async base(name: string, signal: AbortSignal): Promise<Base> {
+    const wanted = parseRef(name);
+    const context = { ...this.#context(signal, this.#repository), address: this.#address };
+    const { ref } = wanted.commit === null ? await resolveRemoteRef(wanted, context) : { ref: wanted.commit };
+    await this.#fetchOnly([`+${ref}:${comparedRef}`], signal);
+    const local = this.#context(signal, this.#repository, null);
+    return openMergeBase(this.commit?.id ?? fetchedRef, comparedRef, name, local);
   }
 
   async #refresh(signal: AbortSignal): Promise<boolean> {
@@ -212,22 +242,7 @@ class Clone {
    * that a server does not hand out by itself is looked for in all branches and tags.
    */
   async #fetch(ref: string, signal: AbortSignal): Promise<void> {
-    const context = this.#context(signal, this.#repository);
-    const fetch = (...what: string[]) =>
-      runGit(
-        [
-          'fetch',
-          '--progress',
-          '--no-tags',
-          '--no-recurse-submodules',
-          '--no-write-fetch-head',
-          '--force',
-          '--',
-          this.#address.url,
-          ...what,
-        ],
-        context,
-      );
+    const fetch = (...what: string[]) => this.#fetchOnly(what, signal);
     try {
       await fetch(`+${ref}:${fetchedRef}`);
     } catch (error) {
@@ -236,6 +251,23 @@ class Clone {
       await fetch('+refs/heads/*:refs/granary/heads/*', '+refs/tags/*:refs/granary/tags/*');
       await this.#pointAt(ref, this.#context(signal, this.#repository, null));
     }
+  }
+
+  async #fetchOnly(what: readonly string[], signal: AbortSignal): Promise<void> {
+    await runGit(
+      [
+        'fetch',
+        '--progress',
+        '--no-tags',
+        '--no-recurse-submodules',
+        '--no-write-fetch-head',
+        '--force',
+        '--',
+        this.#address.url,
+        ...what,
+      ],
+      this.#context(signal, this.#repository),
+    );
   }
 
   async #pointAt(commit: string, context: GitContext): Promise<void> {
@@ -267,20 +299,13 @@ class Clone {
 
   /** Writes the files into a folder beside and gives it its name at the end: nobody ever sees half of them. */
   async #writeOut(commit: Commit, root: string, context: GitContext): Promise<void> {
-    const id = randomUUID();
-    const unfinished = join(this.#folder, `unfinished-${id}`);
-    const index = join(this.#folder, `index-${id}`);
-    const withIndex = { ...context, env: { GIT_INDEX_FILE: index } };
+    const unfinished = join(this.#folder, `unfinished-${randomUUID()}`);
     try {
-      await mkdir(unfinished);
-      await runGit(['read-tree', commit.id], withIndex);
-      await runGit(['checkout-index', '--all', '--force', `--prefix=${unfinished}/`], withIndex);
+      await writeTree(commit.id, unfinished, this.#folder, context);
       await rm(root, { recursive: true, force: true });
       await rename(unfinished, root);
     } finally {
       await rm(unfinished, { recursive: true, force: true });
-      await rm(index, { force: true });
-      await rm(`${index}.lock`, { force: true });
     }
   }
 

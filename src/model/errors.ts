@@ -23,6 +23,7 @@ export const errorCatalogue = {
   'git-ref-not-found': 'human',
   'git-auth': 'human',
   'commit-untrusted': 'human',
+  'git-no-merge-base': 'human',
   'unknown-object': 'human',
   'ambiguous-policy': 'human',
   // secrets
@@ -81,6 +82,8 @@ export const errorCatalogue = {
   'target-unwritable': 'human',
   // plan
   'plan-stale': 'human',
+  'plan-invalid': 'human',
+  'inventory-invalid': 'human',
   blocked: 'human',
   // the agent
   'state-locked': 'human',

@@ -37,12 +37,23 @@ export interface AppliedState {
   readonly markers: Readonly<Record<string, string>>;
 }
 
+/** How the wanted commit stands to the one that was last applied. */
+export type Relation = 'same' | 'newer' | 'older' | 'diverged' | 'unknown';
+
 /** What is, beside what is wanted. */
 export interface Actual {
   /** null: nothing was looked at (a plan made offline). There are changes then, and no actions. */
   readonly inventory: Inventory | null;
   /** null: nothing was ever applied, or no record of it was found. */
   readonly applied: AppliedState | null;
+  /** Absent where one of the two is no commit. */
+  readonly relation?: Relation | undefined;
+  /** Destinations of the seed whose record could not be read: a newer one may lie there. */
+  readonly unreadRecords?: readonly string[];
+  /** `applied` is another commit, and no record: it has no markers, which says nothing. */
+  readonly baseFromGit?: boolean;
+  /** Why what should have been compared with is no base, in words: then everything looks new. */
+  readonly baseInvalid?: string | undefined;
   /** `seed/cluster` of clusters that do not answer: nothing of theirs is removed. */
   readonly unreachable?: readonly string[];
 }

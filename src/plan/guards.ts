@@ -10,18 +10,23 @@ import { frozenClusters } from './frozen.ts';
 import { type GuardInput, guard, type Subject } from './guard.ts';
 import { copiesIn, groupKey, type Holdings } from './holdings.ts';
 import { lifecycleGuards } from './lifecycle.ts';
+import { appliedUncertain, foreignRepository, olderCommit } from './record-guards.ts';
 import { decideRetention } from './retention.ts';
 import type { View } from './view.ts';
 
 /** Every guard that holds, in the order of how much it holds back. */
 export function guardsOf(input: GuardInput): Guard[] {
   const removals = input.actions.filter(isRemoval);
+  const foreign = foreignRepository(input);
   const empty = emptyDesiredState(input);
   const swept = input.actions.filter((action) => isRemoval(action) || action.type === 'sweep');
   return [
+    ...foreign,
     ...empty,
-    // Where nothing at all is left, what it was made of need not be told one by one.
-    ...(empty.length > 0 ? [] : lifecycleGuards(input)),
+    ...olderCommit(input, swept),
+    ...appliedUncertain(input, swept),
+    // Where nothing at all is left, or all of it is somebody else's, what it was made of need not be told one by one.
+    ...(foreign.length + empty.length > 0 ? [] : lifecycleGuards(input)),
     ...noAppliedState(input, swept),
     ...destinationUnknown(input),
     ...destinationReplaced(input, swept),
@@ -103,10 +108,13 @@ function destinationReplaced(
     const found = holdings.read.get(destination.name);
     if (before === undefined || expected === undefined || found === undefined) return [];
     if (locationOf(before) !== locationOf(destination) || found.markerId === expected) return [];
+    const [other] = Object.entries(applied.markers).find(([, id]) => id === found.markerId) ?? [];
+    const marker = found.markerId ?? 'missing';
+    const whose = other === undefined ? '' : `, that of destination ${other}`;
     return [
       guard(
         'destination-replaced',
-        `destination ${destination.name} is not the one that was there before: its marker is ${found.markerId ?? 'missing'}, not ${expected}; nothing is removed there`,
+        `destination ${destination.name} is not the one that was there before: its marker is ${marker}${whose}, not ${expected}; nothing is removed there`,
         'find out who changed the bucket (the marker is the object granary.json); `granary apply --approve DIGEST` accepts the new one',
         removals.filter((action) => action.destination === destination.name),
         { destination: destination.name },

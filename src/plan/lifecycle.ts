@@ -17,6 +17,8 @@ import { tally } from './holdings.ts';
 /** Guards that refuse a change of the configuration, whether or not an action is held back by them. */
 const refusals: ReadonlySet<Guard['code']> = new Set([
   'empty-desired-state',
+  'foreign-repository',
+  'older-commit',
   'organization-changed',
   'locked-object',
   'protected-object',
@@ -161,14 +163,15 @@ function protectedBackupsStay({ desired, actions }: GuardInput, applied: Applied
   });
 }
 
-function heldBackupsStay({ desired, holdings }: GuardInput, applied: AppliedState): Guard[] {
+function heldBackupsStay({ desired, actual, holdings }: GuardInput, applied: AppliedState): Guard[] {
   const isGone = goneFrom(desired.configuration);
   return applied.objects.destinations
     .filter(({ kind, name }) => isGone(kind, name))
     .flatMap((destination) => {
       const found = holdings.read.get(destination.name);
-      // Without a marker nothing was ever stored there: it is made before the first backup is.
-      if (found === undefined && applied.markers[destination.name] === undefined) return [];
+      // Without a marker nothing was ever stored there: it is made before the first backup is. A base out of Git has none.
+      const wasUsed = actual.baseFromGit === true || applied.markers[destination.name] !== undefined;
+      if (found === undefined && !wasUsed) return [];
       const held = heldText(destination, found);
       if (held === null) return [];
       const { kind, name } = destination;

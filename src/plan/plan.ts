@@ -58,6 +58,7 @@ export function makePlan(desired: Desired, actual: Actual, now: Date, options: P
   });
   return {
     formatVersion: 1,
+    seed: seedOf(desired),
     commit: desired.commit,
     base: applied?.commit ?? null,
     digest,
@@ -66,9 +67,14 @@ export function makePlan(desired: Desired, actual: Actual, now: Date, options: P
     changes,
     actions,
     guards,
-    warnings: warningsOf({ desired, applied, holdings, views, now }),
+    warnings: warningsOf({ desired, actual, holdings, views, now }),
     forecast: views.map(forecastOf),
   };
+}
+
+function seedOf({ configuration: { seeds } }: Desired): string | null {
+  const [first, ...others] = seeds;
+  return others.length === 0 ? (first?.name ?? null) : null;
 }
 
 /** By whoever runs the command, or in Git. */

@@ -3,7 +3,7 @@ import type { Desired } from '../model/config.ts';
 import type { Warning } from '../model/generated/plan.ts';
 import type { Copy, ReadDestination } from '../model/inventory.ts';
 import { manualPolicy, slotOf } from '../model/names.ts';
-import type { AppliedState } from '../model/state.ts';
+import type { Actual } from '../model/state.ts';
 import { formatCount } from '../model/units.ts';
 import { groupKey, type Holdings } from './holdings.ts';
 import { futureToleranceMs, isProvenBad } from './retention.ts';
@@ -11,7 +11,7 @@ import type { View } from './view.ts';
 
 export interface WarningInput {
   readonly desired: Desired;
-  readonly applied: AppliedState | null;
+  readonly actual: Actual;
   /** null: nothing was looked at. */
   readonly holdings: Holdings | null;
   readonly views: readonly View[];
@@ -22,6 +22,7 @@ export function warningsOf(input: WarningInput): Warning[] {
   const { holdings } = input;
   if (holdings === null) {
     return [
+      ...baseInvalid(input),
       {
         code: 'actual-unknown',
         message: 'no cluster and no destination was looked at: there are changes here, and no actions',
@@ -31,6 +32,8 @@ export function warningsOf(input: WarningInput): Warning[] {
     ];
   }
   return [
+    ...baseInvalid(input),
+    ...historyRewritten(input),
     ...backupOff(input),
     ...leftOut(input),
     ...badProofs(input),
@@ -41,6 +44,30 @@ export function warningsOf(input: WarningInput): Warning[] {
 
 function warning(code: Warning['code'], message: string, hint: string | null = null): Warning {
   return { code, message, hint };
+}
+
+function baseInvalid({ actual: { baseInvalid: why } }: WarningInput): Warning[] {
+  if (why === undefined) return [];
+  return [
+    warning(
+      'base-invalid',
+      `what this is compared with is no valid configuration, so all of it looks new here: ${why}`,
+      'once the base is valid, the plan shows what differs',
+    ),
+  ];
+}
+
+/** Told, and no more: whoever rewrites a branch means it, and its newest commit is what is wanted. */
+function historyRewritten({ desired, actual: { applied, relation } }: WarningInput): Warning[] {
+  if (relation !== 'diverged') return [];
+  const [own, last] = [desired.commit, applied?.commit].map((commit) => (commit ?? '').slice(0, 7));
+  return [
+    warning(
+      'history-rewritten',
+      `commit ${own} does not follow from ${last}, which was last applied: history was rewritten, or this is another branch`,
+      'is this the right branch? What differs is in the changes',
+    ),
+  ];
 }
 
 function backupOff({ desired }: WarningInput): Warning[] {
@@ -126,7 +153,7 @@ function copiesText(count: number): string {
 }
 
 /** Backups of the seeds in question that Git does not name any more: kept, and told. */
-function orphans({ desired, applied }: WarningInput, holdings: Holdings): Warning[] {
+function orphans({ desired, actual: { applied } }: WarningInput, holdings: Holdings): Warning[] {
   const { seeds } = desired.configuration;
   const ours = new Set([...seeds, ...(applied?.objects.seeds ?? [])].map((seed) => seed.name));
   const named = new Set(

@@ -15,6 +15,10 @@ export interface Plan {
    */
   formatVersion: 1;
   /**
+   * The seed that it is for; null where it is for several.
+   */
+  seed: string | null;
+  /**
    * The commit of the configuration; null where the source is a folder without Git.
    */
   commit: string | null;
@@ -381,6 +385,9 @@ export interface Guard {
    */
   code:
     | 'empty-desired-state'
+    | 'foreign-repository'
+    | 'older-commit'
+    | 'applied-uncertain'
     | 'no-applied-state'
     | 'blast-cap'
     | 'frozen-regression'
@@ -443,7 +450,15 @@ export interface Warning {
   /**
    * Which warning it is; stable.
    */
-  code: 'actual-unknown' | 'backup-off' | 'destination-left-out' | 'future-dated' | 'bad-proof' | 'orphans';
+  code:
+    | 'actual-unknown'
+    | 'base-invalid'
+    | 'history-rewritten'
+    | 'backup-off'
+    | 'destination-left-out'
+    | 'future-dated'
+    | 'bad-proof'
+    | 'orphans';
   /**
    * What it is, in words.
    */
