@@ -1,12 +1,11 @@
 import type { Command } from 'commander';
 import type { ActionResult, ApplyResult } from '../execute/apply.ts';
-import { withoutDestination } from '../model/errors.ts';
+import { isGranaryError, withoutDestination } from '../model/errors.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import { formatBackupRef, type Slot } from '../model/names.ts';
 import { type ExitCode, exitCodes, type Io, worst } from './io.ts';
 import {
   type KeyOptions,
-  type OutputFormat,
   type OutputOptions,
   type ProgressOptions,
   type SourceOptions,
@@ -16,9 +15,11 @@ import {
   withSource,
 } from './options.ts';
 import { formatPlans, seedNames } from './plan.ts';
+import type { Session } from './session.ts';
 
 interface ApplyCommandOptions extends SourceOptions, KeyOptions, OutputOptions, ProgressOptions {
   approve?: string;
+  plan?: string;
 }
 
 /** `apply`: one pass of what the agent does for ever. */
@@ -30,10 +31,23 @@ export function addApply(program: Command, io: Io): Command {
       'Makes the plan and carries it out: due backups, missing copies, and removals that no guard holds back. One pass of what the agent does for ever, for machines that have their own timer.',
     )
     .option(
-      '--approve <digest>',
-      'lets this plan remove more than the blast cap; the digest is the one that `plan` shows',
+      '--plan <file>',
+      'only what `plan --out` saved: nothing else is removed, and a plan that does not hold any more is refused with exit code 3',
     )
-    .addHelpText('after', '\nExample:\n  granary apply --repo https://git.example/fleet.git --seed eu-west');
+    .option(
+      '--approve <digest>',
+      'approves what guards against mistakes hold back; the digest is the one that `plan` shows',
+    )
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 done, 1 nothing could be done, 3 a guard blocked something or the saved plan is stale, 4 some of it failed.
+
+Examples:
+  granary apply --repo https://git.example/fleet.git --seed eu-west
+  granary plan --out plan.json
+  granary apply --plan plan.json`,
+    );
   withSource(command);
   withKeys(command);
   withProgress(command);
@@ -49,16 +63,22 @@ async function apply(io: Io, options: ApplyCommandOptions): Promise<void> {
   await using session = await openSession(io, options);
   const quiet = options.output === 'json';
   const applied: ApplyResult[] = [];
-  const seeds = seedNames(session.workspace.desired, options.seed);
+  const saved = await savedPlans(options.plan);
+  const seeds = saved === null ? seedNames(session.workspace.desired, options.seed) : [...saved.keys()];
   if (seeds.length === 0)
-    return refuseNothing(io, planNothing(session.workspace, new Date()), options.output);
-  for (const seed of seeds) {
-    const planned = await planSeed(session.workspace, seed, {
+    return refuseNothing(io, planNothing(session.workspace, new Date()), options, session);
+  const plan = (seed: string) =>
+    planSeed(session.workspace, seed, {
       signal: io.signal,
       now: new Date(),
       approve: options.approve,
+      saved: saved?.get(seed),
     });
-    if (!quiet) io.out(await formatPlans(io, [planned.plan], 'text'));
+  // Of saved plans none is begun before it is known that all of them still hold.
+  if (saved !== null) await refusingStale(io, async () => void (await Promise.all(seeds.map(plan))));
+  for (const seed of seeds) {
+    const planned = await refusingStale(io, () => plan(seed));
+    if (!quiet) io.out(await formatPlans(io, [planned.plan], 'text', session));
     const result = await applyPlan(session.workspace, planned, {
       signal: io.signal,
       now: () => new Date(),
@@ -76,9 +96,25 @@ async function apply(io: Io, options: ApplyCommandOptions): Promise<void> {
   else io.out(summary(applied));
 }
 
+async function savedPlans(file: string | undefined): Promise<ReadonlyMap<string, Plan> | null> {
+  if (file === undefined) return null;
+  const { readPlans } = await import('../execute/saved-plan.ts');
+  return readPlans(file);
+}
+
+/** A stale plan is held back and has not failed: exit code 3. */
+async function refusingStale<T>(io: Io, make: () => Promise<T>): Promise<T> {
+  try {
+    return await make();
+  } catch (error) {
+    if (isGranaryError(error, 'plan-stale')) io.exitCode = exitCodes.blocked;
+    throw error;
+  }
+}
+
 /** A configuration without seeds is refused: more likely a wrong path than the wish to stop everything. */
-async function refuseNothing(io: Io, plan: Plan, output: OutputFormat): Promise<void> {
-  io.out(await formatPlans(io, [plan], output));
+async function refuseNothing(io: Io, plan: Plan, { output }: OutputOptions, session: Session): Promise<void> {
+  io.out(await formatPlans(io, [plan], output, session));
   io.exitCode = worst(io.exitCode, exitCodes.blocked);
 }
 

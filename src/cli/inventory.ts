@@ -8,9 +8,9 @@ export function addInventory(program: Command, io: Io): Command {
     .command('inventory')
     .summary('what really lies in the destinations, as JSON')
     .description(
-      'Lists what the destinations hold and prints it as JSON, free of secrets. A destination that cannot be read is `unknown`, with the reason.',
+      'Lists what the destinations hold and prints it as JSON, free of secrets, for `plan --inventory` where they cannot be reached. A destination that cannot be read is `unknown`, with the reason.',
     )
-    .addHelpText('after', '\nExample:\n  granary inventory --seed eu-west > inventory.json');
+    .addHelpText('after', '\nExample:\n  granary inventory > inventory.json');
   withSource(command);
   withKeys(command);
   withOutput(command, ['json']);
@@ -20,11 +20,12 @@ export function addInventory(program: Command, io: Io): Command {
 async function inventory(io: Io, options: SourceOptions & KeyOptions): Promise<void> {
   const { openSession } = await import('./session.ts');
   const { observeInventory } = await import('../execute/observe.ts');
+  const { formatInventory } = await import('../catalog/inventory-file.ts');
   await using session = await openSession(io, options);
-  const found = await observeInventory(session.workspace, options.seed, {
-    signal: io.signal,
-    now: new Date(),
-  });
-  io.out(JSON.stringify(found, null, 2));
+  const { workspace } = session;
+  const found = await observeInventory(workspace, options.seed, { signal: io.signal, now: new Date() });
+  const { id } = workspace.desired.configuration.repository;
+  const file = { ...found, repositoryId: id, seed: options.seed ?? null };
+  for (const piece of formatInventory(file)) io.out(piece);
   if (found.destinations.some(({ status }) => status === 'unknown')) io.exitCode = exitCodes.partly;
 }

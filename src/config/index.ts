@@ -4,4 +4,6 @@ export { configurationOf, diagnoseFile, type LoadOptions, loadConfiguration } fr
 export { migrateBackups, overlaid, seedsWithBackup } from './migrate/backup.ts';
 export { isOurs, migrateOthers } from './migrate/others.ts';
 export type { MigratedFile, Migration } from './migrate/result.ts';
+export { parseFile } from './parse.ts';
 export { closureOf, namedDestinations, policyMatches, resolveAssignments } from './resolve.ts';
+export { readSource } from './source.ts';

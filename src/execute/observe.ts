@@ -63,7 +63,7 @@ export async function inventoryOf(
 }
 
 /** Only what belongs to a seed: destinations are shared, and other seeds' backups are no business of its agent. */
-function ofSeed(inventory: Inventory, seed: string | undefined): Inventory {
+export function ofSeed(inventory: Inventory, seed: string | undefined): Inventory {
   if (seed === undefined) return inventory;
   const own = <T extends { readonly seed: string }>(all: readonly T[]) =>
     all.filter((one) => one.seed === seed);

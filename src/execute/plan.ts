@@ -3,9 +3,11 @@ import { createHash } from 'node:crypto';
 import type { FoundApplied } from '../catalog/applied.ts';
 import type { Source } from '../catalog/inventory.ts';
 import type { Desired } from '../model/config.ts';
+import { GranaryError } from '../model/errors.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import type { Inventory } from '../model/inventory.ts';
 import type { AppliedState, Relation } from '../model/state.ts';
+import { whyStale } from '../plan/digest.ts';
 import { makePlan } from '../plan/plan.ts';
 import { observeSeed } from './observe.ts';
 import type { Workspace } from './workspace.ts';
@@ -25,9 +27,14 @@ export interface PlanSeedOptions {
   readonly now: Date;
   /** A digest that somebody approved: a plan with this digest may remove more than the blast cap. */
   readonly approve?: string | undefined;
+  /** A plan that somebody looked at: nothing else is removed, and where it does not hold any more nothing is done. */
+  readonly saved?: Plan | undefined;
 }
 
-/** Looks at what one seed reaches and plans for it. Destinations that cannot be read are unknown to the plan, not empty. */
+/**
+ * Looks at what one seed reaches and plans for it. Destinations that cannot be read are unknown to the plan, not empty.
+ * @throws GranaryError `plan-stale`
+ */
 export async function planSeed(
   workspace: Workspace,
   seed: string,
@@ -41,8 +48,19 @@ export async function planSeed(
     relation: await relationToApplied(workspace, applied.state, options),
     unreadRecords: unreadRecords(desired, inventory, applied),
   };
-  const plan = makePlan(desired, actual, options.now, { hash: sha256, approve: options.approve });
+  const { approve, saved } = options;
+  const plan = makePlan(desired, actual, options.now, { hash: sha256, approve, saved });
+  if (saved !== undefined) requireFresh(seed, saved, plan);
   return { seed, desired, inventory, applied, sources, plan };
+}
+
+function requireFresh(seed: string, saved: Plan, current: Plan): void {
+  const why = whyStale(saved, current);
+  if (why === null) return;
+  throw new GranaryError('plan-stale', `the saved plan for seed ${seed} is stale: ${why}`, {
+    hint: 'look at what would be done now: `granary plan --out FILE`',
+    context: { seed },
+  });
 }
 
 /** Whether the commit in question is newer than what was last applied; undefined where one of the two is none. */
@@ -107,6 +125,7 @@ function named<T extends { readonly name: string }>(
   return objects.filter(({ name }) => names.has(name));
 }
 
-function sha256(text: string): string {
+/** As lower-case hex: what digests of plans are made with. */
+export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }

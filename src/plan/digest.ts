@@ -1,5 +1,5 @@
 /** What a plan's digest stands for, and when a saved plan does not hold any more. */
-import type { Plan } from '../model/generated/plan.ts';
+import type { Action, Change, Plan } from '../model/generated/plan.ts';
 import { isRemoval } from './actions.ts';
 
 /**
@@ -8,11 +8,7 @@ import { isRemoval } from './actions.ts';
  */
 export function digestInput({ changes, actions }: Pick<Plan, 'changes' | 'actions'>): string {
   return JSON.stringify({
-    changes: changes.flatMap(({ kind, name, change, fields }) => {
-      const counted = fields.filter(({ path }) => kind !== 'Repository' || path !== 'approvals');
-      if (counted.length === 0 && fields.length > 0) return [];
-      return [[kind, name, change, counted.map(({ path, before, after }) => [path, before, after])]];
-    }),
+    changes: changes.flatMap(essenceOf),
     removals: actions
       .filter(isRemoval)
       .map((action) => action.id)
@@ -20,20 +16,45 @@ export function digestInput({ changes, actions }: Pick<Plan, 'changes' | 'action
   });
 }
 
+/** What a change is, its consequences aside; nothing where it only approves something. */
+function essenceOf({ kind, name, change, fields }: Change): unknown[] {
+  const counted = fields.filter(({ path }) => kind !== 'Repository' || path !== 'approvals');
+  if (counted.length === 0 && fields.length > 0) return [];
+  return [[kind, name, change, counted.map(({ path, before, after }) => [path, before, after])]];
+}
+
 /**
- * Why a saved plan may not be applied any more, in words; null where it may.
+ * Why a saved plan may not be applied any more, in words; null where it may. Backups that have come since do not count,
+ * and neither does a change that somebody else has applied meanwhile, which is one less to make.
  * @param current a plan made now
  */
 export function whyStale(saved: Plan, current: Plan): string | null {
   if (saved.commit !== current.commit) {
     return `it was made for commit ${saved.commit ?? 'none'}, and the configuration is at ${current.commit ?? 'none'}`;
   }
+  const known = new Set(saved.changes.flatMap(essenceOf).map((essence) => JSON.stringify(essence)));
+  const added = current.changes.find((change) =>
+    essenceOf(change).some((essence) => !known.has(JSON.stringify(essence))),
+  );
+  if (added !== undefined)
+    return `${added.kind} ${added.name} differs from what was applied in another way now`;
   const planned = new Set(removedCopies(current));
   const gone = removedCopies(saved).find((copy) => !planned.has(copy));
   return gone === undefined ? null : `the removal of ${gone} is no longer planned`;
 }
 
+/** The actions without the removals that a saved plan does not have. */
+export function onlySavedRemovals(actions: readonly Action[], saved: Pick<Plan, 'actions'>): Action[] {
+  const known = new Set(removedCopies(saved));
+  return actions.filter((action) => !isRemoval(action) || known.has(copyOf(action)));
+}
+
 /** Without the type: a tombstone that has meanwhile become due is the same removal, one step on. */
-function removedCopies({ actions }: Plan): string[] {
-  return actions.filter(isRemoval).map(({ id }) => id.slice(id.indexOf(':') + 1));
+function removedCopies({ actions }: Pick<Plan, 'actions'>): string[] {
+  return actions.filter(isRemoval).map(copyOf);
+}
+
+/** The id of an action without its type. */
+export function copyOf({ id }: Action): string {
+  return id.slice(id.indexOf(':') + 1);
 }

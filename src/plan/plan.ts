@@ -7,7 +7,7 @@ import { backupOf, copiesToMake, isRemoval, rankOf, removalsOf, removalsOnDemand
 import { plainObjects } from './applied.ts';
 import { withConsequences } from './consequences.ts';
 import { diffObjects } from './diff.ts';
-import { digestInput } from './digest.ts';
+import { copyOf, digestInput, onlySavedRemovals } from './digest.ts';
 import { forecastOf } from './forecast.ts';
 import { guardsOf } from './guards.ts';
 import { type Holdings, holdingsOf, withoutMoved } from './holdings.ts';
@@ -22,6 +22,8 @@ export interface PlanOptions {
   readonly hash: (text: string) => string;
   /** A digest that somebody approved: where it is this plan's, guards against mistakes do not hold. */
   readonly approve?: string | null | undefined;
+  /** Somebody looked at this plan, and only its removals are made: what has become removable since waits for the next. */
+  readonly saved?: Pick<Plan, 'actions'> | undefined;
 }
 
 /** An inventory of nothing, for a plan that looks at nothing. */
@@ -45,7 +47,8 @@ export function makePlan(desired: Desired, actual: Actual, now: Date, options: P
     views,
     now,
   });
-  const actions = holdings === null ? [] : actionsOf(desired, holdings, views, now);
+  const all = holdings === null ? [] : actionsOf(desired, holdings, views, now);
+  const actions = options.saved === undefined ? all : onlySavedRemovals(all, options.saved);
   const digest = options.hash(digestInput({ changes, actions }));
   const guards = guardsOf({
     desired,
@@ -98,14 +101,9 @@ function actionsOf(desired: Desired, holdings: Holdings, views: readonly View[],
     ...removalsOnDemand(desired, holdings, now),
   ];
   // A removal goes on by itself where it was interrupted.
-  const removed = new Set(actions.filter(isRemoval).map(placeOf));
-  actions.push(...sweepsOf(desired, holdings, now).filter((sweep) => !removed.has(placeOf(sweep))));
+  const removed = new Set(actions.filter(isRemoval).map(copyOf));
+  actions.push(...sweepsOf(desired, holdings, now).filter((sweep) => !removed.has(copyOf(sweep))));
   return actions.sort((a, b) => rankOf(a) - rankOf(b) || (a.id < b.id ? -1 : Number(a.id > b.id)));
-}
-
-/** The id of an action without its type. */
-function placeOf({ id }: Action): string {
-  return id.slice(id.indexOf(':') + 1);
 }
 
 function summaryOf(

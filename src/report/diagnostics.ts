@@ -2,6 +2,7 @@
 import type { CheckResult } from '../model/check.ts';
 import type { Diagnostic } from '../model/config.ts';
 import { checkItems } from './check.ts';
+import { annotationLine } from './github.ts';
 import { counted, padEnd, paint, printable, type TextOptions, textWidth, wrap } from './text.ts';
 
 export interface DiagnosticsReport {
@@ -94,22 +95,12 @@ export function diagnosticsJson(
   return `${JSON.stringify({ valid, diagnostics: items, ...tried }, null, 2)}\n`;
 }
 
-/**
- * Workflow commands of GitHub Actions, one line each, and the summary. What stands in files cannot begin a command of
- * its own: https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts has the escapes.
- */
+/** Annotations for GitHub Actions, one line each, and the summary. */
 export function diagnosticsGithub(report: DiagnosticsReport): string {
-  const lines = report.diagnostics.map(({ severity, code, file, line, column, message, hint }) => {
-    const properties = `file=${escapeProperty(file)},line=${line},col=${column},title=${escapeProperty(code)}`;
-    return `::${severity} ${properties}::${escapeData(hint === null ? message : `${message}\nhint: ${hint}`)}`;
+  const lines = report.diagnostics.map((one) => {
+    const { severity, code, message, hint } = one;
+    const text = hint === null ? message : `${message}\nhint: ${hint}`;
+    return annotationLine({ level: severity, title: code, text, at: one });
   });
   return `${[...lines, summaryLine(report)].join('\n')}\n`;
-}
-
-function escapeData(text: string): string {
-  return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
-}
-
-function escapeProperty(text: string): string {
-  return escapeData(text).replaceAll(':', '%3A').replaceAll(',', '%2C');
 }

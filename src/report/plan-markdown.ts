@@ -15,26 +15,51 @@ import {
   summaryText,
   valueText,
 } from './plan-words.ts';
-import { printable } from './text.ts';
+import { printable, shorten } from './text.ts';
 
 export interface PlanMarkdownOptions {
-  /** Characters at most. GitHub refuses comments above 65,536. */
+  /** Characters at most, 1,000 at least. GitHub refuses comments above 65,536. */
   readonly limit?: number;
 }
 
+/** Characters that a plan gets at least, so that its worst news is told; those beyond are counted. */
+const leastRoom = 1_000;
+const newsLimit = 400;
+
 /** The whole comment. Rows that do not fit are left out, and counted. */
 export function planMarkdown(plan: Plan, { limit = 60_000 }: PlanMarkdownOptions = {}): string {
-  const head = [
+  const of = plan.seed === null ? '' : ` for seed ${escapeMarkdown(plan.seed)}`;
+  let text = [
     `**${worstNews(plan)}**`,
     '',
-    `Plan: ${escapeMarkdown(summaryText(plan))}. At ${commitText(plan.commit)}, compared with ${commitText(plan.base)}.`,
+    `Plan${of}: ${escapeMarkdown(summaryText(plan))}. At ${commitText(plan.commit)}, compared with ${commitText(plan.base)}.`,
     '',
   ].join('\n');
-  let text = head;
-  for (const section of [changes(plan), guards(plan), warnings(plan), actions(plan), forecast(plan)]) {
-    if (section.rows.length > 0) text += fold(section, limit - text.length);
+  const sections = [changes(plan), guards(plan), warnings(plan), actions(plan), forecast(plan)].filter(
+    ({ rows }) => rows.length > 0,
+  );
+  for (const [index, section] of sections.entries()) {
+    // Each section that follows gets at least a line that says that it was left out.
+    text += fold(section, limit - text.length - (sections.length - index - 1) * leftOutLine);
   }
   return text;
+}
+
+/** Several plans in one comment: those with a refusal first, then those with more that is held back or removed. */
+export function plansMarkdown(plans: readonly Plan[], { limit = 60_000 }: PlanMarkdownOptions = {}): string {
+  const sorted = plans.toSorted((a, b) => badness(b) - badness(a));
+  const shown = sorted.slice(0, Math.max(1, Math.floor((limit - closing) / leastRoom)));
+  const room = Math.floor((limit - closing) / shown.length) - 1;
+  const left = sorted.length - shown.length;
+  const note =
+    left === 0 ? '' : `\n${counted(left, 'more plan')} left out; \`granary plan --seed NAME\` shows one\n`;
+  return `${shown.map((plan) => planMarkdown(plan, { limit: room })).join('\n')}${note}`;
+}
+
+function badness({ guards: held, changes: changed, summary }: Plan): number {
+  if (held.some(isRefusal)) return 1_000_000;
+  const consequences = changed.reduce((sum, one) => sum + one.consequences.length, 0);
+  return Math.min(999_999, held.length * 1_000 + consequences * 100 + summary.remove * 10 + summary.delete);
 }
 
 interface Section {
@@ -47,6 +72,8 @@ interface Section {
 
 /** Room for what closes a section and says what was left out. */
 const closing = 160;
+/** Room for a section that is left out wholly. */
+const leftOutLine = 80;
 
 function fold({ title, open, head, rows }: Section, room: number): string {
   const start = [`<details${open ? ' open' : ''}><summary>${title}</summary>`, '', ...head, ''].join('\n');
@@ -68,32 +95,44 @@ function fold({ title, open, head, rows }: Section, room: number): string {
 
 /** The one line that somebody reads who reads no more. */
 function worstNews(plan: Plan): string {
+  const { text, others } = newsOf(plan);
+  return `${escapeMarkdown(shorten(printable(text), newsLimit))}${andMore(others)}`;
+}
+
+interface News {
+  readonly text: string;
+  /** How many more there are of its kind. */
+  readonly others: number;
+}
+
+function newsOf(plan: Plan): News {
   const [refused, ...othersRefused] = plan.guards.filter(isRefusal);
-  if (refused !== undefined) {
-    return `Refused: ${escapeMarkdown(refused.message)}${andMore(othersRefused.length)}`;
-  }
-  const losses = plan.changes.flatMap(({ kind, name, consequences }) =>
-    consequences.filter((text) => /strand|orphan/.test(text)).map((text) => `${kind} ${name}: ${text}`),
+  if (refused !== undefined) return { text: `Refused: ${refused.message}`, others: othersRefused.length };
+  const [loss, ...otherLosses] = plan.changes.flatMap(({ kind, name, consequences }) =>
+    consequences.filter((text) => /strand|orphan|stop/.test(text)).map((text) => `${kind} ${name}: ${text}`),
   );
-  const [loss, ...otherLosses] = losses;
-  if (loss !== undefined) return `${escapeMarkdown(loss)}${andMore(otherLosses.length)}`;
-  const blocking = plan.guards.filter(({ blocks }) => blocks.length > 0);
-  const [first, ...otherGuards] = blocking;
+  if (loss !== undefined) return { text: loss, others: otherLosses.length };
+  const [first, ...otherGuards] = plan.guards.filter(({ blocks }) => blocks.length > 0);
   if (first !== undefined) {
     const count = counted(plan.summary.blocked, 'action');
-    return `${count} blocked: ${escapeMarkdown(first.message)}${andMore(otherGuards.length)}`;
+    return { text: `${count} blocked: ${first.message}`, others: otherGuards.length };
   }
   const [held, ...othersHeld] = plan.guards;
-  if (held !== undefined) return `${escapeMarkdown(held.message)}${andMore(othersHeld.length)}`;
-  const late = plan.forecast.filter((one) => one.late);
-  if (late.length > 0)
-    return `${counted(late.length, 'cluster')} late, such as ${late[0]?.seed}/${late[0]?.cluster}`;
+  if (held !== undefined) return { text: held.message, others: othersHeld.length };
+  const [late, ...othersLate] = plan.forecast.filter((one) => one.late);
+  if (late !== undefined) return { text: `Late: ${late.seed}/${late.cluster}`, others: othersLate.length };
+  const [consequence, ...otherConsequences] = plan.changes.flatMap(({ kind, name, consequences }) =>
+    consequences.map((text) => `${kind} ${name}: ${text}`),
+  );
+  if (consequence !== undefined) return { text: consequence, others: otherConsequences.length };
   const [warning, ...otherWarnings] = plan.warnings;
-  if (warning !== undefined) return `${escapeMarkdown(warning.message)}${andMore(otherWarnings.length)}`;
+  if (warning !== undefined) return { text: warning.message, others: otherWarnings.length };
   const { changes: changed, summary } = plan;
   if (changed.length === 0 && summary.delete === 0)
-    return 'No bad news: nothing is removed, and nothing changes';
-  return `No bad news: ${counted(changed.length, 'object')} differ, ${counted(summary.delete, 'copy', 'copies')} to remove by the rules`;
+    return { text: 'No bad news: nothing is removed, and nothing changes', others: 0 };
+  const objects = `${counted(changed.length, 'object')} differ${changed.length === 1 ? 's' : ''}`;
+  const copies = counted(summary.delete, 'copy', 'copies');
+  return { text: `No bad news: ${objects}, ${copies} to remove by the rules`, others: 0 };
 }
 
 function andMore(count: number): string {
@@ -166,14 +205,19 @@ function row(cells: readonly string[]): string {
 
 /**
  * Text from outside inside markdown: nothing in it is markup, a link, HTML, or a mention of somebody. Backticks go too,
- * so that hints show their commands as plain text.
+ * so that hints show their commands as plain text. References (`@team`, `#12`, `!3`) are found after markdown is read,
+ * so that an escape does not hide them: a space of no width does.
  */
 export function escapeMarkdown(text: string): string {
-  return printable(text)
-    .replaceAll(/[\\`*_{}[\]#|~!$]/g, '\\$&')
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('@', '&#64;')
-    .replaceAll('://', '&#58;//');
+  return printable(text).replaceAll(special, (found, offset: number, whole: string) => {
+    if (markup.has(found)) return `\\${found}`;
+    const entity = `&#${found.charCodeAt(found.length - 1)};`;
+    if (found.length > 1 || !references.has(found)) return `${found.slice(0, -1)}${entity}`;
+    return /^[\p{L}\p{N}"\\]/u.test(whole.slice(offset + 1)) ? `${entity}&#8203;` : entity;
+  });
 }
+
+const markup: ReadonlySet<string> = new Set('\\`*_{}[]|');
+const references: ReadonlySet<string> = new Set('@#~!$%&');
+/** Also the colon and the dot by which addresses are found, and what begins a list at the beginning of the text. */
+const special = /^\s*(?:[-+=]|\d+[.)])|[\\`*_{}[\]|&<>@#~!$%]|:(?=\/\/)|(?<=\bwww)\./gi;

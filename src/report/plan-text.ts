@@ -1,5 +1,6 @@
 /** A plan for people at a terminal. */
 import type { Action, Change, Plan } from '../model/generated/plan.ts';
+import { withoutCommands } from './github.ts';
 import {
   blockedGroups,
   commitText,
@@ -22,6 +23,8 @@ export interface PlanTextOptions {
   readonly colour?: boolean;
   /** How many lines each kind of action gets; the rest is counted. */
   readonly limit?: number;
+  /** What `base` of the plan is: what an agent applied, or another commit. */
+  readonly comparedWith?: 'applied' | 'commit';
 }
 
 type Mark = '+' | '~' | '-' | 'x' | '!';
@@ -31,7 +34,7 @@ const clustersShown = 5;
 
 /** The whole text, ending with a line feed. */
 export function planText(plan: Plan, options: PlanTextOptions = {}): string {
-  const { width = 120, colour = false, limit = 20 } = options;
+  const { width = 120, colour = false, limit = 20, comparedWith = 'applied' } = options;
   const mark = (sign: Mark): string => (colour ? `\u001b[${colours[sign]}m${sign}\u001b[0m` : sign);
   const blocked = new Set(plan.guards.flatMap((guard) => guard.blocks));
   const free = plan.actions.filter(({ id }) => !blocked.has(id));
@@ -43,7 +46,7 @@ export function planText(plan: Plan, options: PlanTextOptions = {}): string {
     ...blockedRows(plan, mark('x'), nameOf),
   ];
   const sections = [
-    [heading(plan)],
+    [heading(plan, comparedWith === 'applied' ? 'last applied' : 'compared with')],
     plan.changes.flatMap((change) => changeLines(change, mark, width)),
     alignRows(rows, width),
     plan.warnings.map(
@@ -52,10 +55,11 @@ export function planText(plan: Plan, options: PlanTextOptions = {}): string {
     ),
     [`Plan: ${summaryText(plan)}.`, ...outlookLine(plan, nameOf).map((line) => indented(line, width, 0))],
   ];
-  return `${sections
+  const text = sections
     .filter((lines) => lines.length > 0)
     .map((lines) => lines.join('\n'))
-    .join('\n\n')}\n`;
+    .join('\n\n');
+  return `${withoutCommands(text)}\n`;
 }
 
 /** A text over as many lines as it needs, those after the first indented as far as the first begins. */
@@ -77,15 +81,15 @@ function clusterNames(plan: Plan): (seed: string, cluster: string) => string {
   return seedsOf(plan).length > 1 ? (seed, cluster) => `${seed}/${cluster}` : (_, cluster) => cluster;
 }
 
-function heading(plan: Plan): string {
-  const seeds = seedsOf(plan);
+function heading(plan: Plan, basis: string): string {
+  const seeds = plan.seed === null ? seedsOf(plan) : [plan.seed];
   const subject =
     seeds.length === 1
       ? `Seed ${seeds[0]}`
       : seeds.length === 0
         ? 'Configuration'
         : counted(seeds.length, 'seed');
-  const base = plan.base === null ? '' : `, last applied ${commitText(plan.base)}`;
+  const base = plan.base === null ? '' : `, ${basis} ${commitText(plan.base)}`;
   return `${subject} at ${commitText(plan.commit)}${base}`;
 }
 

@@ -103,7 +103,7 @@ const foreignOptions = [
   ['etcd', '--auth-token', '--cipher-suites', '--data-dir', '--quota-backend-bytes'],
   ['etcd', '--tls-min-version', '--trusted-ca-file'],
   ['base64', '--decode'],
-  ['git', '--add', '--format', '--global'],
+  ['git', '--add', '--format', '--global', '--unshallow'],
   ['kubectl', '--all-namespaces', '--namespace'],
   ['npm', '--omit'],
   ['sops', '--encrypt', '--filename-override', '--in-place'],

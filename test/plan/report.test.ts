@@ -145,7 +145,7 @@ describe('markdown', () => {
   });
   it('lets nothing from outside become markup, a link or a mention', () => {
     expect(escapeMarkdown('<b>@all</b> [x](https://evil) | `code`\n# title **bold** ~~gone~~ &amp;')).toBe(
-      '&lt;b&gt;&#64;all&lt;/b&gt; \\[x\\](https&#58;//evil) \\| \\`code\\`\\\\n\\# title \\*\\*bold\\*\\* \\~\\~gone\\~\\~ &amp;amp;',
+      '&#60;b&#62;&#64;&#8203;all&#60;/b&#62; \\[x\\](https&#58;//evil) \\| \\`code\\`\\\\n&#35; title \\*\\*bold\\*\\* &#126;&#126;&#8203;gone&#126;&#126; &#38;&#8203;amp;',
     );
   });
 });
