@@ -1,4 +1,5 @@
 /** What people wrote, with every default filled in (design, section 2). The documents are valid by their schemas. */
+import { createHash } from 'node:crypto';
 import type {
   Cluster,
   ClusterTls,
@@ -151,6 +152,7 @@ export function completeCredential(document: CredentialDocument, locate: Locate)
     destinations: spec.destinations ?? null,
     seeds: spec.seeds ?? null,
     dataKeys: Object.keys(data),
+    dataDigest: createHash('sha256').update(JSON.stringify(data)).digest('hex'),
   };
 }
 

@@ -174,6 +174,8 @@ export interface Credential extends ObjectBase, Scope {
   readonly seeds: readonly string[] | null;
   /** Keys of the encrypted `data`, never their values. */
   readonly dataKeys: readonly string[];
+  /** SHA-256 of the encrypted values as they stand in the file: tells that they changed, and nothing of what they are. */
+  readonly dataDigest: string;
 }
 
 /** What `keep` says. Zero means that the rule is not used. Periods are counted in `timeZone`. */

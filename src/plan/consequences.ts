@@ -1,28 +1,59 @@
 /** What a change of the configuration does to backups that are there, in words. What is not known is said to be so. */
+import type { Desired } from '../model/config.ts';
 import type { Change } from '../model/generated/plan.ts';
 import type { Copy } from '../model/inventory.ts';
-import { manualPolicy } from '../model/names.ts';
 import { locationOf, urlOf } from '../model/place.ts';
-import type { AppliedState, PlainDestination, PlainObjects } from '../model/state.ts';
+import type { PlainDestination } from '../model/state.ts';
 import { formatBytes, formatCount } from '../model/units.ts';
+import { type Covered, coverageChange, coverageNow, coverageOf } from './coverage.ts';
 import type { BareChange } from './diff.ts';
-import { formerRules } from './former.ts';
-import { copiesWhere, type Holdings, tally } from './holdings.ts';
-import { decideRetention } from './retention.ts';
-import type { View } from './view.ts';
+import { copiesWhere, tally, unreadNote } from './holdings.ts';
+import { type PolicyInput, policyConsequences } from './policy-consequences.ts';
 
-export interface ConsequenceInput {
-  readonly applied: AppliedState | null;
-  readonly wanted: PlainObjects;
-  /** null: nothing was looked at. */
-  readonly holdings: Holdings | null;
-  readonly views: readonly View[];
-  readonly now: Date;
+export interface ConsequenceInput extends PolicyInput {
+  readonly desired: Desired;
 }
 
 /** The changes, each with its consequences. */
 export function withConsequences(changes: readonly BareChange[], input: ConsequenceInput): Change[] {
-  return changes.map((change) => ({ ...change, consequences: consequencesOf(change, input) }));
+  const before = input.applied === null ? [] : coverageOf(input.applied.objects);
+  const covered = coverageNow(input.desired);
+  const coverage = coverageChange(before, covered);
+  const stillCovered = new Set(covered.map(({ seed, cluster }) => `${seed}/${cluster}`));
+  const isAlone = ({ seed, cluster }: Covered) => !stillCovered.has(`${seed}/${cluster}`);
+  const policies = new Set(changes.filter(({ kind }) => kind === 'Policy').map(({ name }) => name));
+  return changes.map((change) => {
+    const isOf = ({ seed, policy }: Covered) =>
+      // Told once: with the policy where that changes, else with the seed.
+      change.kind === 'Policy' ? policy === change.name : seed === change.name && !policies.has(policy);
+    const consequences = [...consequencesOf(change, input)];
+    if (change.kind === 'Policy' || change.kind === 'Seed') {
+      const stops = Map.groupBy(coverage.stops.filter(isOf), isAlone);
+      consequences.unshift(
+        ...coverageText('backups stop', stops.get(true), change, '; what is there is kept'),
+        ...coverageText('no more backups under it', stops.get(false), change, '; other policies go on'),
+        ...coverageText('backups begin', coverage.starts.filter(isOf), change, ''),
+      );
+    }
+    return { ...change, consequences };
+  });
+}
+
+const namesShown = 5;
+
+function coverageText(
+  what: string,
+  covered: readonly Covered[] = [],
+  { kind }: BareChange,
+  more: string,
+): string[] {
+  if (covered.length === 0) return [];
+  const names = covered.map(({ seed, cluster, policy }) =>
+    kind === 'Policy' ? `${seed}/${cluster}` : `${cluster} (${policy})`,
+  );
+  const left = names.length - namesShown;
+  const list = `${names.slice(0, namesShown).join(', ')}${left > 0 ? ` and ${formatCount(left)} more` : ''}`;
+  return [`${what}: ${list}${more}`];
 }
 
 function consequencesOf(change: BareChange, input: ConsequenceInput): string[] {
@@ -37,7 +68,7 @@ function consequencesOf(change: BareChange, input: ConsequenceInput): string[] {
     case 'Policy':
       return change.change === 'remove'
         ? [orphaned(input, (copy) => copy.policy === change.name)]
-        : changedRules(change, input);
+        : policyConsequences(change, input);
     case 'Destination':
       return stranded(change, input);
     case 'Credential':
@@ -60,12 +91,6 @@ function orphaned({ holdings }: ConsequenceInput, matches: (copy: Copy) => boole
   const unread = unreadNote(holdings);
   if (backups === 0 && unread === '') return `${prefix}it has no backups`;
   return `${prefix}${backupsText(backups)} become${backups === 1 ? 's an orphan' : ' orphans'}${unread}; ${kept}`;
-}
-
-/** Where a destination could not be read, a count is only a part. */
-function unreadNote(holdings: Holdings): string {
-  if (holdings.unknown.size === 0) return '';
-  return `, and an unknown number on ${[...holdings.unknown.keys()].sort().join(', ')}`;
 }
 
 function backupsText(count: number): string {
@@ -97,52 +122,4 @@ function stranded(change: BareChange, input: ConsequenceInput): string[] {
 /** Only the endpoint differs: an inventory's URL does not tell which of the two it was read from. */
 function isSameUrl(before: PlainDestination, after: PlainDestination | undefined): boolean {
   return after !== undefined && urlOf(before) === urlOf(after);
-}
-
-function changedRules(change: BareChange, { applied, holdings, views, now }: ConsequenceInput): string[] {
-  if (!change.fields.some(({ path }) => /(^|\.)keep(\.|$)/.test(path))) return [];
-  if (holdings === null) return ['how many backups go or stay by this is not known'];
-  const rulesBefore = formerRules(applied);
-  const going: Copy[] = [];
-  const staying: Copy[] = [];
-  for (const { assignment, places } of views) {
-    if (assignment.policy.name !== change.name || assignment.policy.name === manualPolicy) continue;
-    const { seed, cluster, policy } = assignment;
-    const group = { seed: seed.name, cluster: cluster.name, policy: policy.name };
-    for (const place of places) {
-      const former = rulesBefore(group, place.name);
-      if (former === null) continue;
-      const goneBefore = new Set(
-        decideRetention(place.copies, former, now).remove.map(({ candidate }) => candidate),
-      );
-      const goneNow = new Set(
-        decideRetention(place.copies, place.keep, now).remove.map(({ candidate }) => candidate),
-      );
-      for (const copy of place.copies) {
-        if (goneNow.has(copy) && !goneBefore.has(copy)) going.push(copy);
-        if (goneBefore.has(copy) && !goneNow.has(copy)) staying.push(copy);
-      }
-    }
-  }
-  const unread = unreadNote(holdings);
-  return [
-    ...(going.length > 0 ? [`${copiesText(going)} that the rules kept until now ${go(going)}${unread}`] : []),
-    ...(staying.length > 0 ? [`${copiesText(staying)} that would have gone ${stay(staying)}${unread}`] : []),
-    ...(going.length + staying.length === 0
-      ? [`no backup that is there now goes or stays by this${unread}`]
-      : []),
-  ];
-}
-
-function copiesText(copies: readonly Copy[]): string {
-  const noun = copies.length === 1 ? 'copy' : 'copies';
-  return `${formatCount(copies.length)} ${noun} (${formatBytes(tally(copies).bytes)})`;
-}
-
-function go(copies: readonly Copy[]): string {
-  return copies.length === 1 ? 'goes' : 'go';
-}
-
-function stay(copies: readonly Copy[]): string {
-  return copies.length === 1 ? 'stays' : 'stay';
 }

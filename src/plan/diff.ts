@@ -50,7 +50,11 @@ function changed<T extends PlainObject>(
   after: T,
   fieldsOf: (before: T, after: T) => FieldChange[],
 ): BareChange[] {
-  const fields = fieldsOf(before, after);
+  const fields = fieldsOf(before, after).map((field) =>
+    field.path === 'dataDigest'
+      ? { path: 'data', before: 'encrypted', after: 'changed, or encrypted anew' }
+      : field,
+  );
   return fields.length === 0 ? [] : [{ kind, name: after.name, change: 'change', fields }];
 }
 
@@ -140,7 +144,10 @@ function isNamed(item: unknown): item is { readonly name: string } {
 }
 
 /** Lists that stand elsewhere in what people write. */
-const listPaths: Readonly<Record<string, string>> = { recipients: 'encryption.recipients', dataKeys: 'data' };
+const listPaths: Readonly<Record<string, string>> = {
+  recipients: 'encryption.recipients',
+  dataKeys: 'data.keys',
+};
 
 function asWritten(name: string, value: unknown): [path: string, value: Value] {
   if (typeof value !== 'number') return [name, typeof value === 'boolean' ? value : String(value)];

@@ -27,7 +27,7 @@ export function formerRules(applied: AppliedState | null): FormerRules {
 }
 
 /** Whether a policy chose a cluster: all given parts must match. */
-function selects({ clusters: selector }: PlainPolicy, seed: string, cluster: PlainCluster): boolean {
+export function selects({ clusters: selector }: PlainPolicy, seed: string, cluster: PlainCluster): boolean {
   return (
     (selector.seeds?.includes(seed) ?? true) &&
     (selector.names?.includes(cluster.name) ?? true) &&

@@ -123,3 +123,8 @@ export function tally(copies: Iterable<Copy>): Tally {
 export function copiesWhere(holdings: Holdings, matches: (copy: Copy) => boolean): Copy[] {
   return [...holdings.read.values()].flatMap((destination) => destination.copies.filter(matches));
 }
+
+/** Where a destination could not be read, a count is only a part. */
+export function unreadNote({ unknown }: Holdings): string {
+  return unknown.size === 0 ? '' : `, and an unknown number on ${[...unknown.keys()].sort().join(', ')}`;
+}

@@ -41,6 +41,7 @@ export function makePlan(desired: Desired, actual: Actual, now: Date, options: P
   const views = holdings === null ? [] : viewsOf(desired.assignments, holdings, applied, now);
   const wanted = plainObjects(desired.configuration);
   const changes = withConsequences(diffObjects(applied?.objects ?? null, wanted), {
+    desired,
     applied,
     wanted,
     holdings: seen,

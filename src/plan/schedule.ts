@@ -84,6 +84,18 @@ export function slotsBetween(schedule: Calendar, after: Date, until: Date, limit
   return slots;
 }
 
+/** A week and a day: every schedule that repeats by the week shows its longest pause in it. */
+const gapWindowMs = 8 * 86_400_000;
+const gapSlots = 12_000;
+
+/** The longest time between two slots that lie ahead, of those that come rarely between the next three. Milliseconds. */
+export function longestGap(schedule: Calendar, from: Date): number | null {
+  let slots = slotsBetween(schedule, from, new Date(from.getTime() + gapWindowMs), gapSlots);
+  if (slots.length < 3) slots = calendar(schedule).nextRuns(3, from);
+  const gaps = slots.slice(1).map((slot, index) => slot.getTime() - (slots[index]?.getTime() ?? 0));
+  return gaps.length === 0 ? null : Math.max(...gaps);
+}
+
 /** The slots around a moment: what lateness and due slots are decided from, the same for all clusters of a policy. */
 export interface SlotsAround {
   /** The newest slot at the moment or before; null where there is none. */

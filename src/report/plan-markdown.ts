@@ -109,7 +109,9 @@ function newsOf(plan: Plan): News {
   const [refused, ...othersRefused] = plan.guards.filter(isRefusal);
   if (refused !== undefined) return { text: `Refused: ${refused.message}`, others: othersRefused.length };
   const [loss, ...otherLosses] = plan.changes.flatMap(({ kind, name, consequences }) =>
-    consequences.filter((text) => /strand|orphan|stop/.test(text)).map((text) => `${kind} ${name}: ${text}`),
+    consequences
+      .filter((text) => /^(strands|backups stop)| orphans?\b/.test(text))
+      .map((text) => `${kind} ${name}: ${text}`),
   );
   if (loss !== undefined) return { text: loss, others: otherLosses.length };
   const [first, ...otherGuards] = plan.guards.filter(({ blocks }) => blocks.length > 0);

@@ -24,7 +24,7 @@ export interface PlanTextOptions {
   /** How many lines each kind of action gets; the rest is counted. */
   readonly limit?: number;
   /** What `base` of the plan is: what an agent applied, or another commit. */
-  readonly comparedWith?: 'applied' | 'commit';
+  readonly comparedWith?: 'applied' | 'commit' | undefined;
 }
 
 type Mark = '+' | '~' | '-' | 'x' | '!';

@@ -102,6 +102,7 @@ function stateOf(serial: number, commit: string | null = null): AppliedState {
           destinations: null,
           seeds: ['eu-west'],
           dataKeys: ['accessKeyId', 'secretAccessKey'],
+          dataDigest: 'd'.repeat(64),
         },
       ],
       policies: [

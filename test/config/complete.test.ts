@@ -87,6 +87,7 @@ test('everything that is not written has its default', async () => {
       destinations: null,
       seeds: null,
       dataKeys: s3Keys,
+      dataDigest: expect.stringMatching(/^[0-9a-f]{64}$/),
     },
   ]);
   expect(configuration.policies).toEqual([

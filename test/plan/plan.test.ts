@@ -505,7 +505,10 @@ describe('changes', () => {
           { path: 'keep.within', before: '48h', after: '0s' },
           { path: 'maxDatabaseSize', before: '8Gi', after: '1Gi' },
         ],
-        consequences: ['8 copies (7.6 MiB) that the rules kept until now go'],
+        consequences: [
+          '8 copies (7.6 MiB) that the rules kept until now go, after 2026-11-24 14:03 UTC at the earliest: from 2026-11-21 10:00 UTC to 2026-11-21 11:00 UTC',
+          'new backups are readable by age1x only; older backups stay unencrypted',
+        ],
       },
     ]);
   });
@@ -516,9 +519,10 @@ describe('changes', () => {
       made.changes.map(({ kind, name, consequences: all }) => [`${kind} ${name}`, all]),
     );
     expect(consequences['Policy hourly']).toEqual([
+      'backups stop: eu/a, eu/b; what is there is kept',
       '10 backups become orphans, and an unknown number on two; they are kept, and nothing removes them',
     ]);
-    expect(consequences['Seed eu']?.[0]).toMatch(/^b: 5 backups become orphans/);
+    expect(consequences['Seed eu']?.at(-1)).toMatch(/^b: 5 backups become orphans/);
     expect(made.changes.find(({ kind }) => kind === 'Seed')?.fields).toEqual([
       { path: 'clusters.b', before: ['https://b:2379'], after: null },
     ]);
@@ -560,6 +564,7 @@ describe('changes', () => {
     expect(made.forecast).toEqual([]);
     expect(made.warnings[0]?.code).toBe('actual-unknown');
     expect(made.changes.flatMap(({ consequences }) => consequences)).toEqual([
+      'backups stop: eu/b; what is there is kept',
       expect.stringContaining('how many is not known'),
       expect.stringContaining('not known'),
     ]);

@@ -64,6 +64,7 @@ describe('text', () => {
             keep.last          5 -> 6
             ! 2 copies (1.9 MiB) that would have gone stay
         - Policy nightly
+            ! no more backups under it: eu/a, eu/b; other policies go on
             ! it has no backups
 
         + backup      a   hourly 2026-11-21 14:00 UTC   to one, old   due 3 minutes ago
@@ -100,7 +101,7 @@ describe('text', () => {
     expect(text).toContain('115 clusters less');
   });
   it('says so where there is nothing to do', () => {
-    const nothing: Plan = { ...calm, changes: [], actions: [], forecast: [], warnings: [] };
+    const nothing: Plan = { ...calm, seed: null, changes: [], actions: [], forecast: [], warnings: [] };
     expect(planText(nothing)).toBe(
       'Configuration at ccccccc, last applied ccccccc\n\nPlan: nothing to do.\n',
     );

@@ -199,6 +199,7 @@ export interface AppliedCredential {
   destinations: Name[] | null;
   seeds: Name[] | null;
   dataKeys: string[];
+  dataDigest: string;
 }
 export interface AppliedPolicy {
   kind: 'Policy';
