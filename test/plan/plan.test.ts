@@ -519,7 +519,8 @@ describe('changes', () => {
       made.changes.map(({ kind, name, consequences: all }) => [`${kind} ${name}`, all]),
     );
     expect(consequences['Policy hourly']).toEqual([
-      'backups stop: eu/a, eu/b; what is there is kept',
+      'backups stop: eu/b; what is there is kept',
+      'no more backups under it: eu/a; other policies go on',
       '10 backups become orphans, and an unknown number on two; they are kept, and nothing removes them',
     ]);
     expect(consequences['Seed eu']?.at(-1)).toMatch(/^b: 5 backups become orphans/);
@@ -564,8 +565,8 @@ describe('changes', () => {
     expect(made.forecast).toEqual([]);
     expect(made.warnings[0]?.code).toBe('actual-unknown');
     expect(made.changes.flatMap(({ consequences }) => consequences)).toEqual([
-      'backups stop: eu/b; what is there is kept',
       expect.stringContaining('how many is not known'),
+      'backups stop: eu/b; what is there is kept',
       expect.stringContaining('not known'),
     ]);
   });
