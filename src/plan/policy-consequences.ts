@@ -24,8 +24,8 @@ export function policyConsequences(change: BareChange, input: PolicyInput): stri
   const after = input.wanted.policies.find(({ name }) => name === change.name);
   if (before === undefined || after === undefined) return [];
   return [
-    ...changedRules(change, after, input),
     ...changedSchedule(before, after, input.now),
+    ...changedRules(change, after, input),
     ...changedDestinations(before, after, input),
     ...changedRecipients(before, after),
   ];
