@@ -88,9 +88,10 @@ export function slotsBetween(schedule: Calendar, after: Date, until: Date, limit
 const gapWindowMs = 8 * 86_400_000;
 const gapSlots = 12_000;
 
-/** The longest time between two slots that lie ahead, of those that come rarely between the next three. Milliseconds. */
+/** The longest time between two slots, from the newest on; of those that come rarely between the next three. Milliseconds. */
 export function longestGap(schedule: Calendar, from: Date): number | null {
-  let slots = slotsBetween(schedule, from, new Date(from.getTime() + gapWindowMs), gapSlots);
+  const pause = previousSlot(schedule, from) ?? from;
+  let slots = [pause, ...slotsBetween(schedule, pause, new Date(pause.getTime() + gapWindowMs), gapSlots)];
   if (slots.length < 3) slots = calendar(schedule).nextRuns(3, from);
   const gaps = slots.slice(1).map((slot, index) => slot.getTime() - (slots[index]?.getTime() ?? 0));
   return gaps.length === 0 ? null : Math.max(...gaps);

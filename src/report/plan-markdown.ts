@@ -222,4 +222,4 @@ export function escapeMarkdown(text: string): string {
 const markup: ReadonlySet<string> = new Set('\\`*_{}[]|');
 const references: ReadonlySet<string> = new Set('@#~!$%&');
 /** Also the colon and the dot by which addresses are found, and what begins a list at the beginning of the text. */
-const special = /^\s*(?:[-+=]|\d+[.)])|[\\`*_{}[\]|&<>@#~!$%]|:(?=\/\/)|(?<=\bwww)\./gi;
+const special = /^\s*(?:[-+=]|\d+[.)])|[\\`*_{}[\]|&<>@#~!$%]|:(?=\/\/)|(?<=www)\./gi;
