@@ -49,9 +49,9 @@ export async function parseInventory(chunks: AsyncIterable<Uint8Array>): Promise
     const text = rest + decoder.decode(chunk, { stream: true });
     const end = text.lastIndexOf('\n');
     rest = text.slice(end + 1);
-    if (end >= 0) reader.take(text.slice(0, end).split('\n'));
+    if (end >= 0) reader.take(text.slice(0, end + 1));
   }
-  reader.take([rest + decoder.decode()]);
+  reader.take(rest + decoder.decode());
   return reader.end();
 }
 
@@ -68,23 +68,26 @@ class Reader {
   #whole: string[] | null = null;
   #length = 0;
 
-  take(lines: readonly string[]): void {
-    let copies: string[] = [];
-    for (const line of lines) {
-      if (this.#whole !== null) this.#keep(line);
-      else if (this.#head === null) this.#begin(line);
-      else if (this.#open !== null && !line.startsWith(']')) copies.push(line);
-      else {
-        this.#addCopies(copies);
-        copies = [];
-        this.#step(line);
+  /** Whole lines; only the last ones of all may end without a line feed. */
+  take(text: string): void {
+    for (let at = 0; at < text.length; ) {
+      if (this.#whole !== null) {
+        this.#keep(text.slice(at));
+        return;
       }
+      const isList = this.#open !== null && text[at] !== ']';
+      // A line feed within a text is escaped: where one stands, a line ends.
+      const last = text.indexOf(isList ? '\n]' : '\n', at);
+      const piece = text.slice(at, last < 0 ? text.length : last + 1);
+      at += piece.length;
+      if (isList) this.#addCopies(piece);
+      else if (this.#head === null) this.#begin(piece.trimEnd());
+      else this.#step(piece.trimEnd());
     }
-    this.#addCopies(copies);
   }
 
   end(): InventoryFile {
-    if (this.#whole !== null) return checkedWhole(parsed(this.#whole.join('\n')));
+    if (this.#whole !== null) return checkedWhole(parsed(this.#whole.join('')));
     if (this.#head === null || !this.#ended) throw invalid('it is cut off');
     return { ...this.#head, destinations: this.#destinations };
   }
@@ -92,17 +95,17 @@ class Reader {
   #begin(line: string): void {
     if (!line.endsWith('"destinations":[')) {
       this.#whole = [];
-      this.#keep(line);
+      this.#keep(`${line}\n`);
       return;
     }
     const { destinations: _, ...head } = checkedWhole(parsed(`${line}]}`));
     this.#head = head;
   }
 
-  #keep(line: string): void {
-    this.#length += line.length + 1;
+  #keep(text: string): void {
+    this.#length += text.length;
     if (this.#length > wholeLimit) throw invalid('it is too large; leave it as `granary inventory` wrote it');
-    this.#whole?.push(line);
+    this.#whole?.push(text);
   }
 
   #step(line: string): void {
@@ -116,9 +119,9 @@ class Reader {
     } else if (line !== '') this.#destinations.push(checkedDestination(parsed(withoutComma(line))));
   }
 
-  #addCopies(lines: readonly string[]): void {
-    if (this.#open === null || lines.length === 0) return;
-    const copies = parsed(`[${withoutComma(lines.join('\n'))}]`) as unknown[];
+  #addCopies(text: string): void {
+    if (this.#open === null) return;
+    const copies = parsed(`[${withoutComma(text.trimEnd())}]`) as unknown[];
     let previous = this.#open.copies.at(-1);
     for (const one of copies) {
       const copy = checkedCopy(one);

@@ -20,7 +20,7 @@ export async function readInventory(
   const shown = url === null ? from : `${url.origin}${url.pathname}`;
   try {
     return await parseInventory(
-      url === null ? createReadStream(from, { signal }) : await download(url, signal),
+      url === null ? createReadStream(from, { signal, highWaterMark: 2 ** 20 }) : await download(url, signal),
     );
   } catch (error) {
     signal.throwIfAborted();
