@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import type { FoundApplied } from '../catalog/applied.ts';
 import type { Source } from '../catalog/inventory.ts';
 import type { Desired } from '../model/config.ts';
-import { GranaryError } from '../model/errors.ts';
+import { GranaryError, withoutDestination } from '../model/errors.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import type { Inventory } from '../model/inventory.ts';
-import type { AppliedState, Relation } from '../model/state.ts';
+import type { AppliedState, Relation, UnreadRecord } from '../model/state.ts';
 import { whyStale } from '../plan/digest.ts';
 import { makePlan } from '../plan/plan.ts';
 import { observeSeed } from './observe.ts';
@@ -74,12 +74,21 @@ async function relationToApplied(
 }
 
 /** Destinations that the seed uses, or used, and that might know more of what was last applied. */
-function unreadRecords(desired: Desired, { destinations }: Inventory, { unread }: FoundApplied): string[] {
-  const unknown = new Set([
-    ...destinations.filter(({ status }) => status === 'unknown').map(({ name }) => name),
-    ...unread.map(({ destination }) => destination),
-  ]);
-  return desired.configuration.destinations.map(({ name }) => name).filter((name) => unknown.has(name));
+function unreadRecords(
+  desired: Desired,
+  { destinations }: Inventory,
+  { unread }: FoundApplied,
+): UnreadRecord[] {
+  const found = new Map<string, UnreadRecord>();
+  for (const { destination, error } of unread) {
+    const reason = withoutDestination(destination, error.message);
+    found.set(destination, { destination, reason, hint: error.hint ?? null });
+  }
+  for (const one of destinations) {
+    if (one.status === 'read') continue;
+    found.set(one.name, { destination: one.name, reason: one.reason, hint: one.hint });
+  }
+  return desired.configuration.destinations.flatMap(({ name }) => found.get(name) ?? []);
 }
 
 /** The plan of a configuration that names no seed: it has no actions, and a guard that says so. */

@@ -40,6 +40,13 @@ export interface AppliedState {
 /** How the wanted commit stands to the one that was last applied. */
 export type Relation = 'same' | 'newer' | 'older' | 'diverged' | 'unknown';
 
+/** A destination whose `applied.json` could not be read, and why. */
+export interface UnreadRecord {
+  readonly destination: string;
+  readonly reason: string;
+  readonly hint: string | null;
+}
+
 /** What is, beside what is wanted. */
 export interface Actual {
   /** null: nothing was looked at (a plan made offline). There are changes then, and no actions. */
@@ -49,7 +56,7 @@ export interface Actual {
   /** Absent where one of the two is no commit. */
   readonly relation?: Relation | undefined;
   /** Destinations of the seed whose record could not be read: a newer one may lie there. */
-  readonly unreadRecords?: readonly string[];
+  readonly unreadRecords?: readonly UnreadRecord[];
   /** `applied` is another commit, and no record: it has no markers, which says nothing. */
   readonly baseFromGit?: boolean;
   /** Why what should have been compared with is no base, in words: then everything looks new. */

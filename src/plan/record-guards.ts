@@ -47,14 +47,17 @@ export function olderCommit({ desired, actual, approved }: GuardInput, removals:
 /** Where a destination could not be read, a newer record may lie there, with protections that are not known here. */
 export function appliedUncertain({ actual, approved }: GuardInput, removals: readonly Action[]): Guard[] {
   const unread = actual.unreadRecords ?? [];
-  if (approved || unread.length === 0) return [];
-  const places = unread.length === 1 ? `destination ${unread[0]}` : `destinations ${unread.join(', ')}`;
+  const [first] = unread;
+  if (approved || first === undefined) return [];
+  const places = unread.map(({ destination, reason }) => `${destination} (${reason})`).join(', ');
+  const mend = first.hint ?? `\`granary check ${first.destination}\` says what is wrong`;
   return [
     guard(
       'applied-uncertain',
-      `what was last applied could not be read from ${places}, where it may be newer than what is known; nothing is removed anywhere, and nothing new is recorded`,
-      `\`granary check ${unread[0]}\` says what is wrong; where it is gone for good, approve this plan: \`granary apply --approve DIGEST\``,
+      `what was last applied cannot be read everywhere, and may be newer where it cannot: ${places}; nothing is removed anywhere, and nothing new is recorded`,
+      `${mend}; where that is gone for good, approve this plan: \`granary apply --approve DIGEST\``,
       removals,
+      { destination: first.destination },
     ),
   ];
 }

@@ -53,13 +53,15 @@ describe('the record', () => {
     }
   });
   it('that may be newer in a destination that cannot be read holds back removals in the others', () => {
-    const blind = { ...actualOf(applied, read('one', copies), unknown('two')), unreadRecords: ['two'] };
+    const unreadRecords = [{ destination: 'two', reason: 'access denied', hint: null }];
+    const blind = { ...actualOf(applied, read('one', copies), unknown('two')), unreadRecords };
     const made = make(blind);
     expect([codes(made), removals(made), mayRecord(made.guards)]).toEqual([
       ['applied-uncertain', 'destination-unknown'],
       0,
       false,
     ]);
+    expect(made.guards[0]?.message).toContain('two (access denied)');
     const approved = make(blind, made.digest);
     expect([codes(approved), removals(approved) > 0]).toEqual([['destination-unknown'], true]);
   });
