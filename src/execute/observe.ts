@@ -1,6 +1,7 @@
 /** The actual state: what lies in the destinations, and what was last applied. */
 import { type FoundApplied, readApplied } from '../catalog/applied.ts';
 import { type Source, takeInventory } from '../catalog/inventory.ts';
+import { withoutDestination } from '../model/errors.ts';
 import type { DestinationInventory, Inventory } from '../model/inventory.ts';
 import type { Unopened } from './destinations.ts';
 import { openSources } from './find.ts';
@@ -54,7 +55,7 @@ export async function inventoryOf(
       name,
       url: '',
       status: 'unknown',
-      reason: error.message,
+      reason: withoutDestination(name, error.message),
       code: error.code,
       hint: error.hint ?? null,
     }),

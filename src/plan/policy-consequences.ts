@@ -133,6 +133,10 @@ function changedRules(
       }
     }
   }
+  const places = views.flatMap((view) => (view.assignment.policy.name === change.name ? view.places : []));
+  if (places.length > 0 && places.every((place) => !place.known)) {
+    return ['how many backups go or stay by this is not known: no destination of it could be read'];
+  }
   const unread = unreadNote(holdings);
   const due = new Date(now.getTime() + (after.graceMs ?? wanted.repository.removal.graceMs));
   const verbs = (copies: readonly Copy[], one: string, many: string) => (copies.length === 1 ? one : many);

@@ -34,6 +34,7 @@ export function planMarkdown(plan: Plan, { limit = 60_000 }: PlanMarkdownOptions
     '',
     `Plan${of}: ${escapeMarkdown(summaryText(plan))}. At ${commitText(plan.commit)}, compared with ${commitText(plan.base)}.`,
     '',
+    '',
   ].join('\n');
   const sections = [changes(plan), guards(plan), warnings(plan), actions(plan), forecast(plan)].filter(
     ({ rows }) => rows.length > 0,

@@ -122,6 +122,8 @@ export interface Outlook {
   readonly proven: string | null;
   readonly backups: number;
   readonly bytes: number;
+  /** False where a destination could not be read, so that there may be more. */
+  readonly complete: boolean;
 }
 
 /** Worst first: without a backup, then late, then by what would be lost. */
@@ -129,12 +131,13 @@ export function outlooks(forecast: readonly Forecast[]): Outlook[] {
   const found = new Map<string, Outlook>();
   for (const one of forecast) {
     const name = `${one.seed}/${one.cluster}`;
-    const { lossMs, late, proven, backups, bytes } = found.get(name) ?? {
+    const { lossMs, late, proven, backups, bytes, complete } = found.get(name) ?? {
       lossMs: null,
       late: false,
       proven: null,
       backups: 0,
       bytes: 0,
+      complete: true,
     };
     const losses = [lossMs, one.worstLossMs].filter((loss) => loss !== null);
     const proofTime = one.lastProof?.ok === true ? one.lastProof.time : null;
@@ -145,6 +148,7 @@ export function outlooks(forecast: readonly Forecast[]): Outlook[] {
       proven: proofTime !== null && (proven === null || proofTime > proven) ? proofTime : proven,
       backups: backups + one.backups,
       bytes: bytes + one.bytes,
+      complete: complete && one.complete,
     });
   }
   const badness = ({ lossMs }: Outlook): number => lossMs ?? Number.MAX_SAFE_INTEGER;
@@ -153,17 +157,21 @@ export function outlooks(forecast: readonly Forecast[]): Outlook[] {
   );
 }
 
-export function lossText({ lossMs, late, backups }: Outlook): string {
-  const loss = lossMs !== null ? formatDuration(lossMs) : backups === 0 ? 'everything' : 'not known';
+export function lossText({ lossMs, late, backups, complete }: Outlook): string {
+  const none = backups === 0 && complete ? 'everything' : 'not known';
+  const loss = lossMs === null ? none : `${formatDuration(lossMs)}${complete ? '' : ' at most'}`;
   return `${loss}${late ? ' (late)' : ''}`;
 }
 
-export function provenText({ proven }: Outlook, now: Date): string {
-  return proven === null ? 'never' : formatAge(now.getTime() - Date.parse(proven));
+export function provenText({ proven, complete }: Outlook, now: Date): string {
+  if (proven !== null) return formatAge(now.getTime() - Date.parse(proven));
+  return complete ? 'never' : 'not known';
 }
 
-export function holdingsText({ backups, bytes }: Outlook): string {
-  return `${counted(backups, 'backup')}, ${formatBytes(bytes)}`;
+export function holdingsText({ backups, bytes, complete }: Outlook): string {
+  const known = `${counted(backups, 'backup')}, ${formatBytes(bytes)}`;
+  if (complete) return known;
+  return backups === 0 ? 'not known' : `${known}, and what could not be read`;
 }
 
 export function commitText(commit: string | null): string {
