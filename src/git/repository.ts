@@ -17,8 +17,8 @@ import { type Commit, readCommit } from './commit.ts';
 import type { Judge, Source } from './contract.ts';
 import { type History, readHistory } from './history.ts';
 import { parseRef, resolveRemoteRef, type WantedRef } from './refs.ts';
-import { findUntrusted } from './signatures.ts';
 import { isCommitId, relationOf } from './relation.ts';
+import { findUntrusted } from './signatures.ts';
 
 export interface RepositoryOptions {
   readonly repo: string;
