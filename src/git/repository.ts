@@ -121,7 +121,12 @@ class Clone {
 
   /** One at a time: a second call waits for the first and then looks for itself. */
   refresh(signal: AbortSignal): Promise<boolean> {
-    const run = this.#busy.then(() => this.#refresh(signal));
+    return this.#inTurn(() => this.#refresh(signal));
+  }
+
+  /** Two of git's at once would find each other's locks. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.#busy.then(work);
     this.#busy = run.catch(() => {});
     return run;
   }
@@ -132,6 +137,10 @@ class Clone {
 
   /** The other commit may be part of no ref that was fetched: then the remote is asked for it. */
   async relation(commit: string, other: string, signal: AbortSignal): Promise<Relation> {
+    return commit === other ? 'same' : this.#inTurn(() => this.#relation(commit, other, signal));
+  }
+
+  async #relation(commit: string, other: string, signal: AbortSignal): Promise<Relation> {
     const local = this.#context(signal, this.#repository, null);
     const found = await relationOf(commit, other, local);
     if (found !== 'unknown' || !isCommitId(other)) return found;
@@ -144,7 +153,11 @@ class Clone {
     return relationOf(commit, other, local);
   }
 
-  async base(name: string, signal: AbortSignal): Promise<Base> {
+  base(name: string, signal: AbortSignal): Promise<Base> {
+    return this.#inTurn(() => this.#base(name, signal));
+  }
+
+  async #base(name: string, signal: AbortSignal): Promise<Base> {
     const wanted = parseRef(name);
     const context = { ...this.#context(signal, this.#repository), address: this.#address };
     const { ref } = wanted.commit === null ? await resolveRemoteRef(wanted, context) : { ref: wanted.commit };

@@ -134,7 +134,9 @@ describe('markdown', () => {
     expect(text).toContain(
       '| backup | eu/a | hourly 2026-11-21 14:00 UTC | to one, old | due 3 minutes ago |',
     );
-    expect(text).toContain('| eu/b | 9 hours (late) | never | 8 backups, 7.6 MiB |');
+    expect(text).toContain(
+      '| eu/b | 9 hours at most (late) | not known | 8 backups, 7.6 MiB, and what could not be read |',
+    );
   });
   it('stays below its limit and says what it cut', () => {
     for (const limit of [1_500, 3_000, 10_000]) {
