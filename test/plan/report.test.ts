@@ -81,7 +81,8 @@ describe('text', () => {
             hint: take the inventory anew, once the destination can be read where it is now
 
       Plan: 2 to back up, 2 to tombstone, 2 blocked; 2 objects change, 1 object goes.
-      Worst loss today: b 9 hours (late), a 2 hours. Last proof: b never, a 6 hours ago.
+      Worst loss today: b 9 hours at most (late), a 2 hours at most. Last proof: b not known, a 6 hours
+      ago.
       "
     `);
   });
