@@ -28,7 +28,7 @@ export interface AppliedRecord {
 }
 
 export interface FoundApplied {
-  /** The one with the highest serial, of the first destination by name where several have it; null: there is none. */
+  /** The one with the highest serial, the later one where several have it; null: there is none. */
   readonly state: AppliedState | null;
   /** By name of the destination: of those that could be read. */
   readonly records: readonly AppliedRecord[];
@@ -71,12 +71,26 @@ export async function readApplied(
     if (result?.status === 'fulfilled') {
       records.push({ destination, ...result.value });
       const own = result.value.state;
-      if (own !== null && own.serial > (state?.serial ?? 0)) state = own;
+      if (own !== null && isNewer(own, state)) state = own;
     } else {
       unread.push({ destination, error: named(destination, result?.reason) });
     }
   }
   return { state, records, unread };
+}
+
+/** Of two with the same serial, which an outage can bring about, the later one. */
+function isNewer(one: AppliedState, other: AppliedState | null): boolean {
+  if (other === null || one.serial !== other.serial) return one.serial > (other?.serial ?? 0);
+  return one.appliedAt > other.appliedAt;
+}
+
+/**
+ * Whether all records that could be read are the same one. Each record is written to every destination, and written
+ * again where that failed: while they agree, nothing speaks for a newer one where nobody can look.
+ */
+export function recordsAgree({ state, records }: FoundApplied): boolean {
+  return state !== null && records.every((record) => record.state?.serial === state.serial);
 }
 
 async function readOne(

@@ -55,12 +55,15 @@ export function isDestination(value: unknown): value is DestinationInventory {
       value.remnants,
       (one) => isSlotRef(one) && (one.claimed === null || isTime(one.claimed)) && isTombstone(one.tombstone),
     ) &&
-    isListOf(
-      value.leases,
-      (one) => isObject(one) && isText(one.seed) && isText(one.cluster) && isTime(one.modified),
-    ) &&
+    isListOf(value.leases, (one) => isMarkOfCluster(one) && isTime(one.modified)) &&
+    isListOf(value.freezes, (one) => isMarkOfCluster(one) && isText(one.kind) && isText(one.id)) &&
+    isListOf(value.acceptances, (one) => isMarkOfCluster(one) && isText(one.through)) &&
     typeof value.foreign === 'number'
   );
+}
+
+function isMarkOfCluster(value: unknown): value is Readonly<Record<string, unknown>> {
+  return isObject(value) && isText(value.seed) && isText(value.cluster);
 }
 
 function isSlotRef(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -1,7 +1,7 @@
 /** Carries a plan out: every action that no guard blocks, each failing alone, then the record of what was applied. */
 import type { OnProgress } from '../backup/events.ts';
 import { type BackupResult, type ResultError, resultError } from '../backup/result.ts';
-import { writeApplied } from '../catalog/applied.ts';
+import { recordsAgree, writeApplied } from '../catalog/applied.ts';
 import { requireNotFrozen } from '../catalog/freezes.ts';
 import type { Source } from '../catalog/inventory.ts';
 import { readMarker } from '../catalog/marker.ts';
@@ -195,7 +195,7 @@ export async function recordApplied(
   try {
     const own = ownSources(planned);
     const next = nextApplied(desired, applied.state, plan, await markersOf(own, signal), now());
-    if (applied.state !== null && isSame(next, applied.state)) return null;
+    if (applied.state !== null && isSame(next, applied.state) && recordsAgree(applied)) return null;
     await writeApplied(own.length > 0 ? own : sources, seed, next, applied, { signal });
     return null;
   } catch (error) {

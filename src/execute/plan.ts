@@ -1,6 +1,6 @@
 /** `desired = …`, `actual = observe(desired)`, `plan = makePlan(desired, actual, now)`: for one seed. */
 import { createHash } from 'node:crypto';
-import type { FoundApplied } from '../catalog/applied.ts';
+import { type FoundApplied, recordsAgree } from '../catalog/applied.ts';
 import type { Source } from '../catalog/inventory.ts';
 import type { Desired } from '../model/config.ts';
 import { GranaryError, withoutDestination } from '../model/errors.ts';
@@ -73,14 +73,11 @@ async function relationToApplied(
   return source.relation(desired.commit, applied.commit, { signal });
 }
 
-/** Destinations that the seed uses, or used, and that might know more of what was last applied. */
-function unreadRecords(
-  desired: Desired,
-  { destinations }: Inventory,
-  { unread }: FoundApplied,
-): UnreadRecord[] {
+/** Destinations that the seed uses, or used, and that may know more of what was last applied than those that were read. */
+function unreadRecords(desired: Desired, { destinations }: Inventory, applied: FoundApplied): UnreadRecord[] {
+  if (recordsAgree(applied)) return [];
   const found = new Map<string, UnreadRecord>();
-  for (const { destination, error } of unread) {
+  for (const { destination, error } of applied.unread) {
     const reason = withoutDestination(destination, error.message);
     found.set(destination, { destination, reason, hint: error.hint ?? null });
   }

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { readApplied, writeApplied } from '../../src/catalog/applied.ts';
+import { readApplied, recordsAgree, writeApplied } from '../../src/catalog/applied.ts';
 import { buildKey } from '../../src/catalog/keys.ts';
 import type { DestinationDocument } from '../../src/model/generated/destination.ts';
 import type { AppliedState, PlainDestination } from '../../src/model/state.ts';
@@ -251,5 +251,27 @@ describe('the applied state', () => {
     const state = { ...stateOf(1), objects } as unknown as AppliedState;
     await expect(apply([store], state)).rejects.toMatchObject({ code: 'manifest-invalid' });
     expect(await keysOf(store)).toEqual([]);
+  });
+});
+
+describe('where a destination cannot be read', () => {
+  const record = (destination: string, serial: number | null) => ({
+    destination,
+    etag: null,
+    state: serial === null ? null : stateOf(serial),
+  });
+  const found = (...records: ReturnType<typeof record>[]) => ({
+    state:
+      records.map(({ state }) => state).toSorted((a, b) => (b?.serial ?? 0) - (a?.serial ?? 0))[0] ?? null,
+    records,
+    unread: [],
+  });
+
+  it('what was applied is known where the other records are the same one', () => {
+    expect(recordsAgree(found(record('a', 7), record('b', 7)))).toBe(true);
+    expect(recordsAgree(found(record('a', 7), record('b', 6)))).toBe(false);
+    expect(recordsAgree(found(record('a', 7), record('b', null)))).toBe(false);
+    expect(recordsAgree(found(record('a', null)))).toBe(false);
+    expect(recordsAgree(found())).toBe(false);
   });
 });
