@@ -43,7 +43,7 @@ export interface BackupItem {
 export interface BackupList {
   /** Newest slot first; copies of one backup stand together. */
   readonly items: readonly BackupItem[];
-  /** How many more there are than `limit`. */
+  /** How many backups more there are than `limit`. */
   readonly hidden: number;
   /** Destinations that could not be read: they may hold more. */
   readonly unknown: readonly { readonly name: string; readonly reason: string }[];
@@ -72,12 +72,12 @@ export async function listBackups(workspace: Workspace, options: ListOptions): P
   const copies = placedCopies(inventory)
     .filter(options.matches ?? (() => true))
     .toSorted(newestFirst);
-  const names = [...new Set(copies.map(formatBackupRef))];
+  const names = [...new Set(copies.map(idOf))];
   const shown = new Set(names.slice(0, options.limit ?? names.length));
   const acceptances = inventory.destinations.flatMap((one) => (one.status === 'read' ? one.acceptances : []));
   const accepted = acceptedThrough(acceptances);
   const items = await mapConcurrently(
-    copies.filter((copy) => shown.has(formatBackupRef(copy))),
+    copies.filter((copy) => shown.has(idOf(copy))),
     async (copy) => {
       const item = await itemOf(sources, copy, kept.get(copy.origin) ?? [], options.signal);
       const through = accepted.get(`${copy.seed}/${copy.cluster}`) ?? null;
@@ -90,6 +90,11 @@ export async function listBackups(workspace: Workspace, options: ListOptions): P
   return { items, hidden: names.length - shown.size, unknown };
 }
 
+/** Of the backup, which all its copies share. */
+function idOf(copy: PlacedCopy): string {
+  return formatBackupRef({ ...copy, destination: null });
+}
+
 function placedCopies(inventory: Inventory): (PlacedCopy & { readonly origin: Copy })[] {
   return inventory.destinations.flatMap((destination) =>
     destination.status === 'read'
@@ -100,7 +105,7 @@ function placedCopies(inventory: Inventory): (PlacedCopy & { readonly origin: Co
 
 function newestFirst(a: PlacedCopy, b: PlacedCopy): number {
   if (a.slot !== b.slot) return a.slot < b.slot ? 1 : -1;
-  const [idA, idB] = [formatBackupRef(a), formatBackupRef(b)];
+  const [idA, idB] = [idOf(a), idOf(b)];
   return idA === idB ? 0 : idA < idB ? -1 : 1;
 }
 
@@ -121,7 +126,7 @@ async function itemOf(
     problem = asGranaryError(error).message;
   }
   return {
-    id: formatBackupRef({ seed, cluster, policy, slot }),
+    id: idOf(copy),
     seed,
     cluster,
     policy,

@@ -319,6 +319,20 @@ describeWith(['etcd-3.6'], 'a plan that is carried out', () => {
       0,
     ]);
 
+    const few = await withWorkspace((workspace) =>
+      listBackups(workspace, { signal, now: after(4), limit: 3 }),
+    );
+    // Backups are shown and counted, not their copies.
+    expect(few.items.map(({ destination }) => destination).toSorted()).toEqual([
+      'one',
+      'one',
+      'one',
+      'two',
+      'two',
+      'two',
+    ]);
+    expect(new Set(list.items.map(({ id }) => id)).size).toBe(3 + few.hidden);
+
     renameSync(fleet.folder.join('two'), fleet.folder.join('away'));
     const limited = await withWorkspace((workspace) =>
       listBackups(workspace, {

@@ -194,6 +194,8 @@ describeWith(['minio'], 's3 faults', () => {
     await store.put(key('k'), patterned(MiB), noAbort());
     proxy.script(any, { kind: 'drip', pieces: 8, pauseMs: 400 });
     expect(await bytesOf(await impatient.get(key('k'), noAbort()))).toHaveLength(MiB);
+    proxy.script(any, { kind: 'drip', pieces: 8, pauseMs: 400 });
+    expect(await keysOf(impatient.list('', noAbort()))).toEqual(['k']);
     proxy.decide = () => ({ kind: 'hang' });
     const calls = [
       impatient.put(key('k'), Buffer.from('x'), noAbort()),

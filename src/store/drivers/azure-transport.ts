@@ -48,7 +48,6 @@ export class AzureTransport implements IHttpClient {
       {
         ...(signal instanceof AbortSignal && { abortSignal: signal }),
         onSent: watcher.onSent ?? (() => {}),
-        onReceived: () => {},
         onAnswer: watcher.moved ?? (() => {}),
       },
     );

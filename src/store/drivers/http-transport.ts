@@ -33,8 +33,8 @@ export interface SendOptions {
   readonly abortSignal: AbortSignal;
   /** Called with the bytes of the body that were handed to the network, as they go. */
   readonly onSent: (bytes: number) => void;
-  /** Called when bytes of the answer's body come in, but for `GET`, whose reader sees them. */
-  readonly onReceived: () => void;
+  /** Called when bytes of the answer's body come in. Absent where its reader sees them: of an object's own bytes. */
+  readonly onReceived?: (() => void) | undefined;
   /** Called with status and header of the answer. */
   readonly onAnswer: (answer: { status: number; date: Date | null; length: number | null }) => void;
 }
@@ -79,7 +79,7 @@ export class HttpTransport {
     this.#onRequest();
     const request = this.#open(signed);
     const message = await exchange(request, bodyOf(signed.body), { signal, onSent: options?.onSent });
-    return { response: await this.#respond(request, message, signed.method, options) };
+    return { response: await this.#respond(request, message, options) };
   }
 
   destroy(): void {
@@ -109,7 +109,6 @@ export class HttpTransport {
   async #respond(
     request: http.ClientRequest,
     message: http.IncomingMessage,
-    method: string,
     options: Partial<SendOptions> | undefined,
   ): Promise<SdkResponse> {
     const status = message.statusCode ?? 0;
@@ -129,7 +128,9 @@ export class HttpTransport {
     for (const [name, value] of Object.entries(message.headers)) {
       if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(', ') : value;
     }
-    return { statusCode: status, headers, body: method === 'GET' ? message : reporting(message, options) };
+    const onReceived = options?.onReceived;
+    const body = onReceived === undefined ? message : reporting(message, onReceived);
+    return { statusCode: status, headers, body };
   }
 }
 
@@ -139,13 +140,10 @@ function bodyOf(given: unknown): Uint8Array | HttpBody | null {
   return given instanceof Uint8Array || given instanceof SourceRange ? given : null;
 }
 
-function reporting(
-  message: http.IncomingMessage,
-  options: Partial<SendOptions> | undefined,
-): NodeJS.ReadableStream {
+function reporting(message: http.IncomingMessage, onReceived: () => void): NodeJS.ReadableStream {
   const passing = new Transform({
     transform(chunk, _encoding, done) {
-      options?.onReceived?.();
+      onReceived();
       done(null, chunk);
     },
   });

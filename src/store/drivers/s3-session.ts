@@ -73,7 +73,7 @@ export class S3Session {
       const sent = send(this.client, {
         abortSignal: options.signal,
         onSent: options.onSent ?? (() => {}),
-        onReceived: options.moved ?? (() => {}),
+        ...(options.moved !== undefined && { onReceived: options.moved }),
         onAnswer: (answer) => {
           storeTime = answer.date;
           hasBody = answer.status !== 204 && answer.length !== 0;

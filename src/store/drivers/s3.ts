@@ -27,7 +27,7 @@ import type {
 } from '../store.ts';
 import { uploadFrom } from './part-upload.ts';
 import { S3Remover } from './s3-remove.ts';
-import { type S3Location, S3Session } from './s3-session.ts';
+import { type RunOptions, type S3Location, S3Session } from './s3-session.ts';
 import { S3Writer } from './s3-write.ts';
 import { totalling } from './shared.ts';
 
@@ -117,7 +117,7 @@ class S3Store implements Store {
     let token: string | undefined;
     let last = Buffer.alloc(0);
     do {
-      const page = await this.#guard(options.signal, ({ signal }) => this.#page(prefix, token, { signal }));
+      const page = await this.#guard(options.signal, (attempt) => this.#page(prefix, token, attempt));
       for (const entry of page.Contents ?? []) {
         const name = Buffer.from(entry.Key ?? '');
         if (entry.Key === undefined || Buffer.compare(last, name) >= 0) {
@@ -158,7 +158,7 @@ class S3Store implements Store {
   async #page(
     prefix: string,
     token: string | undefined,
-    options: CallOptions,
+    options: RunOptions,
     limit?: number,
   ): Promise<ListObjectsV2CommandOutput> {
     const { output } = await this.#session.run('s3:ListBucket', prefix, options, (client, http) =>
@@ -244,11 +244,11 @@ class S3Store implements Store {
     options: CallOptions,
   ): Promise<ListMultipartUploadsCommandOutput> {
     const input = { Bucket: this.#session.bucket, Prefix: this.#session.prefix + prefix, ...from };
-    return this.#guard(options.signal, async ({ signal }) => {
+    return this.#guard(options.signal, async (attempt) => {
       const { output } = await this.#session.run(
         's3:ListBucketMultipartUploads',
         prefix,
-        { signal },
+        attempt,
         (client, http) => client.send(new ListMultipartUploadsCommand(input), http),
       );
       if (output.IsTruncated === undefined) throw this.#session.notS3('a listing of uploads', prefix);
