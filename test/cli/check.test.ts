@@ -99,6 +99,52 @@ test('what is not in the configuration', async () => {
   });
 });
 
+test('--iam: the least role for Google and Azure, and a clear word on folders', async () => {
+  using fleet = await Fleet.make({ endpoints: nowhere });
+  fleet.write('Destination', 'google', { provider: 'gcs', bucket: 'acme-etcd', prefix: 'prod' });
+  const azure = { provider: 'azure', storageAccount: 'acmebackups', container: 'etcd' };
+  fleet.write('Destination', 'azure', azure);
+  const role = async (name: string) => {
+    const ran = await granary(['check', name, '--iam', ...fleet.source]);
+    expect(ran.code, ran.stderr).toBe(0);
+    return { document: JSON.parse(ran.stdout) as object, note: ran.stderr };
+  };
+  const google = await role('google');
+  expect(google.document).toEqual({
+    title: 'Granary',
+    description: 'Backups of etcd in gs://acme-etcd/prod',
+    stage: 'GA',
+    includedPermissions: ['create', 'delete', 'get', 'list'].map((verb) => `storage.objects.${verb}`),
+  });
+  expect(google.note).toContain('add-iam-policy-binding gs://acme-etcd ');
+  const [, condition = ''] = /condition\.json is (\{.*\})/.exec(google.note) ?? [];
+  expect((JSON.parse(condition) as { expression: string }).expression).toBe(
+    "resource.name.startsWith('projects/_/buckets/acme-etcd/objects/prod/') || api.getAttribute('storage.googleapis.com/objectListPrefix', '').startsWith('prod/')",
+  );
+
+  const unknown = await role('azure');
+  expect(unknown.document).toMatchObject({
+    Actions: [],
+    AssignableScopes: ['/subscriptions/SUBSCRIPTION_ID/resourceGroups/RESOURCE_GROUP'],
+    DataActions: expect.arrayContaining([
+      'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/add/action',
+    ]) as string[],
+  });
+  expect(unknown.note).toContain('replace what is in capitals');
+  const subscriptionId = '6f0c9f6e-0000-4000-8000-000000000000';
+  fleet.write('Destination', 'azure', { ...azure, subscriptionId, resourceGroup: 'backups' });
+  const group = `/subscriptions/${subscriptionId}/resourceGroups/backups`;
+  const known = await role('azure');
+  expect(known.document).toMatchObject({ AssignableScopes: [group] });
+  expect(known.note).toContain(
+    `--scope ${group}/providers/Microsoft.Storage/storageAccounts/acmebackups/blobServices/default/containers/etcd`,
+  );
+  expect(known.note).not.toContain('capitals');
+
+  const folder = { code: 'usage', says: ['local is a folder'], hint: 'with mode 0700' } as const;
+  await expectFailure(['check', 'local', '--iam', ...fleet.source], folder);
+});
+
 describeWith(['minio', 'sops'], 'a bucket', () => {
   let minio: MinioServer;
   beforeAll(async () => {
