@@ -7,6 +7,7 @@ import { readConfigurationFiles } from '../config/files.ts';
 import type { CredentialsOptions } from '../execute/credentials.ts';
 import { loadChecked } from '../execute/lint.ts';
 import { narrow } from '../execute/plan.ts';
+import type { Readiness } from '../execute/readiness.ts';
 import { InvalidConfiguration, makeWorkspace, type Workspace } from '../execute/workspace.ts';
 import type { Source } from '../git/source.ts';
 import type { Configuration, Credential, Desired, Diagnostic } from '../model/config.ts';
@@ -18,6 +19,8 @@ export interface LoadSeedsOptions extends Pick<CredentialsOptions, 'identities' 
   readonly only: string | null;
   /** Seeds that are served now. */
   readonly known: readonly string[];
+  /** What is known of the destinations of a seed, whatever the configuration. */
+  readonly readinessOf: (seed: string) => Readiness;
 }
 
 export interface LoadedSeeds {
@@ -34,7 +37,7 @@ export interface LoadedSeeds {
 
 /** Reads the configuration, and opens all that its seeds need, so that it stays usable when its files go. */
 export async function loadSeeds(source: Source, options: LoadSeedsOptions): Promise<LoadedSeeds> {
-  const { only, known, identities, remembered, signal } = options;
+  const { only, known, identities, remembered, signal, readinessOf } = options;
   const configuration = await loadChecked(source.root);
   const named = configuration.seeds.map(({ name }) => name);
   const valid = new Map<string, Workspace>();
@@ -48,7 +51,9 @@ export async function loadSeeds(source: Source, options: LoadSeedsOptions): Prom
       continue;
     }
     try {
-      valid.set(seed, makeWorkspace(source, configuration, { identities, remembered, signal, seed }));
+      const readiness = readinessOf(seed);
+      const more = { identities, remembered, signal, seed, readiness };
+      valid.set(seed, makeWorkspace(source, configuration, more));
     } catch (error) {
       invalid.set(seed, resultError(error));
     }

@@ -1,6 +1,7 @@
 /** The heart: ticks, looks whether the configuration moved, and lets every seed do what is due. */
 import { schedule } from 'node-cron';
 import { resultError } from '../backup/result.ts';
+import { Readiness } from '../execute/readiness.ts';
 import type { Workspace } from '../execute/workspace.ts';
 import type { Source } from '../git/source.ts';
 import { asGranaryError } from '../model/errors.ts';
@@ -43,6 +44,7 @@ const lastWordsMs = 2_000;
 export class Loop {
   readonly #options: LoopOptions;
   readonly #runners = new Map<string, SeedRunner>();
+  readonly #readiness = new Map<string, Readiness>();
   /** Runners of seeds that are no longer served, until what they run has ended. */
   readonly #leaving = new Set<Promise<void>>();
   readonly #stop = new AbortController();
@@ -176,6 +178,7 @@ export class Loop {
       signal,
       only: seed,
       known,
+      readinessOf: (name) => this.#readinessOf(name),
     });
     // Nobody would end a runner that begins now. The new workspaces have nothing open yet.
     this.#stop.signal.throwIfAborted();
@@ -221,10 +224,17 @@ export class Loop {
     this.#options.log.warn({ seed: name }, 'seed not served any more');
     const closing = this.#runners.get(name)?.close();
     this.#runners.delete(name);
+    this.#readiness.delete(name);
     this.#options.state.seeds.delete(name);
     if (closing === undefined) return;
     this.#leaving.add(closing);
     void closing.finally(() => this.#leaving.delete(closing));
+  }
+
+  #readinessOf(name: string): Readiness {
+    const known = this.#readiness.get(name) ?? new Readiness(name, this.#options.now);
+    this.#readiness.set(name, known);
+    return known;
   }
 
   #seedState(name: string) {

@@ -4,6 +4,7 @@
  * becomes one.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { DestinationReadiness } from '../catalog/status.ts';
 import type { ActionResult } from '../execute/apply.ts';
 import { packageVersion } from '../execute/version.ts';
 import type { NotificationType } from '../model/config.ts';
@@ -93,6 +94,16 @@ export function makeMetrics(state: AgentState, now: () => Date): Metrics {
       ? null
       : new Set(plan.forecast.filter(({ late }) => late).map(({ cluster }) => cluster)).size,
   );
+  for (const [name, help, read] of destinationGauges) {
+    gauge(name, help, ['seed', 'destination'], () =>
+      seeds().flatMap(({ seed, destinations }) =>
+        Object.entries(destinations).map(([destination, found]) => ({
+          labels: { seed, destination },
+          value: read(found),
+        })),
+      ),
+    );
+  }
   gauge('guards', 'Guards that hold now, by code.', ['seed', 'code'], () =>
     seeds().flatMap(({ seed, plan }) =>
       [...Map.groupBy(plan?.guards ?? [], ({ code }) => code)].map(([code, guards]) => ({
@@ -173,6 +184,15 @@ export function makeMetrics(state: AgentState, now: () => Date): Metrics {
     notified: (type, ok) => notifications.inc({ type, result: ok ? 'sent' : 'failed' }),
   };
 }
+
+const destinationGauges: readonly [string, string, (found: DestinationReadiness) => number][] = [
+  ['destination_ready', 'Whether all that a probe tries works.', ({ ready }) => Number(ready)],
+  [
+    'destination_probed_timestamp_seconds',
+    'When it was last probed.',
+    ({ probedAt }) => Date.parse(probedAt) / 1_000,
+  ],
+];
 
 function counter(registry: Registry, name: string, help: string, labelNames: readonly string[]): Counter {
   return new Counter({ name: `granary_${name}`, help, labelNames: [...labelNames], registers: [registry] });

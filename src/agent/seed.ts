@@ -11,6 +11,7 @@ import type { ErrorCode } from '../model/errors.ts';
 import type { Action } from '../model/generated/plan.ts';
 import { runnableActions } from '../plan/plan.ts';
 import { nextRunOf } from '../plan/wake.ts';
+import { SeedDestinations } from './destinations.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { lookAtFailedPass, lookAtPlan, lookAtRecord, lookAtRun } from './notify/looks.ts';
@@ -53,6 +54,7 @@ export class SeedRunner {
   readonly #passes: Passes;
   readonly #retries = new Retries();
   readonly #notes = new PlanNotes();
+  readonly #destinations: SeedDestinations;
   readonly #queue: ClusterQueue<Job>;
   readonly #scrubber: Scrubber;
   #current: Shared<Workspace> | null = null;
@@ -68,6 +70,7 @@ export class SeedRunner {
     this.#state = options.state;
     this.#log = options.log.child({ seed: options.state.seed });
     this.#seed = options.state.seed;
+    this.#destinations = new SeedDestinations(options.state, this.#log);
     this.#passes = new Passes(options.now());
     this.#scrubber = new Scrubber({
       ...options,
@@ -132,6 +135,7 @@ export class SeedRunner {
     this.#passes.begin();
     try {
       await this.#record();
+      await this.#destinations.prepare(held.value, signal);
       const at = now();
       const began = performance.now();
       const planned = await planSeed(held.value, this.#seed, { signal, now: at });
@@ -140,6 +144,7 @@ export class SeedRunner {
       this.#tell(planned, reason, at, passMs);
       this.#hand(planned, held, at);
       this.#scrubber.see(planned);
+      await this.#destinations.record(held.value, at, signal);
       metrics.passed(this.#seed, true);
       notifier.look(lookAtPlan(planned));
       notifier.passed(this.#seed, planned.plan);
@@ -174,12 +179,16 @@ export class SeedRunner {
     // With nothing open there is nothing to write to; that is a guard of the plan, and told as such.
     if (planned.sources.length > 0) this.#unrecorded = { planned, held: held.hold() };
     const runnable = runnableActions(planned.plan);
+    const { readiness } = held.value.destinations;
     const unread = planned.inventory.destinations.filter((one) => one.status === 'unknown');
+    for (const { name } of unread) readiness.doubt(name);
+    const waiting = new Map<string, ErrorCode | null>(readiness.notReady());
+    for (const { name, code } of unread) waiting.set(name, code);
     this.#retries.keepOnly([
       ...runnable.map((action) => attemptedBy(action).key),
-      ...unread.map(({ name }) => `destination:${name}`),
+      ...[...waiting.keys()].map((name) => `destination:${name}`),
     ]);
-    for (const { name, code } of unread) {
+    for (const [name, code] of waiting) {
       this.#retries.failed({ key: `destination:${name}`, slot: null, deadline: null }, code, at);
     }
     const ready = runnable.filter((action) => !this.#retries.mustWait(attemptedBy(action), at));

@@ -1,5 +1,6 @@
 /** What the agent knows of itself, for metrics and probes. Free of secrets. Written by the loop, read by everything else. */
 import type { BackupResult, ResultError } from '../backup/result.ts';
+import type { DestinationReadiness } from '../catalog/status.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import type { Inventory } from '../model/inventory.ts';
 
@@ -38,6 +39,8 @@ export interface SeedState {
   readonly lastSuccess: Map<string, Date>;
   /** The newest run of `cluster/policy` that ended well, since the agent started. */
   readonly lastRun: Map<string, LastRun>;
+  /** What the last probe of each destination found, by name. */
+  destinations: Readonly<Record<string, DestinationReadiness>>;
   running: number;
   waiting: number;
 }
@@ -69,6 +72,7 @@ export function newSeedState(seed: string): SeedState {
     lastPassMs: 0,
     lastSuccess: new Map(),
     lastRun: new Map(),
+    destinations: {},
     running: 0,
     waiting: 0,
   };
@@ -136,6 +140,15 @@ export function doubtsOf(state: AgentState): string[] {
     const which = commit === null ? 'the last valid one' : `commit ${commit}`;
     return [`seed ${seed} goes on with ${which}: ${invalid.message}`];
   });
+  for (const { seed, destinations } of state.seeds.values()) {
+    for (const [name, { ready, former, problem }] of Object.entries(destinations)) {
+      if (ready || problem === null) continue;
+      const still = former ? ', so the former credential is used still' : '';
+      doubts.push(
+        `seed ${seed}: destination ${name} is not ready${still}: ${problem.step}: ${problem.message}`,
+      );
+    }
+  }
   if (state.problem !== null) doubts.push(state.problem.message);
   if (state.source.error !== null) doubts.push(`the source was not read: ${state.source.error.message}`);
   return doubts;

@@ -7,7 +7,7 @@ import type { CallOptions, ObjectInfo, Store } from '../store/store.ts';
 /** What a document is, for messages and checks. */
 export interface DocumentKind {
   /** Of `schemas/<name>.schema.json`. */
-  readonly schema: 'manifest' | 'marker' | 'applied';
+  readonly schema: 'manifest' | 'marker' | 'applied' | 'status';
   /** The field that holds the document's format, and the format that this Granary knows. */
   readonly formatField: 'format' | 'formatVersion';
   readonly format: number;

@@ -59,6 +59,7 @@ async function apply(io: Io, options: ApplyCommandOptions): Promise<void> {
   const { openSession } = await import('./session.ts');
   const { planNothing, planSeed } = await import('../execute/plan.ts');
   const { applyPlan } = await import('../execute/apply.ts');
+  const { recordStatus, usedDestinations } = await import('../execute/status.ts');
   const { progressView } = await import('./progress.ts');
   await using session = await openSession(io, options);
   const quiet = options.output === 'json';
@@ -67,13 +68,17 @@ async function apply(io: Io, options: ApplyCommandOptions): Promise<void> {
   const seeds = saved === null ? seedNames(session.workspace.desired, options.seed) : [...saved.keys()];
   if (seeds.length === 0)
     return refuseNothing(io, planNothing(session.workspace, new Date()), options, session);
-  const plan = (seed: string) =>
-    planSeed(session.workspace, seed, {
+  const { workspace } = session;
+  const plan = async (seed: string) => {
+    const used = usedDestinations(workspace.desired, seed);
+    await workspace.destinations.prepare(used, { signal: io.signal, seed });
+    return planSeed(workspace, seed, {
       signal: io.signal,
       now: new Date(),
       approve: options.approve,
       saved: saved?.get(seed),
     });
+  };
   // Of saved plans none is begun before it is known that all of them still hold.
   if (saved !== null) await refusingStale(io, async () => void (await Promise.all(seeds.map(plan))));
   for (const seed of seeds) {
@@ -88,6 +93,7 @@ async function apply(io: Io, options: ApplyCommandOptions): Promise<void> {
       },
     });
     applied.push(result);
+    await recordStatus(workspace, seed, { signal: io.signal, now: new Date() });
     io.exitCode = worst(io.exitCode, await exitCodeOf(result));
     if (result.recordError !== null)
       io.warn(`what was applied is not recorded: ${result.recordError.message}`);

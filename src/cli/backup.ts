@@ -73,6 +73,8 @@ async function backup(io: Io, name: string, options: BackupCommandOptions): Prom
     now: new Date(),
   });
   view.clear();
+  const { recordStatus } = await import('../execute/status.ts');
+  await recordStatus(session.workspace, ref.seed, { signal: io.signal, now: new Date() });
   if (options.output === 'json') io.out(JSON.stringify({ results: [result] }, null, 2));
   else tellResult(io, result, Date.now() - began);
   io.exitCode = worst(io.exitCode, exitCodeOf(result));

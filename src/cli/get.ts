@@ -37,7 +37,7 @@ export function addGet(program: Command, io: Io): Command {
     .argument('<kind>', kinds.join(', '))
     .summary('list what is configured, or the backups there are')
     .description(
-      'Lists seeds, clusters, destinations, credentials or policies of the configuration, or the backups that really lie in the destinations. Of a credential no value is shown but the ends of an access key id, and those only with the private key.',
+      'Lists seeds, clusters, destinations, credentials or policies of the configuration, or the backups that really lie in the destinations. How ready a destination is says its last probe, as the agent wrote it down there; one that does not answer in 10 seconds is `unknown`. Of a credential no value is shown but the ends of an access key id, and those only with the private key.',
     )
     .option('--filter <field=value>', 'only rows where this holds; may be given again', addFilter, [])
     .option('--sort <field>', 'in the order of this field; `-FIELD` from the largest down')
@@ -75,6 +75,9 @@ async function get(io: Io, kind: string, options: GetOptions): Promise<void> {
     columns.map(({ field, shorten }) => (shorten ?? String)(cellText(item[field]))),
   );
   io.out(table(columns, cells, { width: io.width }));
+  for (const { name, readinessDetail } of shown) {
+    if (typeof readinessDetail === 'string') io.out(`${String(name)}: ${readinessDetail}`);
+  }
 }
 
 async function rowsOf(
@@ -84,6 +87,11 @@ async function rowsOf(
   { seed }: GetOptions,
 ): Promise<Listing> {
   const report = await import('../report/configured.ts');
+  if (kind === 'destinations') {
+    const { listReadiness } = await import('../execute/destination-list.ts');
+    const readiness = await listReadiness(workspace, { seed, signal: io.signal });
+    return report.configuredRows(kind, workspace.desired, seed, readiness);
+  }
   if (kind !== 'credentials') return report.configuredRows(kind, workspace.desired, seed);
   const { listCredentials } = await import('../execute/credential-list.ts');
   const history = await source.history({ signal: io.signal });

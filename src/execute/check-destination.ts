@@ -9,7 +9,7 @@ import { maskAccessKey } from '../model/mask.ts';
 import type { Attempt } from '../model/names.ts';
 import { urlOf } from '../model/place.ts';
 import { formatDuration } from '../model/units.ts';
-import { type ProbeResult, probeStore } from '../store/probe.ts';
+import { isDoneWithout, type ProbeResult, probeStore } from '../store/probe.ts';
 import { readFacts } from '../store/read-facts.ts';
 import type { CallOptions, Store } from '../store/store.ts';
 import { placeSteps } from './check-place.ts';
@@ -117,10 +117,14 @@ async function signer(
   return id === undefined ? null : `as ${maskAccessKey(id)}`;
 }
 
-function stepsOf({ steps, clockSkewMs }: ProbeResult): CheckStep[] {
-  const tried = steps.map(({ name, ok, detail, hint }) =>
-    ok ? passed(name, detail) : failed(name, detail ?? 'it failed', hint),
-  );
+/** What a probe found, as steps of a check. */
+export function stepsOf(probe: ProbeResult): CheckStep[] {
+  const { steps, clockSkewMs } = probe;
+  const tried = steps.map((step) => {
+    const { name, ok, detail, hint } = step;
+    if (ok) return passed(name, detail);
+    return (isDoneWithout(step, probe) ? warned : failed)(name, detail ?? 'it failed', hint);
+  });
   const clock = clockSkewMs === null ? [] : [clockStep(clockSkewMs)];
   return [...tried, ...clock];
 }

@@ -1,3 +1,4 @@
+import { createHash, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Configuration } from '../model/config.ts';
@@ -30,6 +31,7 @@ export class Credentials {
   readonly #configuration: Configuration;
   readonly #options: CredentialsOptions;
   readonly #opened = new Map<string, Promise<OpenCredential>>();
+  readonly #prints = new Map<string, string>();
 
   /** @param root the folder that the configuration was read from */
   constructor(root: string, configuration: Configuration, options: CredentialsOptions) {
@@ -56,6 +58,15 @@ export class Credentials {
     return opening;
   }
 
+  /**
+   * Changes whenever the file of a credential does, and says nothing of what is in it: it is made of the encrypted text.
+   * Errors as of `open`.
+   */
+  async printOf(name: string): Promise<string> {
+    await this.open(name);
+    return this.#prints.get(name) ?? '';
+  }
+
   async #open(name: string): Promise<OpenCredential> {
     const credential = this.#configuration.credentials.find((one) => one.name === name);
     if (credential === undefined) {
@@ -64,7 +75,10 @@ export class Credentials {
       });
     }
     const instead = this.#options.instead?.get(name);
-    if (instead !== undefined) return instead;
+    if (instead !== undefined) {
+      this.#prints.set(name, randomUUID());
+      return instead;
+    }
     const { identities, remembered, signal, onDisagreement } = this.#options;
     const { file } = credential.position;
     const text = await readFile(join(this.#root, file), 'utf8');
@@ -72,6 +86,7 @@ export class Credentials {
       ...{ file, text, identities, signal, onDisagreement },
     });
     await remembered?.accept(name, file, lastModified);
+    this.#prints.set(name, createHash('sha256').update(text).digest('hex'));
     return values;
   }
 }

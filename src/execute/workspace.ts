@@ -6,6 +6,7 @@ import { GranaryError } from '../model/errors.ts';
 import { Credentials, type CredentialsOptions } from './credentials.ts';
 import { Destinations } from './destinations.ts';
 import { loadChecked } from './lint.ts';
+import type { Readiness } from './readiness.ts';
 
 export interface Workspace extends AsyncDisposable {
   readonly desired: Desired;
@@ -22,6 +23,8 @@ export interface WorkspaceOptions extends CredentialsOptions {
   readonly seed?: string | undefined;
   /** For commands that read backups: those of a seed that Git no longer names are kept, and are still theirs to find. */
   readonly seedMayBeGone?: boolean | undefined;
+  /** What is known of the destinations from before; absent: nothing. */
+  readonly readiness?: Readiness | undefined;
 }
 
 /** The configuration has errors. They are all in `diagnostics`; the message names the first. */
@@ -70,7 +73,7 @@ export function makeWorkspace(
   const errors = relevant.filter(({ severity }) => severity === 'error');
   if (errors.length > 0) throw new InvalidConfiguration(configuration, errors);
   const credentials = new Credentials(source.root, configuration, options);
-  const destinations = new Destinations(credentials, { seed });
+  const destinations = new Destinations(credentials, { seed, readiness: options.readiness });
   const assignments = resolveAssignments(configuration).filter(
     (one) => seed === undefined || one.seed.name === seed,
   );

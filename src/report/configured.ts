@@ -1,6 +1,7 @@
 /** Tables of what is configured. */
 import type { Desired } from '../model/config.ts';
 import { urlOf } from '../model/place.ts';
+import { formatTime } from '../model/units.ts';
 import type { Column } from './table.ts';
 
 export interface FieldColumn extends Column {
@@ -14,13 +15,23 @@ export interface Listing {
   readonly items: readonly Readonly<Record<string, unknown>>[];
 }
 
+/** What is known of one destination beside what stands in Git. */
+export interface DestinationFacts {
+  readonly destination: string;
+  readonly readiness: string;
+  /** RFC 3339. */
+  readonly probedAt: string | null;
+  readonly detail: string | null;
+}
+
 export type ConfiguredKind = 'seeds' | 'clusters' | 'destinations' | 'policies';
 
-/** Rows for `get seeds|clusters|destinations|policies`: what stands in Git, without asking anybody. */
+/** Rows for `get seeds|clusters|destinations|policies`: what stands in Git, and how ready destinations are said to be. */
 export function configuredRows(
   kind: ConfiguredKind,
   { configuration, assignments }: Desired,
   seed: string | undefined,
+  readiness: readonly DestinationFacts[] = [],
 ): Listing {
   const seeds = configuration.seeds.filter(({ name }) => seed === undefined || name === seed);
   const of = (...fields: string[]) => fields.map((field) => ({ field, title: title(field), least: 8 }));
@@ -67,7 +78,12 @@ export function configuredRows(
       };
     case 'destinations':
       return {
-        columns: of('name', 'location', 'organization', 'seeds', 'credential', 'default', 'locked'),
+        columns: [
+          ...of('name', 'location'),
+          { field: 'readiness', title: 'READY', least: 8 },
+          { field: 'probedAt', title: 'PROBED', shorten: minuteOf },
+          ...of('organization', 'seeds', 'credential', 'default', 'locked'),
+        ],
         items: configuration.destinations
           .filter(({ seeds: served }) => seed === undefined || served === null || served.includes(seed))
           .map((one) => ({
@@ -75,6 +91,7 @@ export function configuredRows(
             displayName: one.displayName,
             provider: one.provider,
             location: urlOf(one),
+            ...readinessFields(readiness.find(({ destination }) => destination === one.name)),
             seeds: one.seeds ?? ['all'],
             organization: one.organization,
             projects: one.projects,
@@ -99,6 +116,16 @@ export function configuredRows(
         })),
       };
   }
+}
+
+function readinessFields(found: DestinationFacts | undefined) {
+  const { readiness = 'unknown', probedAt = null, detail = null } = found ?? {};
+  return { readiness, probedAt, readinessDetail: detail };
+}
+
+/** `2026-11-21 14:00 UTC`, of an RFC 3339 time. */
+function minuteOf(time: string): string {
+  return time === '' ? '' : formatTime(new Date(time));
 }
 
 /** Of the clusters of a seed: on where any is backed up, and how many are not. */

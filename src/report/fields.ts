@@ -5,7 +5,7 @@ export const listedFields: Readonly<Record<ConfiguredKind | 'credentials' | 'bac
   seeds: words('name displayName organization projects enabled clusters defaultDestination backup'),
   clusters: words('id seed cluster enabled endpoints policies destinations backup'),
   destinations: words(
-    'name displayName provider location seeds organization projects credential useInstanceRole default locality locked',
+    'name displayName provider location readiness probedAt readinessDetail seeds organization projects credential useInstanceRole default locality locked',
   ),
   credentials: words(
     'name type organization accessKeyId endpoints displayName usedBy createdBy createdAt lastModifiedBy lastModifiedAt locked default',

@@ -5,6 +5,7 @@ import { openFilesystemStore } from './drivers/filesystem.ts';
 import type { S3Location } from './drivers/s3-session.ts';
 import type { RequestGuard } from './guard.ts';
 import type { Store } from './store.ts';
+import { withoutConditions } from './wrap/conditions.ts';
 import { withLimit } from './wrap/limit.ts';
 import { type OperationRecord, withObserver } from './wrap/observe.ts';
 import { defaultRetryPolicy, type RetryPolicy, retrying, withRetry } from './wrap/retry.ts';
@@ -18,7 +19,7 @@ export interface OpenOptions {
   readonly maxOperations?: number | undefined;
   /** Uploads at a time, each of which has up to four requests under way. Default: 2. */
   readonly maxUploads?: number | undefined;
-  /** What `probeStore` found earlier. Default: conditions are kept. */
+  /** False: a probe found that the store does not keep conditions, so none are sent. Default: it keeps them. */
   readonly conditionalWrites?: boolean | undefined;
   /** Hears of each call that has ended. */
   readonly onOperation?: ((record: OperationRecord) => void) | undefined;
@@ -47,7 +48,8 @@ export async function openStore(
   const limits = { operations: options.maxOperations ?? 16, uploads: options.maxUploads ?? 2 };
 
   const driver = await openDriver(destination, credential, guard, options);
-  const store = withLimit(withRetry(withStallLimit(driver, stallMs), policy), limits);
+  const kept = withRetry(withStallLimit(driver, stallMs), policy);
+  const store = withLimit(options.conditionalWrites === false ? withoutConditions(kept) : kept, limits);
   return options.onOperation === undefined ? store : withObserver(store, options.onOperation);
 }
 
@@ -78,18 +80,13 @@ async function openDriver(
     case 's3': {
       // The SDK takes a while to load: only those wait for it who need it.
       const { openS3Store } = await import('./drivers/s3.ts');
-      return openS3Store({
-        ...s3Location(destination, credential, options),
-        guard,
-        conditionalWrites: options.conditionalWrites,
-      });
+      return openS3Store({ ...s3Location(destination, credential, options), guard });
     }
     case 'gcs': {
       const { openGcsStore } = await import('./drivers/gcs.ts');
       const { bucket, prefix, endpoint, storageClass, useInstanceRole } = destination;
       return openGcsStore({
         ...{ bucket, prefix, endpoint, storageClass, useInstanceRole, credential, guard },
-        conditionalWrites: options.conditionalWrites,
         onRequest: options.onRequest ?? (() => {}),
       });
     }
@@ -100,7 +97,6 @@ async function openDriver(
       return openAzureStore({
         ...{ container, prefix, storageAccount, cloudName, endpoint, caCertificate },
         ...{ tenantId, clientId, useInstanceRole, credential, guard },
-        conditionalWrites: options.conditionalWrites,
         onRequest: options.onRequest ?? (() => {}),
       });
     }

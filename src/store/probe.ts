@@ -1,34 +1,34 @@
 /** Tries out everything that Granary needs from a store, with one small object, and says what does not work. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asGranaryError, GranaryError } from '../model/errors.ts';
+import { asGranaryError, type ErrorCode, GranaryError, isGranaryError } from '../model/errors.ts';
 import type { ObjectKey } from '../model/names.ts';
 import type { CallOptions, PutOptions, Store } from './store.ts';
 
 export type ProbeStepName =
-  | 'write'
-  | 'read'
-  | 'range'
-  | 'list'
-  | 'create-only'
-  | 'if-match'
-  | 'delete'
-  | 'gone'
-  | 'lock';
+  /** The store could not even be opened; no step of a probe. */
+  'sign in' | 'write' | 'read' | 'range' | 'list' | 'create-only' | 'if-match' | 'delete' | 'gone' | 'lock';
 
 export interface ProbeStep {
   readonly name: ProbeStepName;
   readonly ok: boolean;
+  /** Of what went wrong; null where nothing did. */
+  readonly code: ErrorCode | null;
   /** What went wrong, or what there is to know. */
   readonly detail: string | null;
   /** What to do about it; null where nothing is wrong. */
   readonly hint: string | null;
 }
 
+/**
+ * Whether creates and replacements by condition are refused when they should be. `missing`: at least one of them was
+ * carried out all the same, or the store takes no request with a condition. `unknown`: neither was seen.
+ */
+export type ProbedConditions = 'kept' | 'missing' | 'unknown';
+
 export interface ProbeResult {
   /** In the order in which they were tried. After a failed `write` there are no others. */
   readonly steps: readonly ProbeStep[];
-  /** Creates and replacements by condition are refused when they should be. False also where that is not known. */
-  readonly conditionalWrites: boolean;
+  readonly conditions: ProbedConditions;
   /** How far this machine's clock is ahead of the store's, give or take the second that stores round to; null: not said. */
   readonly clockSkewMs: number | null;
 }
@@ -59,6 +59,8 @@ class Probe {
   readonly #steps: ProbeStep[] = [];
   #clockSkewMs: number | null = null;
   #left = false;
+  /** A condition was ignored, or refused as such. */
+  #lacksConditions = false;
 
   constructor(store: Store, key: ObjectKey, signal: AbortSignal) {
     this.#store = store;
@@ -68,7 +70,7 @@ class Probe {
 
   async run(): Promise<ProbeResult> {
     const first = await this.#write();
-    let refuses = false;
+    let conditions: ProbedConditions = 'unknown';
     if (first !== null) {
       await this.#step('read', () => this.#read(0, content.length));
       await this.#step('range', () => this.#read(8, 3));
@@ -76,12 +78,12 @@ class Probe {
       // Both are told, so that a person sees all that is missing.
       const creates = await this.#step('create-only', () => this.#refused({ createOnly: true }));
       const replaces = await this.#step('if-match', () => this.#staleIsRefused(first));
-      refuses = creates && replaces;
+      conditions = this.#lacksConditions ? 'missing' : creates && replaces ? 'kept' : 'unknown';
       await this.#step('delete', () => this.#delete());
       await this.#step('gone', () => this.#isGone());
       if (this.#store.capabilities.lockDays !== undefined) await this.#step('lock', () => this.#lock());
     }
-    return { steps: this.#steps, conditionalWrites: refuses, clockSkewMs: this.#clockSkewMs };
+    return { steps: this.#steps, conditions, clockSkewMs: this.#clockSkewMs };
   }
 
   async removeLeftover(): Promise<void> {
@@ -93,12 +95,12 @@ class Probe {
   async #step(name: ProbeStepName, work: () => Promise<string | null>): Promise<boolean> {
     this.#signal.throwIfAborted();
     try {
-      this.#steps.push({ name, ok: true, detail: await work(), hint: null });
+      this.#steps.push({ name, ok: true, code: null, detail: await work(), hint: null });
       return true;
     } catch (error) {
       this.#signal.throwIfAborted();
-      const { message, hint } = asGranaryError(error, 'store-failed');
-      this.#steps.push({ name, ok: false, detail: message, hint: hint ?? null });
+      const { code, message, hint } = asGranaryError(error, 'store-failed');
+      this.#steps.push({ name, ok: false, code, detail: message, hint: hint ?? null });
       return false;
     }
   }
@@ -110,7 +112,11 @@ class Probe {
       const begun = Date.now();
       // Even a write that fails may have left something.
       this.#left = true;
-      const result = await this.#put({ createOnly: true });
+      const result = await this.#put({ createOnly: true }).catch((error: unknown) => {
+        if (!refusesConditions(error)) throw error;
+        this.#lacksConditions = true;
+        return this.#put({});
+      });
       etag = result.etag;
       const middle = (begun + Date.now()) / 2;
       this.#clockSkewMs = result.storeTime === null ? null : Math.round(middle - result.storeTime.getTime());
@@ -148,16 +154,19 @@ class Probe {
       await this.#put(condition);
     } catch (error) {
       if (asGranaryError(error).code === 'precondition-failed') return 'a second write is refused';
-      throw error;
+      if (!refusesConditions(error)) throw error;
+      this.#lacksConditions = true;
+      throw lacksConditions('takes no write with a condition');
     }
-    throw new GranaryError('store-misconfigured', 'the store ignores the condition of a write', {
-      hint: 'let one agent alone write there: where two race for a slot, the later would replace the earlier',
-    });
+    this.#lacksConditions = true;
+    throw lacksConditions('ignores the condition of a write');
   }
 
   async #staleIsRefused(etag: string): Promise<string | null> {
     const changed = Buffer.concat([content, content]);
-    await this.#store.put(this.#key, changed, { ifMatch: etag, signal: this.#signal });
+    // What was ignored has replaced the object already: its etag is another one, or the same of the same bytes.
+    const match = this.#lacksConditions ? {} : { ifMatch: etag };
+    await this.#store.put(this.#key, changed, { ...match, signal: this.#signal });
     return this.#refused({ ifMatch: etag });
   }
 
@@ -198,4 +207,23 @@ class Probe {
       hint: 'object lock keeps it: exempt `seeds/` and `leases/` from it, or let it be',
     });
   }
+}
+
+/** How stores answer that do not know the header at all; `write` without one tells whether it is that. */
+function refusesConditions(error: unknown): boolean {
+  return (
+    isGranaryError(error, 'store-misconfigured') &&
+    ['NotImplemented', 'InvalidArgument', 'InvalidRequest'].includes(String(error.context.reason))
+  );
+}
+
+function lacksConditions(what: string): GranaryError {
+  return new GranaryError('store-misconfigured', `the store ${what}`, {
+    hint: 'backups are committed as manifest-<attempt>.json there, of which the lowest counts; best let one agent alone write there',
+  });
+}
+
+/** Whether a step that is not ok only means that another way is gone: conditions that are missing are done without. */
+export function isDoneWithout({ name }: ProbeStep, { conditions }: ProbeResult): boolean {
+  return conditions === 'missing' && (name === 'create-only' || name === 'if-match');
 }

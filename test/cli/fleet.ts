@@ -134,9 +134,11 @@ export class Fleet implements Disposable {
     rmSync(this.folder.join('config', name));
   }
 
-  /** What a destination in a folder holds of backups, and what a broken-off write may have left; not the marker. */
+  /** What a destination in a folder holds of backups, and what a broken-off write may have left; not the marker and status. */
   stored(name: string): string[] {
-    return filesIn(this.folder.join(name)).filter((file) => file !== 'granary.json');
+    return filesIn(this.folder.join(name)).filter(
+      (file) => file !== 'granary.json' && !/^seeds\/[^/]+\/status\.json$/.test(file),
+    );
   }
 
   /** Files in the child's temporary folder. */

@@ -20,6 +20,8 @@ export type Fault =
   | { readonly kind: 'lose' }
   /** The answer ends with a reset after this many bytes of its body. */
   | { readonly kind: 'truncate'; readonly afterBytes: number }
+  /** Not passed on: this is done in its place, and its answer given. */
+  | { readonly kind: 'instead'; readonly act: (body: Buffer) => Promise<Readonly<Record<string, string>>> }
   /** Neither passed on nor answered. */
   | { readonly kind: 'hang' }
   /** What was answered when the same was asked for the first time; the truth where it was not. */
@@ -105,6 +107,11 @@ export class FaultProxy implements AsyncDisposable {
           .writeHead(fault.status, { 'content-type': fault.type, ...fault.headers })
           .end(request.method === 'HEAD' ? '' : fault.body),
       );
+    } else if (fault?.kind === 'instead') {
+      void bodyOf(request)
+        .then(fault.act)
+        .then((headers) => response.writeHead(200, headers).end())
+        .catch(() => request.socket.resetAndDestroy());
     } else if (first !== undefined) {
       response.writeHead(first.status, first.headers).end(first.body);
     } else {

@@ -92,8 +92,8 @@ describeWith(['fake-gcs-server'], 'gcs, its own', () => {
 
   test('a probe finds nothing amiss', async () => {
     const store = await openStore(gcsDestination(server.endpoint, { bucket }), null);
-    const { steps, conditionalWrites } = await probeStore(store, key('probe'), noAbort());
+    const { steps, conditions } = await probeStore(store, key('probe'), noAbort());
     expect(steps.filter(({ ok }) => !ok)).toEqual([]);
-    expect(conditionalWrites).toBe(true);
+    expect(conditions).toBe('kept');
   });
 });

@@ -22,7 +22,7 @@ test('a store that can do everything passes, and nothing stays', async () => {
   const result = await probeStore(store, key('seeds/eu/probe-1'), noAbort());
   expect(result.steps.map(({ name }) => name)).toEqual(all);
   expect(result.steps.filter(({ ok }) => !ok)).toEqual([]);
-  expect(result.conditionalWrites).toBe(true);
+  expect(result.conditions).toBe('kept');
   expect(Math.abs(result.clockSkewMs ?? Number.NaN)).toBeLessThan(60_000);
   expect(await leftOver()).toEqual([]);
 });
@@ -32,9 +32,9 @@ test('a store that ignores conditions is found out', async () => {
     ...passThrough(store),
     put: (wanted, bytes, { signal }) => store.put(wanted, bytes, { signal }),
   };
-  const { steps, conditionalWrites } = await probeStore(ignoring, key('p'), noAbort());
+  const { steps, conditions } = await probeStore(ignoring, key('p'), noAbort());
   expect(steps.filter(({ ok }) => !ok).map(({ name }) => name)).toEqual(['create-only', 'if-match']);
-  expect(conditionalWrites).toBe(false);
+  expect(conditions).toBe('missing');
   expect(await leftOver()).toEqual([]);
 });
 
@@ -43,9 +43,9 @@ test('a store that keeps only creates is found out', async () => {
     ...passThrough(store),
     put: (wanted, bytes, { signal, createOnly }) => store.put(wanted, bytes, { signal, createOnly }),
   };
-  const { steps, conditionalWrites } = await probeStore(halfway, key('p'), noAbort());
+  const { steps, conditions } = await probeStore(halfway, key('p'), noAbort());
   expect(steps.filter(({ ok }) => !ok).map(({ name }) => name)).toEqual(['if-match']);
-  expect(conditionalWrites).toBe(false);
+  expect(conditions).toBe('missing');
 });
 
 test('what may not be written is told with its hint, and nothing else is tried', async () => {
@@ -56,8 +56,16 @@ test('what may not be written is told with its hint, and nothing else is tried',
     },
   };
   expect(await probeStore(denied, key('p'), noAbort())).toEqual({
-    steps: [{ name: 'write', ok: false, detail: 'access denied: s3:PutObject', hint: 'allow it' }],
-    conditionalWrites: false,
+    steps: [
+      {
+        name: 'write',
+        ok: false,
+        code: 'access-denied',
+        detail: 'access denied: s3:PutObject',
+        hint: 'allow it',
+      },
+    ],
+    conditions: 'unknown',
     clockSkewMs: null,
   });
 });

@@ -118,10 +118,10 @@ describeWith(['minio'], 'a key with the least policy', () => {
 
       test('passes the probe and reads all settings', async () => {
         const store = await openStore(destination, s3Credential(server, user));
-        const { steps, conditionalWrites } = await probeStore(store, key('seeds/eu/probe-1'), noAbort());
+        const { steps, conditions } = await probeStore(store, key('seeds/eu/probe-1'), noAbort());
         expect(steps.filter(({ ok }) => !ok)).toEqual([]);
         expect(steps.map(({ name }) => name).includes('lock')).toBe(lock !== null);
-        expect(conditionalWrites).toBe(true);
+        expect(conditions).toBe('kept');
         const facts = await readFacts(destination, s3Credential(server, user), noAbort());
         expect(facts).toMatchObject({ lock: { value: lock === null ? null : { usual: null } } });
         expect(JSON.stringify(facts)).not.toContain('unknown');

@@ -22,8 +22,6 @@ import { uploadFrom } from './part-upload.ts';
 
 export interface AzureOptions extends AzureLocation {
   readonly guard?: RequestGuard | undefined;
-  /** What a probe found; default: the store keeps conditions. */
-  readonly conditionalWrites?: boolean | undefined;
 }
 
 /** Opens a store in a container and contacts nothing. `store-misconfigured`, `invalid-credentials`: it cannot work. */
@@ -44,7 +42,7 @@ class AzureStore implements Store {
     this.#guard = options.guard ?? unguarded;
     this.#leftovers = new Leftovers(this.#session, this.#guard);
     this.#writer = new AzureWriter(this.#session, this.#guard, this.#leftovers);
-    this.capabilities = { conditionalWrites: options.conditionalWrites ?? true };
+    this.capabilities = { conditionalWrites: true };
     const { storageAccount, container, prefix } = options;
     this.url = bucketUrl('azblob', `${storageAccount}/${container}`, prefix);
   }

@@ -27,8 +27,6 @@ export interface GcsOptions extends GcsLocation {
   /** null: the bucket's. */
   readonly storageClass: string | null;
   readonly guard?: RequestGuard | undefined;
-  /** What a probe found; default: the store keeps conditions, as Google does. */
-  readonly conditionalWrites?: boolean | undefined;
 }
 
 /** Opens a store in a bucket and contacts nothing. `store-misconfigured`, `invalid-credentials`: it cannot work. */
@@ -49,7 +47,7 @@ class GcsStore implements Store {
     this.#guard = options.guard ?? unguarded;
     this.#reader = new GcsReader(this.#session);
     this.#writer = new GcsWriter(this.#session, this.#guard, options.storageClass);
-    this.capabilities = { conditionalWrites: options.conditionalWrites ?? true };
+    this.capabilities = { conditionalWrites: true };
     this.url = bucketUrl('gs', options.bucket, options.prefix);
   }
 

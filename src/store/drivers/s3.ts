@@ -33,8 +33,6 @@ import { totalling } from './shared.ts';
 
 export interface S3Options extends S3Location {
   readonly guard?: RequestGuard | undefined;
-  /** What a probe found; default: the store keeps conditions. */
-  readonly conditionalWrites?: boolean | undefined;
 }
 
 /** Opens a store in a bucket and contacts nothing. `store-misconfigured`, `invalid-credentials`: it cannot work. */
@@ -56,7 +54,7 @@ class S3Store implements Store {
     this.#writer = new S3Writer(this.#session, this.#guard);
     this.#remover = new S3Remover(this.#session, (key, options) => this.head(key as ObjectKey, options));
     this.capabilities = {
-      conditionalWrites: options.conditionalWrites ?? true,
+      conditionalWrites: true,
       lockDays: options.objectLock?.days,
     };
     this.url = bucketUrl('s3', options.bucket, options.prefix);
