@@ -5,6 +5,7 @@ import { encodeManifest } from '../catalog/manifest.ts';
 import { asGranaryError, GranaryError, inDestination, isGranaryError } from '../model/errors.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
 import { type Attempt, formatBackupRef } from '../model/names.ts';
+import { answerMs, within } from '../store/patience.ts';
 import { newAttempt } from './attempt.ts';
 import { type CopyOptions, copyBackup } from './copy.ts';
 import { commitKey, type OpenDestination, readSlot, type StoredManifest } from './destination.ts';
@@ -14,6 +15,7 @@ import { commit } from './publish.ts';
 import { manifestOf, writeHashProof, writeKeepUntil } from './record.ts';
 import { type BackupResult, type CopyResult, failedResult, resultError } from './result.ts';
 import { cleanUpSignal, discardData, snapshotToStores } from './snapshot.ts';
+import { inTurn } from './turns.ts';
 
 /**
  * Makes the backup of one slot, in all destinations of the job. What failed stands in the result, per destination
@@ -42,12 +44,18 @@ interface Looked {
   readonly error: GranaryError | null;
 }
 
-/** Before a snapshot all destinations are looked at: one that holds the slot already makes the run a copy of it. */
+/**
+ * Before a snapshot all destinations are looked at: one that holds the slot already makes the run a copy of it. One that
+ * does not answer is left out of the run; a copy follows.
+ */
 async function lookAll(job: BackupJob, { signal }: RunOptions): Promise<Looked[]> {
   return Promise.all(
     job.destinations.map(async (destination) => {
       try {
-        return { destination, stored: await readSlot(destination.store, job.slot, { signal }), error: null };
+        const stored = await within(answerMs, signal, (limited) =>
+          readSlot(destination.store, job.slot, { signal: limited }),
+        );
+        return { destination, stored, error: null };
       } catch (error) {
         signal.throwIfAborted();
         return { destination, stored: null, error: asGranaryError(error, 'store-failed') };
@@ -72,7 +80,7 @@ async function makeBackup(
   const bytes = encodeManifest(manifest);
   const copies: CopyResult[] = [];
   let winner: Winner | null = null;
-  for (const destination of reachable) {
+  for await (const destination of inTurn(reachable, snapshot)) {
     const upload = async () => {
       const error = await snapshot.stored(destination.name);
       if (error !== null) throw error;
@@ -84,6 +92,8 @@ async function makeBackup(
     // with its own: after a partition a slot may have two attempts, and each of them is whole.
     if (copies.every(({ outcome }) => outcome !== 'published')) winner ??= copy.winner;
   }
+  const names = reachable.map(({ name }) => name);
+  copies.sort((a, b) => names.indexOf(a.destination) - names.indexOf(b.destination));
   const result = summarize(job, winner?.stored.manifest ?? manifest, [...copies, ...failed], winner !== null);
   const isOurs = copies.some(({ outcome }) => outcome === 'published') && winner === null;
   return isOurs && alarm !== null ? { ...result, error: resultError(alarm) } : result;

@@ -7,6 +7,7 @@ import { asGranaryError, GranaryError, isGranaryError } from '../model/errors.ts
 import type { Applied } from '../model/generated/applied.ts';
 import type { ObjectKey } from '../model/names.ts';
 import type { AppliedState } from '../model/state.ts';
+import { answerMs, within } from '../store/patience.ts';
 import type { CallOptions, Store } from '../store/store.ts';
 import { type DocumentKind, decodeDocument, readSmall, requireValid, unreadable } from './document.ts';
 import type { Source } from './inventory.ts';
@@ -63,7 +64,11 @@ export async function readApplied(
   const records: AppliedRecord[] = [];
   const unread: { destination: string; error: GranaryError }[] = [];
   const ordered = byName(sources);
-  const results = await Promise.allSettled(ordered.map(({ store }) => readOne(store, seed, { signal })));
+  const results = await Promise.allSettled(
+    ordered.map(({ store }) =>
+      within(answerMs, signal, (limited) => readOne(store, seed, { signal: limited })),
+    ),
+  );
   signal.throwIfAborted();
   let state: AppliedState | null = null;
   for (const [index, { name: destination }] of ordered.entries()) {

@@ -13,6 +13,7 @@ import type {
   UnfinishedData,
 } from '../model/inventory.ts';
 import type { ClusterRef } from '../model/names.ts';
+import { answerMs, within } from '../store/patience.ts';
 import type { CallOptions, Store } from '../store/store.ts';
 import { clusterPrefix, clustersPrefix, parseKey } from './keys.ts';
 import { readMarker } from './marker.ts';
@@ -66,7 +67,8 @@ export async function readDestination(
   scope: InventoryScope,
   { signal }: CallOptions,
 ): Promise<ReadDestination> {
-  const marker = await readMarker(store, { signal });
+  // Whoever plans waits for all destinations: one that is dead is not waited for as long as a backup would.
+  const marker = await within(answerMs, signal, (limited) => readMarker(store, { signal: limited }));
   const prefixes = scope === 'all' ? [clustersPrefix] : [...new Set(scope.map(clusterPrefix))].sort();
   const parts = await mapLimited(prefixes, signal, (prefix, inner) => readPrefix(store, prefix, inner));
   return {

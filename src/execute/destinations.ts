@@ -5,6 +5,7 @@ import { readStatus } from '../catalog/status.ts';
 import type { Destination } from '../model/config.ts';
 import { asGranaryError, type GranaryError, inDestination } from '../model/errors.ts';
 import { openStore } from '../store/open.ts';
+import { answerMs, within } from '../store/patience.ts';
 import type { CallOptions } from '../store/store.ts';
 import type { Credentials, OpenCredential } from './credentials.ts';
 import { fingerprintOf, type Probing, Readiness } from './readiness.ts';
@@ -82,7 +83,13 @@ export class Destinations implements AsyncDisposable {
     const source = await this.open(destination);
     try {
       const known = this.#markers.get(destination.name);
-      const markerId = known ?? (await ensureMarker(source.store, new Date(), { signal })).id;
+      const markerId =
+        known ??
+        (
+          await within(answerMs, signal, (limited) =>
+            ensureMarker(source.store, new Date(), { signal: limited }),
+          )
+        ).id;
       this.#markers.set(destination.name, markerId);
       return { ...source, markerId };
     } catch (error) {
@@ -133,9 +140,9 @@ export class Destinations implements AsyncDisposable {
     if (this.readiness.choiceOf(probing.destination.name) !== undefined) return false;
     try {
       const { store } = await this.open(probing.destination);
-      const status = await readStatus(store, seed, {
-        signal: AbortSignal.any([signal, AbortSignal.timeout(statusMs)]),
-      });
+      const status = await within(statusMs, signal, (limited) =>
+        readStatus(store, seed, { signal: limited }),
+      );
       const found = status?.destinations[probing.destination.name];
       return found !== undefined && this.readiness.adopt(probing, found);
     } catch {
