@@ -196,7 +196,10 @@ describeWith(['etcd-3.4'], 'the agent', () => {
     expect(agent.lines.find(({ msg }) => msg === 'backup done')).toMatchObject({ outcome: 'published' });
     expect(manifests(disk)).toHaveLength(1);
     expect(filesIn(tmp)).toEqual([]);
-    expect(filesIn(disk).filter((path) => !path.startsWith('clusters/'))).toEqual(['granary.json']);
+    expect(filesIn(disk).filter((path) => !path.startsWith('clusters/'))).toEqual([
+      'granary.json',
+      'seeds/eu/status.json',
+    ]);
   });
 
   test('a new configuration does not disturb what runs, and takes over after it', async () => {

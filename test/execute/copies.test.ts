@@ -3,14 +3,16 @@ import { readFileSync } from 'node:fs';
 import { GetObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type ApplyResult, applyPlan } from '../../src/execute/apply.ts';
+import { backupSlot } from '../../src/execute/backup.ts';
 import { planSeed } from '../../src/execute/plan.ts';
-import { openWorkspace } from '../../src/execute/workspace.ts';
+import { assignmentsOf, openWorkspace } from '../../src/execute/workspace.ts';
 import { openSource } from '../../src/git/source.ts';
 import { type Slot, slotOf } from '../../src/model/names.ts';
 import { loadIdentities } from '../../src/secrets/identities.ts';
 import { Fleet } from '../cli/fleet.ts';
 import { describeWith } from '../servers/describe.ts';
 import { type EtcdServer, startEtcd } from '../servers/etcd.ts';
+import { fillEtcd } from '../servers/keys.ts';
 import { type MinioServer, startMinio } from '../servers/minio.ts';
 import { bucketName } from '../store/destinations.ts';
 import { FaultProxy, type SeenRequest } from '../store/fault-proxy.ts';
@@ -142,4 +144,21 @@ describeWith(['etcd-3.6', 'minio', 'sops'], 'copies of one backup', () => {
       expect.objectContaining({ destination: 'store', outcome: 'failed' }),
     );
   }, 180_000);
+
+  test('a backup of 20 MB for a slot of its schedule asks a destination for six things at most', async () => {
+    await fillEtcd(etcd, { keys: 2_000, valueBytes: 8_200 });
+    const source = await openSource({ path: fleet.config }, { signal });
+    const identities = await loadIdentities({ files: [fleet.keyFile], env: {} });
+    await using workspace = await openWorkspace(source, { identities, seed: 'eu' });
+    const [assignment] = assignmentsOf(workspace.desired, 'eu', 'prod');
+    if (assignment === undefined) throw new Error('no policy');
+    // As in an agent that runs: the destination is known.
+    await backupSlot(workspace, assignment, slotAt(-2), { signal });
+    proxy.seen.length = 0;
+    const result = await backupSlot(workspace, assignment, slotAt(-1), { signal });
+    expect(result).toMatchObject({ outcome: 'published', error: null });
+    expect(result.snapshotBytes).toBeGreaterThan(15_000_000);
+    const asked = proxy.seen.map(({ method, url }) => `${method} ${url}`);
+    expect(asked.length, asked.join('\n')).toBeLessThanOrEqual(6);
+  });
 });

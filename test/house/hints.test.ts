@@ -102,6 +102,8 @@ function bareOptionsOfFile(path: string): string[] {
 const foreignOptions = [
   ['etcd', '--auth-token', '--cipher-suites', '--data-dir', '--quota-backend-bytes'],
   ['etcd', '--tls-min-version', '--trusted-ca-file'],
+  ['az', '--assignee', '--role', '--role-definition', '--scope'],
+  ['gcloud', '--condition', '--condition-from-file', '--file', '--member', '--project', '--role'],
   ['base64', '--decode'],
   ['git', '--add', '--format', '--global', '--unshallow'],
   ['kubectl', '--all-namespaces', '--namespace'],
