@@ -2,6 +2,7 @@
 import { type DestinationReadiness, readStatus } from '../catalog/status.ts';
 import type { Destination } from '../model/config.ts';
 import { asGranaryError, withoutDestination } from '../model/errors.ts';
+import { printable } from '../model/printable.ts';
 import type { Workspace } from './workspace.ts';
 
 export interface ListedReadiness {
@@ -65,7 +66,8 @@ function listed(
     return { destination, readiness, probedAt: null, detail: unread ?? null };
   }
   const { probedAt, ready, usable, former, conditionalWrites, problem } = found;
-  const why = problem === null ? null : `${problem.step}: ${problem.message}`;
+  // Whoever can write there can write anything.
+  const why = problem === null ? null : printable(`${problem.step}: ${problem.message}`);
   const readiness = !usable ? 'failing' : ready && conditionalWrites ? 'ready' : 'limited';
   const details = [
     ...(former ? ['the former credential is used still'] : []),
