@@ -6,17 +6,19 @@ import type { Listing } from '../report/configured.ts';
 import { usage } from './failure.ts';
 import { exitCodes, type Io, worst } from './io.ts';
 import {
+  type BucketOptions,
   type KeyOptions,
   type OutputOptions,
   type SourceOptions,
+  withBucket,
   withKeys,
   withOutput,
   withSource,
 } from './options.ts';
 import { addFilter, cellText, type Filter, matchesAll, requireFields, sorted } from './rows.ts';
-import type { Session } from './session.ts';
+import type { ReadingSession, Session } from './session.ts';
 
-interface GetOptions extends SourceOptions, KeyOptions, OutputOptions {
+interface GetOptions extends SourceOptions, BucketOptions, KeyOptions, OutputOptions {
   filter: Filter[];
   sort?: string;
   all?: boolean;
@@ -44,9 +46,10 @@ export function addGet(program: Command, io: Io): Command {
     .option('--all', `all backups, not only the newest ${shownBackups}`)
     .addHelpText(
       'after',
-      '\nExamples:\n  granary get backups --filter cluster=prod-a\n  granary get clusters -o json\n  granary get credentials --sort lastModifiedAt',
+      '\nExamples:\n  granary get backups --filter cluster=prod-a\n  granary get backups --from s3://etcd-backups/prod --endpoint https://minio.example:9000\n  granary get clusters -o json\n  granary get credentials --sort lastModifiedAt',
     );
   withSource(command);
+  withBucket(command);
   withKeys(command);
   withOutput(command);
   return command.action((kind: string, options: GetOptions) => get(io, kind, options));
@@ -58,9 +61,14 @@ async function get(io: Io, kind: string, options: GetOptions): Promise<void> {
     throw usage(`\`${kind}\` is no kind that can be listed`, `these can: ${kinds.join(', ')}`);
   const { listedFields } = await import('../report/fields.ts');
   requireFields(listedFields[known], options.filter, options.sort);
-  const { openSession } = await import('./session.ts');
+  const { openReading, openSession } = await import('./session.ts');
+  if (known === 'backups') {
+    await using session = await openReading(io, options);
+    return await getBackups(io, session, options);
+  }
+  if (options.from !== undefined)
+    throw usage(`a bucket alone has no ${known}`, '`granary get backups` lists what it holds');
   await using session = await openSession(io, options);
-  if (known === 'backups') return getBackups(io, session, options);
   const { columns, items } = await rowsOf(io, session, known, options);
   const shown = sorted(
     items.filter((item) => matchesAll(item, options.filter)),
@@ -99,7 +107,7 @@ async function rowsOf(
   return { columns: report.credentialColumns, items: items.map((item) => ({ ...item })) };
 }
 
-async function getBackups(io: Io, session: Session, options: GetOptions): Promise<void> {
+async function getBackups(io: Io, session: ReadingSession, options: GetOptions): Promise<void> {
   const { listBackups } = await import('../execute/list.ts');
   const json = options.output === 'json';
   const named = options.filter.filter(([field]) => nameFields.includes(field));

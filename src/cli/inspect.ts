@@ -4,17 +4,24 @@ import { parseBackupRef, parseClusterRef } from '../model/names.ts';
 import { usage } from './failure.ts';
 import { exitCodes, type Io } from './io.ts';
 import {
+  type BucketOptions,
   type KeyOptions,
   type OutputOptions,
   type ProgressOptions,
   type SourceOptions,
+  withBucket,
   withKeys,
   withOutput,
   withProgress,
   withSource,
 } from './options.ts';
 
-interface InspectCommandOptions extends SourceOptions, KeyOptions, OutputOptions, ProgressOptions {
+interface InspectCommandOptions
+  extends SourceOptions,
+    BucketOptions,
+    KeyOptions,
+    OutputOptions,
+    ProgressOptions {
   revision?: string;
 }
 
@@ -33,6 +40,7 @@ export function addInspect(program: Command, io: Io): Command {
       '\nExamples:\n  granary inspect snapshot.db\n  zstd -dc data.db.zst | granary inspect -\n  granary inspect eu-west/prod-a --revision 88213004 -o json',
     );
   withSource(command);
+  withBucket(command);
   withKeys(command);
   withProgress(command);
   withOutput(command);
@@ -82,11 +90,11 @@ async function fromBackup(
   options: InspectCommandOptions,
   revision: number | undefined,
 ): Promise<DatabaseReport> {
-  const { openSessionFor } = await import('./session.ts');
+  const { openReadingFor } = await import('./session.ts');
   const { findByName } = await import('../execute/find.ts');
   const { inspectBackup } = await import('../execute/inspect.ts');
   const { progressView } = await import('./progress.ts');
-  await using session = await openSessionFor(io, options, what);
+  await using session = await openReadingFor(io, options, what);
   using view = progressView(io, options.output === 'json' ? 'none' : options.progress);
   const found = await findByName(session.workspace, what, { signal: io.signal });
   return await inspectBackup(found, {

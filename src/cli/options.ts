@@ -11,6 +11,15 @@ export interface SourceOptions {
   state?: string;
 }
 
+/** Nothing but a bucket, in place of a configuration. */
+export interface BucketOptions {
+  from?: string;
+  endpoint?: string;
+  region?: string;
+  caFile?: string;
+  pathStyle?: boolean;
+}
+
 export interface KeyOptions {
   ageKeyFile: string[];
 }
@@ -38,6 +47,20 @@ export function withSource(command: Command): Command {
       '--state <dir>',
       'folder for clones and for how new each credential was, kept between runs (default: nothing is kept)',
     );
+}
+
+/** `--from URL` and what stands beside it: for commands that only read backups, and need no configuration for that. */
+export function withBucket(command: Command): Command {
+  const from = new Option(
+    '--from <url>',
+    's3://bucket/prefix, gs://bucket/prefix, azblob://account/container/prefix or file:///folder instead of a configuration; credentials come from the usual environment of the provider',
+  );
+  return command
+    .addOption(from.conflicts(['path', 'repo', 'ref', 'state']))
+    .option('--endpoint <url>', 'of the store behind --from, where it is not the provider itself')
+    .option('--region <name>', 'of the bucket behind --from (default: AWS_REGION, us-east-1)')
+    .option('--ca-file <file>', 'PEM of the authority that the store behind --from is signed by')
+    .option('--path-style', 'bucket in the path and not in the host name, as MinIO wants it');
 }
 
 /** `--age-key-file FILE`, again for several. */

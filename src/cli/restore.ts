@@ -7,17 +7,19 @@ import { formatAge, formatBytes, formatDuration, formatTime } from '../model/uni
 import { usage } from './failure.ts';
 import type { Io } from './io.ts';
 import {
+  type BucketOptions,
   type KeyOptions,
   type OutputOptions,
   type ProgressOptions,
   type SourceOptions,
+  withBucket,
   withKeys,
   withOutput,
   withProgress,
   withSource,
 } from './options.ts';
 
-interface RestoreOptions extends SourceOptions, KeyOptions, OutputOptions, ProgressOptions {
+interface RestoreOptions extends SourceOptions, BucketOptions, KeyOptions, OutputOptions, ProgressOptions {
   to: string;
   at?: string;
 }
@@ -41,6 +43,7 @@ export function addRestore(program: Command, io: Io): Command {
       '\nExamples:\n  granary restore eu-west/prod-a --to prod-a.db\n  granary restore eu-west/prod-a --at 2026-11-21T03:00:00Z --to prod-a.db',
     );
   withSource(command);
+  withBucket(command);
   withKeys(command);
   withProgress(command);
   withOutput(command);
@@ -49,11 +52,11 @@ export function addRestore(program: Command, io: Io): Command {
 
 async function restore(io: Io, name: string, options: RestoreOptions): Promise<void> {
   const at = options.at === undefined ? undefined : readTime(options.at);
-  const { openSessionFor } = await import('./session.ts');
+  const { openReadingFor } = await import('./session.ts');
   const { findByName } = await import('../execute/find.ts');
   const { restoreBackup } = await import('../execute/restore.ts');
   const { progressView } = await import('./progress.ts');
-  await using session = await openSessionFor(io, options, name);
+  await using session = await openReadingFor(io, options, name);
   const found = await findByName(session.workspace, name, { signal: io.signal, at });
   const quiet = options.output === 'json';
   if (!quiet) tellFound(io, found);

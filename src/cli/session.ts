@@ -6,13 +6,18 @@ import { openWorkspace, type Workspace, type WorkspaceOptions } from '../execute
 import { type Judge, openSource, type Source } from '../git/source.ts';
 import { type Identities, loadIdentities } from '../secrets/identities.ts';
 import { RememberedCredentials } from '../secrets/remembered.ts';
+import { usage } from './failure.ts';
 import type { Io } from './io.ts';
-import type { KeyOptions, SourceOptions } from './options.ts';
+import type { BucketOptions, KeyOptions, SourceOptions } from './options.ts';
 
-export interface Session extends AsyncDisposable {
-  readonly source: Source;
+/** What commands need that only read backups. */
+export interface ReadingSession extends AsyncDisposable {
   readonly workspace: Workspace;
   readonly identities: Identities;
+}
+
+export interface Session extends ReadingSession {
+  readonly source: Source;
 }
 
 /** The private keys that the command line or the environment names; says what is odd about them. */
@@ -91,4 +96,39 @@ export async function openSessionFor(
     seedMayBeGone: true,
     onDisagreement: io.warn,
   });
+}
+
+/** As `openSession`, for commands that only read backups: with `--from` of a bucket alone. */
+export async function openReading(
+  io: Io,
+  options: SourceOptions & BucketOptions & KeyOptions,
+): Promise<ReadingSession> {
+  return (await openFrom(io, options)) ?? openSession(io, options);
+}
+
+/** As `openSessionFor`, with `--from` of a bucket alone. */
+export async function openReadingFor(
+  io: Io,
+  options: SourceOptions & BucketOptions & KeyOptions,
+  name: string,
+): Promise<ReadingSession> {
+  return (await openFrom(io, options)) ?? openSessionFor(io, options, name);
+}
+
+async function openFrom(io: Io, options: BucketOptions & KeyOptions): Promise<ReadingSession | null> {
+  const { from: url, endpoint, region, caFile, pathStyle } = options;
+  if (url === undefined) {
+    if ((endpoint ?? region ?? caFile ?? pathStyle) === undefined) return null;
+    throw usage(
+      '--endpoint, --region, --ca-file and --path-style belong to --from',
+      'a Destination of the configuration says these itself',
+    );
+  }
+  const { openBucket } = await import('../execute/bucket.ts');
+  const identities = await readIdentities(io, options);
+  const workspace = await openBucket({
+    ...{ url, endpoint, region, caFile, pathStyle, identities },
+    ...{ env: io.env, signal: io.signal, onWarning: io.warn },
+  });
+  return { workspace, identities, [Symbol.asyncDispose]: () => workspace[Symbol.asyncDispose]() };
 }

@@ -3,17 +3,24 @@ import type { VerifyResult } from '../execute/verify.ts';
 import { formatBytes, formatCount } from '../model/units.ts';
 import { exitCodes, type Io, worst } from './io.ts';
 import {
+  type BucketOptions,
   type KeyOptions,
   type OutputOptions,
   type ProgressOptions,
   type SourceOptions,
+  withBucket,
   withKeys,
   withOutput,
   withProgress,
   withSource,
 } from './options.ts';
 
-interface VerifyCommandOptions extends SourceOptions, KeyOptions, OutputOptions, ProgressOptions {
+interface VerifyCommandOptions
+  extends SourceOptions,
+    BucketOptions,
+    KeyOptions,
+    OutputOptions,
+    ProgressOptions {
   repair?: boolean;
 }
 
@@ -32,9 +39,10 @@ export function addVerify(program: Command, io: Io): Command {
     .option('--repair', 'replace bad copies by the bytes of a sound one of the same attempt')
     .addHelpText(
       'after',
-      '\nExamples:\n  granary verify\n  granary verify eu-west/prod-a/hourly/20261121T140000Z@eu-minio\n  granary verify --repair eu-west/prod-a',
+      '\nExamples:\n  granary verify\n  granary verify eu-west/prod-a/hourly/20261121T140000Z@eu-minio\n  granary verify --repair eu-west/prod-a\n  granary verify --from s3://etcd-backups/prod --age-key-file key.txt',
     );
   withSource(command);
+  withBucket(command);
   withKeys(command);
   withProgress(command);
   withOutput(command);
@@ -42,16 +50,20 @@ export function addVerify(program: Command, io: Io): Command {
 }
 
 async function verify(io: Io, names: readonly string[], options: VerifyCommandOptions): Promise<void> {
-  const { openSession } = await import('./session.ts');
+  const { openReading } = await import('./session.ts');
   const verified = options.repair
     ? (await import('../execute/repair.ts')).repairBackups
     : (await import('../execute/verify.ts')).verifyBackups;
   const { progressView } = await import('./progress.ts');
-  await using session = await openSession(io, options);
+  await using session = await openReading(io, options);
+  const { clustersIn } = await import('../execute/bucket.ts');
+  // Without names the configuration says which clusters there are; a bucket alone has none.
+  const all = names.length === 0 && options.from !== undefined;
+  const wanted = all ? await clustersIn(session.workspace, { signal: io.signal }) : names;
   const quiet = options.output === 'json';
   using view = progressView(io, quiet ? 'none' : options.progress);
   const results: VerifyResult[] = [];
-  for await (const result of verified(session.workspace, names, {
+  for await (const result of verified(session.workspace, wanted, {
     signal: io.signal,
     onProgress: view.onProgress,
   })) {

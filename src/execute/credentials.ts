@@ -19,7 +19,7 @@ export interface CredentialsOptions {
   readonly onDisagreement?: ((note: string) => void) | undefined;
   /** Ends the `sops` program where that has to open a file. */
   readonly signal?: AbortSignal | undefined;
-  /** Values that are used in place of those in the file, by the name of the credential: to try them out. */
+  /** Values that are used in place of those in the file, by the name of the credential: to try them out, or where no file has them. */
   readonly instead?: ReadonlyMap<string, OpenCredential> | undefined;
 }
 
@@ -68,16 +68,16 @@ export class Credentials {
   }
 
   async #open(name: string): Promise<OpenCredential> {
+    const instead = this.#options.instead?.get(name);
+    if (instead !== undefined) {
+      this.#prints.set(name, randomUUID());
+      return instead;
+    }
     const credential = this.#configuration.credentials.find((one) => one.name === name);
     if (credential === undefined) {
       throw new GranaryError('unknown-object', `there is no credential ${name}`, {
         hint: '`granary validate` lists what does not fit together',
       });
-    }
-    const instead = this.#options.instead?.get(name);
-    if (instead !== undefined) {
-      this.#prints.set(name, randomUUID());
-      return instead;
     }
     const { identities, remembered, signal, onDisagreement } = this.#options;
     const { file } = credential.position;

@@ -51,7 +51,10 @@ export async function findByName(
     return await findBackup(sources, query, { signal, unopened: unread });
   } catch (error) {
     // Where nothing is found, a seed that Git does not name either is more likely mistyped than gone.
-    if (isGranaryError(error, 'backup-not-found')) requireSeed(workspace.desired.configuration, query.seed);
+    // A bucket alone has no configuration that could know it.
+    const { configuration } = workspace.desired;
+    if (isGranaryError(error, 'backup-not-found') && configuration.files > 0)
+      requireSeed(configuration, query.seed);
     throw error;
   }
 }

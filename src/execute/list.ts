@@ -34,7 +34,7 @@ export interface BackupItem {
   readonly lastProof: ProofSummary | null;
   /** What speaks against it, as long as nobody has accepted it: `cluster-id`, `revision`, `keys`, `members`. */
   readonly marks: readonly string[];
-  /** In words: `last 1 of 24`. Empty where no rule keeps it. */
+  /** In words: `last 1 of 24`. Empty where no rule keeps it, or where rules are not known. */
   readonly keptBy: readonly string[];
   /** Why its manifest cannot be read; null where it can. */
   readonly problem: string | null;
@@ -172,7 +172,9 @@ function keptReasons(
       const keep = assignment?.destinations.find((one) => one.destination.name === destination.name)?.keep;
       if (copies[0]?.policy === manualPolicy) record(decideOnDemand(copies, now));
       else if (keep !== undefined) record(decideRetention(copies, keep, now));
-      else for (const copy of copies) reasons.set(copy, ['orphaned: the configuration does not name it']);
+      // A bucket alone has no configuration: nothing is known of what it would say.
+      else if (desired.configuration.files > 0)
+        for (const copy of copies) reasons.set(copy, ['orphaned: the configuration does not name it']);
     }
   }
   return reasons;
