@@ -7,17 +7,18 @@ import { formatBackupRef, type Slot } from '../model/names.ts';
 /**
  * Walks the database of a backup, with HashKV at the point its manifest names, and requires it to be as recorded.
  * @param fd of the raw snapshot, all of whose bytes are there
+ * @param options.survey also look at what the content is
  * @throws GranaryError `backup-damaged` naming what differs
  */
 export async function checkDatabase(
   fd: number,
   manifest: Manifest,
   destination: string,
-  { signal }: { readonly signal: AbortSignal },
+  { signal, survey }: { readonly signal: AbortSignal; readonly survey?: boolean | undefined },
 ): Promise<DatabaseReport> {
   const { revision, compactRevision } = manifest.hashKV;
   const hashAt = revision === null || compactRevision === null ? undefined : { revision, compactRevision };
-  const report = await analyseInWorker(fd, manifest.snapshot.size, { hashAt }, { signal });
+  const report = await analyseInWorker(fd, manifest.snapshot.size, { hashAt, survey }, { signal });
   requireAsRecorded(manifest, destination, report);
   return report;
 }

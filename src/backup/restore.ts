@@ -1,48 +1,74 @@
-/** A backup back into a file that etcdutl restores from: whole and proven, or not there at all. */
+/** A backup back into a file, a stream or a data directory: whole and proven, or not there at all. */
 import { resolve } from 'node:path';
 import type { DatabaseReport } from '../bolt/report.ts';
+import { bodySize } from '../bolt/trailer.ts';
 import type { FoundCopy } from '../catalog/candidates.ts';
 import type { FoundBackup } from '../catalog/find.ts';
 import { asGranaryError, GranaryError, isGranaryError } from '../model/errors.ts';
-import type { Manifest } from '../model/generated/manifest.ts';
 import { checkDatabase } from './compare.ts';
+import { DataDirectory, requireDirectoryRoom } from './data-directory/directory.ts';
+import type { Membership } from './data-directory/membership.ts';
+import type { EtcdMinor } from './data-directory/version.ts';
+import { type Bump, bumpTarget, defaultQuota, type Note, notesAbout, targetVersion } from './preflight.ts';
 import { type ReadOptions, readBackup } from './read.ts';
-import { requireRoom, TargetFile } from './target-file.ts';
+import { requireFreeDisk, Spool } from './spool.ts';
+import { requireFileRoom, TargetFile } from './target-file.ts';
+
+/** Where the snapshot goes. */
+export type RestoreTarget =
+  | { readonly type: 'file'; readonly path: string }
+  | { readonly type: 'stream'; readonly write: (bytes: AsyncIterable<Uint8Array>) => Promise<void> }
+  | ({ readonly type: 'directory'; readonly path: string } & MemberOptions);
+
+/** What a data directory is made for. */
+export interface MemberOptions {
+  readonly membership: Membership;
+  /** The etcd that is to run on it; null: the one that the snapshot is of. */
+  readonly etcdVersion: EtcdMinor | null;
+  readonly bump: Bump;
+  /** Bytes, as etcd will be started with. */
+  readonly quota: number;
+}
 
 export interface Restored {
-  /** Absolute. */
-  readonly file: string;
+  /** Of the snapshot, hash trailer included. */
   readonly bytes: number;
-  /** The destination whose copy was read. */
-  readonly destination: string;
+  /** The destination whose copy was read; null: it was a file. */
+  readonly destination: string | null;
   readonly report: DatabaseReport;
+  /** What to know before a cluster runs on it. */
+  readonly notes: readonly Note[];
+  /** Of a data directory: the revision that it begins anew at; null: none. */
+  readonly bumpedTo: number | null;
   /** Copies that were tried before and could not be used. */
   readonly failed: readonly { readonly destination: string; readonly error: GranaryError }[];
 }
 
 /**
- * Restores to `file`, which must not exist. The bytes go to a hidden file beside it first; only when every one of them
- * is what the manifest says, and the database in them is sound, does the file appear under its name.
- * A copy that cannot be read or is damaged is passed over for the next one.
- * @throws GranaryError `target-exists`, `target-unwritable`, `disk-full`, `backup-damaged`, `age-key-missing`, `age-key-wrong`
+ * Restores one backup. A file or directory must not exist, or be an empty directory; what is written stands under a
+ * hidden name first. Only when every byte of it is what the manifest says, and the database in it is sound, does it
+ * appear under its own, or is its first byte written to a stream. A copy that cannot be read or is damaged is passed
+ * over for the next one.
+ * @throws GranaryError `target-exists`, `target-unwritable`, `disk-full`, `backup-damaged`, `age-key-missing`,
+ *   `age-key-wrong`, `etcd-too-old`
  */
-export async function restoreToFile(
+export async function restore(
   found: FoundBackup,
-  file: string,
+  target: RestoreTarget,
   options: ReadOptions,
 ): Promise<Restored> {
-  const target = resolve(file);
-  await requireRoom(target, found.manifest.snapshot.size);
+  const restoreCopy = await prepare(found, target, options);
   const failed: { destination: string; error: GranaryError }[] = [];
   for (const copy of found.copies) {
+    const { destination } = copy;
     try {
-      const report = await restoreCopy(found.manifest, copy, target, options);
-      const { size } = found.manifest.snapshot;
-      return { file: target, bytes: size, destination: copy.destination, report, failed };
+      const { report, bumpedTo } = await restoreCopy(copy);
+      const notes = notesAbout(report, notesOptions(found, target, report));
+      return { bytes: found.manifest.snapshot.size, destination, report, notes, bumpedTo, failed };
     } catch (error) {
       options.signal.throwIfAborted();
       if (!concernsCopyOnly(error)) throw error;
-      failed.push({ destination: copy.destination, error: asGranaryError(error) });
+      failed.push({ destination, error: asGranaryError(error) });
       options.onProgress?.({ type: 'warning', message: asGranaryError(error).message });
     }
   }
@@ -60,20 +86,81 @@ function concernsCopyOnly(error: unknown): boolean {
     'disk-full',
     'target-exists',
     'target-unwritable',
+    'etcd-too-old',
     'interrupted',
     'internal',
   );
 }
 
-async function restoreCopy(
-  manifest: Manifest,
-  { destination, store }: FoundCopy,
-  target: string,
+type RestoreCopy = (copy: FoundCopy) => Promise<Pick<Restored, 'report' | 'bumpedTo'>>;
+
+/** Looks at the target before anything is downloaded, and gives what is to be done with each copy until one serves. */
+async function prepare(
+  found: FoundBackup,
+  target: RestoreTarget,
   options: ReadOptions,
-): Promise<DatabaseReport> {
-  await using file = await TargetFile.create(target);
-  await readBackup(manifest, { name: destination, store }, (bytes) => file.append(bytes), options);
-  const report = await checkDatabase(file.fd, manifest, destination, options);
-  await file.publish();
-  return report;
+): Promise<RestoreCopy> {
+  const { manifest } = found;
+  const { size } = manifest.snapshot;
+  /** Receives the snapshot, and proves what is there then. */
+  const receive = async (
+    { destination, store }: FoundCopy,
+    into: { readonly fd: number; append(bytes: Uint8Array): Promise<void> },
+    end: () => Promise<void> = async () => {},
+  ) => {
+    await readBackup(manifest, { name: destination, store }, (bytes) => into.append(bytes), options);
+    await end();
+    return checkDatabase(into.fd, manifest, destination, { signal: options.signal, survey: true });
+  };
+  switch (target.type) {
+    case 'file': {
+      const path = resolve(target.path);
+      await requireFileRoom(path, size);
+      return async (copy) => {
+        await using file = await TargetFile.create(path);
+        const report = await receive(copy, file);
+        await file.publish();
+        return { report, bumpedTo: null };
+      };
+    }
+    case 'stream':
+      await requireFreeDisk(size, undefined);
+      return async (copy) => {
+        await using spool = await Spool.create(undefined);
+        const report = await receive(copy, spool, () => spool.end());
+        await target.write(contentOf(spool, options.signal));
+        return { report, bumpedTo: null };
+      };
+    case 'directory': {
+      const { membership, etcdVersion } = target;
+      targetVersion(etcdVersion, manifest.etcd.version, null);
+      const place = await requireDirectoryRoom(resolve(target.path), size);
+      return async (copy) => {
+        await using directory = await DataDirectory.create(place);
+        const report = await receive(copy, directory);
+        const version = targetVersion(etcdVersion, manifest.etcd.version, report);
+        const bumpedTo = bumpTarget(report, target.bump);
+        options.signal.throwIfAborted();
+        await directory.publish(bodySize(size), { membership, version, bumpTo: bumpedTo });
+        return { report, bumpedTo };
+      };
+    }
+  }
+}
+
+function notesOptions({ manifest }: FoundBackup, target: RestoreTarget, report: DatabaseReport) {
+  if (target.type !== 'directory') return { bump: 'off', quota: defaultQuota, version: null } as const;
+  const { etcdVersion, bump, quota } = target;
+  return { bump, quota, version: targetVersion(etcdVersion, manifest.etcd.version, report) };
+}
+
+const pieceBytes = 1 << 20;
+
+async function* contentOf(spool: Spool, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  for (let offset = 0; ; ) {
+    const piece = await spool.read(offset, pieceBytes, { signal });
+    if (piece.length === 0) return;
+    offset += piece.length;
+    yield piece;
+  }
 }

@@ -11,6 +11,7 @@ import { type OpenDatabase, openDatabase } from './open.ts';
 import { ProblemList } from './problems.ts';
 import type { DatabaseFacts, DatabaseReport } from './report.ts';
 import { RowDecoder, readRevisionKey } from './rows.ts';
+import { type ContentSurvey, SurveyBuilder } from './survey.ts';
 import { bodySize, hasTrailer, verifyTrailer } from './trailer.ts';
 
 export interface AnalyseOptions {
@@ -25,8 +26,11 @@ export interface AnalyseOptions {
   readonly digest?: boolean | undefined;
   /** Keys to remember at once; more are counted in further rounds. */
   readonly keyLimit?: number | undefined;
+  /** Also look at what the keys and values are: `survey` of the report. */
+  readonly survey?: boolean | undefined;
 }
 
+const damagedReason = 'the database is damaged';
 /** Element, row key and the shortest KeyValue. */
 const smallestRowBytes = 43;
 
@@ -36,6 +40,7 @@ interface KeyBucket {
   readonly last: number;
   readonly hashKV: HashKv | null;
   readonly hashKVReason: string | null;
+  readonly survey: ContentSurvey | null;
 }
 
 /**
@@ -52,7 +57,7 @@ export function analyse(fd: number, size: number, options: AnalyseOptions = {}):
   let pageSize: number | null = null;
   let sizeLaw = false;
   let facts: DatabaseFacts = noFacts();
-  let key: KeyBucket = { rows: 0, keys: 0, last: 0, hashKV: null, hashKVReason: 'the database is damaged' };
+  let key: KeyBucket = { rows: 0, keys: 0, last: 0, hashKV: null, hashKVReason: damagedReason, survey: null };
   try {
     const meta = readMeta(fd, bodySize(size), problems);
     pageSize = meta.pageSize;
@@ -78,11 +83,12 @@ export function analyse(fd: number, size: number, options: AnalyseOptions = {}):
     revision: currentRevision(key.last, facts),
     ...facts,
     hashKV: problems.count === 0 ? key.hashKV : null,
-    hashKVReason: problems.count === 0 ? key.hashKVReason : 'the database is damaged',
+    hashKVReason: problems.count === 0 ? key.hashKVReason : damagedReason,
     keys: key.keys,
     rows: key.rows,
     problems: problems.listed,
     problemCount: problems.count,
+    ...(key.survey !== null && { survey: key.survey }),
   };
 }
 
@@ -111,6 +117,7 @@ function readKeyBucket(
   };
   const history = new KeyHistory(point, options.keyLimit ?? keyLimit(database.body));
   const builder = new HashKvBuilder(point, database.body);
+  const survey = options.survey === true ? new SurveyBuilder() : null;
   const decoded = new RowDecoder();
   const problemsBefore = problems.count;
   let rows = 0;
@@ -121,6 +128,7 @@ function readKeyBucket(
       if (fault === null) {
         builder.add(rows, row, decoded);
         history.note(rows, decoded, row.view);
+        survey?.note(row.view, decoded);
         last = decoded.main;
       } else {
         problems.add(row.page, fault);
@@ -134,7 +142,7 @@ function readKeyBucket(
   const again = database.again(problems);
   while (sound && history.nextRound()) noteAgain(again, history);
 
-  const reason = sound ? cannotHash(point, current, facts) : 'the database is damaged';
+  const reason = sound ? cannotHash(point, current, facts) : damagedReason;
   return {
     rows,
     // In a damaged file only a share of the keys may have been counted, and not the one without a name.
@@ -145,6 +153,7 @@ function readKeyBucket(
         ? builder.finish(history, (from, visitor) => again.walk('key', visitor, { from }))
         : null,
     hashKVReason: reason,
+    survey: sound && survey !== null ? survey.finish(database.again(new ProblemList())) : null,
   };
 }
 

@@ -6,8 +6,8 @@ import type { ProblemList } from './problems.ts';
 
 const magic = 0xed0cdaed;
 const version = 2;
-const metaBytes = 64;
-const checksummedBytes = 56;
+export const metaBytes = 64;
+export const checksummedBytes = 56;
 const smallestPageSize = 512;
 const largestPageSize = 65_536;
 

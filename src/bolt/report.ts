@@ -1,6 +1,7 @@
 /** What is known of a database file. Plain data: it crosses threads and becomes JSON as it is. */
 import type { HashKv } from './hashkv.ts';
 import type { Problem } from './problems.ts';
+import type { ContentSurvey } from './survey.ts';
 import type { TrailerState } from './trailer.ts';
 
 export interface DatabaseMember {
@@ -61,4 +62,6 @@ export interface DatabaseReport extends DatabaseFacts {
   readonly problems: readonly Problem[];
   /** All of them. */
   readonly problemCount: number;
+  /** Only where it was asked for, and the database is sound. */
+  readonly survey?: ContentSurvey;
 }

@@ -90,3 +90,15 @@ export function withProgress(command: Command): Command {
       .default('auto'),
   );
 }
+
+/** The options that were given on the command line, as words of one. */
+export function givenWords(command: Command, except: readonly string[]): string[] {
+  return command.options.flatMap((option) => {
+    const name = option.attributeName();
+    if (except.includes(name) || command.getOptionValueSource(name) !== 'cli') return [];
+    const value: unknown = command.getOptionValue(name);
+    const flag = option.long ?? option.short ?? '';
+    if (typeof value === 'boolean') return value === option.negate ? [] : [flag];
+    return [value].flat().flatMap((each) => [flag, String(each)]);
+  });
+}

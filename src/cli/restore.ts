@@ -1,13 +1,13 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Restored } from '../backup/restore.ts';
-import type { FoundBackup } from '../catalog/find.ts';
-import { GranaryError, withoutDestination } from '../model/errors.ts';
-import { formatBackupRef } from '../model/names.ts';
-import { formatAge, formatBytes, formatDuration, formatTime } from '../model/units.ts';
+import type { Restored, RestoreTarget } from '../backup/restore.ts';
+import { parseBackupRef } from '../model/names.ts';
 import { usage } from './failure.ts';
 import type { Io } from './io.ts';
+import { givenFlags, type MemberFlags, memberOptions, withMember } from './member-options.ts';
 import {
   type BucketOptions,
+  givenWords,
   type KeyOptions,
   type OutputOptions,
   type ProgressOptions,
@@ -18,40 +18,72 @@ import {
   withProgress,
   withSource,
 } from './options.ts';
+import { type RestoredHow, type RestoredTo, restoredJson, tellFound, tellRestored } from './restore-words.ts';
+import { rfc3339 } from './rfc3339.ts';
+import { requirePipe, writeStdout } from './stdout.ts';
 
-interface RestoreOptions extends SourceOptions, BucketOptions, KeyOptions, OutputOptions, ProgressOptions {
-  to: string;
+interface RestoreOptions
+  extends SourceOptions,
+    BucketOptions,
+    KeyOptions,
+    OutputOptions,
+    ProgressOptions,
+    MemberFlags {
+  file?: string;
+  to?: string;
+  dataDir?: string;
   at?: string;
 }
 
-/** `restore BACKUP --to FILE.db`: a file that etcdutl restores from. */
+/** `restore BACKUP --to FILE.db|-`, `restore BACKUP --data-dir DIR`, `restore --file FILE.db --data-dir DIR`. */
 export function addRestore(program: Command, io: Io): Command {
   const command = program
     .command('restore')
     .argument(
-      '<backup>',
+      '[backup]',
       'SEED/CLUSTER for its newest, or SEED/CLUSTER/POLICY/SLOT, with @DESTINATION for one copy',
     )
-    .summary('bring a backup back, verified, as a snapshot file')
+    .summary('bring a backup back, verified: a snapshot file, or a data directory that etcd starts on')
     .description(
-      'Reads a backup, checks every byte of it, and writes the snapshot as etcd sent it. The file appears only when it is whole and sound; `etcdutl snapshot restore` takes it from there. The newest of a cluster means the newest that can be trusted; newer ones that cannot are named.',
+      'Reads a backup, checks every byte of it, and writes the snapshot as etcd sent it, or a data directory made of it for one member of a new cluster. What is written appears only when it is whole and sound. The newest of a cluster means the newest that can be trusted; newer ones that cannot are named.',
     )
-    .requiredOption('--to <file.db>', 'the file to write; it must not exist')
+    .option('--to <file.db>', 'the snapshot file to write, which must not exist; - is stdout')
+    .option('--data-dir <dir>', 'the data directory to write; it must not exist, or be empty')
+    .option('--file <file.db>', 'a snapshot file in place of a backup; only with --data-dir')
     .option('--at <time>', 'the newest that had ended by then, as 2026-11-21T14:00:00Z')
     .addHelpText(
       'after',
-      '\nExamples:\n  granary restore eu-west/prod-a --to prod-a.db\n  granary restore eu-west/prod-a --at 2026-11-21T03:00:00Z --to prod-a.db',
+      '\nExamples:\n  granary restore eu-west/prod-a --to prod-a.db\n  granary restore eu-west/prod-a --at 2026-11-21T03:00:00Z --data-dir /var/lib/etcd-new\n  granary restore eu-west/prod-a --from s3://etcd-backups/prod --data-dir /var/lib/etcd-new --name m1 --initial-cluster m1=https://10.0.0.1:2380,m2=https://10.0.0.2:2380\n  granary restore --file prod-a.db --data-dir /var/lib/etcd-new',
     );
-  withSource(command);
+  withMember(command);
   withBucket(command);
+  withSource(command);
   withKeys(command);
   withProgress(command);
   withOutput(command);
-  return command.action((name: string, options: RestoreOptions) => restore(io, name, options));
+  return command.action((name: string | undefined, options: RestoreOptions) => {
+    const given = givenWords(command, ownOfMember);
+    return options.file === undefined
+      ? fromBackup(io, name, options, given)
+      : fromFile(io, name, options.file, options, given);
+  });
 }
 
-async function restore(io: Io, name: string, options: RestoreOptions): Promise<void> {
+/** Options that another member of the same cluster is restored with otherwise. */
+const ownOfMember = ['name', 'dataDir', 'initialAdvertisePeerUrls', 'at', 'progress', 'output'];
+
+async function fromBackup(
+  io: Io,
+  name: string | undefined,
+  options: RestoreOptions,
+  given: readonly string[],
+): Promise<void> {
+  if (name === undefined)
+    throw usage('nothing is named to restore', 'name SEED/CLUSTER, or a snapshot file with --file');
   const at = options.at === undefined ? undefined : readTime(options.at);
+  if (at !== undefined && parseBackupRef(name) !== undefined)
+    throw usage('--at chooses among the backups of a cluster', `leave it out: ${name} is one backup`);
+  const { target, to } = targetOf(options);
   const { openReadingFor } = await import('./session.ts');
   const { findByName } = await import('../execute/find.ts');
   const { restoreBackup } = await import('../execute/restore.ts');
@@ -62,79 +94,74 @@ async function restore(io: Io, name: string, options: RestoreOptions): Promise<v
   if (!quiet) tellFound(io, found);
   using view = progressView(io, quiet ? 'none' : options.progress);
   const began = Date.now();
-  const restored = await restoreBackup(found, options.to, {
+  const restored = await restoreBackup(found, target, {
     signal: io.signal,
     identities: session.workspace.credentials.identities,
     onProgress: view.onProgress,
   });
   view.clear();
-  if (quiet) io.out(JSON.stringify(asJson(found, restored), null, 2));
-  else tellRestored(io, restored, Date.now() - began);
+  tell(io, options, restored, { from: found, to, given, elapsedMs: Date.now() - began });
+}
+
+async function fromFile(
+  io: Io,
+  name: string | undefined,
+  file: string,
+  options: RestoreOptions,
+  given: readonly string[],
+): Promise<void> {
+  if (name !== undefined)
+    throw usage('both a backup and --file are named', 'restore one of them: leave the other out');
+  if ((options.from ?? options.at) !== undefined)
+    throw usage('--from and --at choose a backup', 'leave them out: --file names a snapshot');
+  if (options.dataDir === undefined)
+    throw usage('--file is already a snapshot file', 'add --data-dir DIR to make a data directory of it');
+  const { target, to } = targetOf(options);
+  if (target.type !== 'directory') return;
+  const { restoreFile } = await import('../backup/restore-file.ts');
+  const began = Date.now();
+  const restored = await restoreFile(file, target.path, target, { signal: io.signal, onWarning: io.warn });
+  tell(io, options, restored, { from: { file }, to, given, elapsedMs: Date.now() - began });
+}
+
+/** @throws GranaryError `usage` */
+function targetOf(options: RestoreOptions): { readonly target: RestoreTarget; readonly to: RestoredTo } {
+  const { to, dataDir } = options;
+  if (dataDir !== undefined) {
+    if (to !== undefined) throw usage('both --to and --data-dir are given', 'give one of them');
+    const member = memberOptions(options);
+    const path = resolve(dataDir);
+    return {
+      target: { type: 'directory', path, ...member },
+      to: { type: 'directory', path, membership: member.membership },
+    };
+  }
+  if (to === undefined)
+    throw usage(
+      'nothing says where to restore to',
+      'give --to FILE.db, --to - for stdout, or --data-dir DIR',
+    );
+  const [flag] = givenFlags(options);
+  if (flag !== undefined)
+    throw usage(`${flag} belongs to --data-dir`, 'a snapshot file has no members: leave it out');
+  if (to !== '-') {
+    const path = resolve(to);
+    return { target: { type: 'file', path }, to: { type: 'file', path } };
+  }
+  requirePipe();
+  if (options.output === 'json')
+    throw usage('-o json and --to - would both write to stdout', 'give one of them');
+  return { target: { type: 'stream', write: writeStdout }, to: { type: 'stream' } };
+}
+
+function tell(io: Io, { output }: OutputOptions, restored: Restored, how: RestoredHow): void {
+  if (output === 'json') io.out(JSON.stringify(restoredJson(restored, how), null, 2));
+  else tellRestored(io, restored, how);
 }
 
 /** RFC 3339. */
-export function readTime(text: string): Date {
-  const time = new Date(text);
-  if (!/^\d{4}-\d{2}-\d{2}T/.test(text) || Number.isNaN(time.getTime())) {
-    throw usage(`\`${text}\` is not a time`, 'write it as 2026-11-21T14:00:00Z');
-  }
+function readTime(text: string): Date {
+  const time = rfc3339(text);
+  if (time === undefined) throw usage(`\`${text}\` is not a time`, 'write it as 2026-11-21T14:00:00Z');
   return time;
-}
-
-function tellFound(io: Io, found: FoundBackup): void {
-  const { manifest } = found;
-  for (const { backup, reason } of found.passedOver) io.err(`passed over ${backup}: ${reason}`);
-  for (const { destination, error } of found.unread) {
-    const why = withoutDestination(destination, error.message);
-    io.warn(`${destination} could not be read and may hold newer backups: ${why}`);
-  }
-  for (const doubt of found.doubts) io.warn(doubt);
-  // What speaks against every copy is among the doubts about the backup.
-  const isSound = found.copies.some(({ doubts }) => doubts.length === 0);
-  for (const { destination, doubts } of found.copies) {
-    if (isSound && doubts.length > 0)
-      io.warn(`the copy on ${destination} is tried last: ${doubts.join('; ')}`);
-  }
-  const ended = new Date(manifest.finishedAt);
-  const verdict = {
-    equal: "equal to the live member's hash",
-    unverifiable: 'not comparable with the live member when it was made',
-    off: 'made without comparing hashes',
-  }[manifest.hashKV.verdict];
-  const where = found.copies.map(({ destination }) => destination).join(', ');
-  const age = formatAge(Date.now() - ended.getTime());
-  io.err(
-    `found      ${formatBackupRef(found)}, ended ${formatTime(ended)} (${age}), ${verdict}, on ${where}`,
-  );
-}
-
-function tellRestored(io: Io, restored: Restored, elapsedMs: number): void {
-  const { report } = restored;
-  const hash = report.hashKV === null ? 'SHA-256' : 'SHA-256 and HashKV';
-  io.err(
-    `read       ${formatBytes(restored.bytes)} from ${restored.destination} in ${formatDuration(elapsedMs)}, ${hash} as written in the manifest`,
-  );
-  io.out(`written    ${restored.file}`);
-  io.out(`next       etcdutl snapshot restore ${shellWord(restored.file)} --data-dir NEW-DATA-DIR`);
-}
-
-/** A path as it can be pasted into a shell. */
-export function shellWord(text: string): string {
-  return /^[A-Za-z0-9_./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-}
-
-function asJson(found: FoundBackup, restored: Restored) {
-  const { report, file, bytes, destination } = restored;
-  if (report === undefined) throw new GranaryError('internal', 'a restore without a report');
-  return {
-    id: formatBackupRef(found),
-    attempt: found.attempt,
-    destination,
-    file,
-    bytes,
-    revision: report.revision,
-    keys: report.keys,
-    hashKV: report.hashKV,
-    passedOver: found.passedOver,
-  };
 }

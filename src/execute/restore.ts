@@ -1,7 +1,7 @@
 /** Restores and verifications register themselves, so that removal waits for them. */
 
 import type { ReadOptions } from '../backup/read.ts';
-import { type Restored, restoreToFile } from '../backup/restore.ts';
+import { type Restored, type RestoreTarget, restore } from '../backup/restore.ts';
 import type { FoundCopy } from '../catalog/candidates.ts';
 import type { FoundBackup } from '../catalog/find.ts';
 import { holdLease } from '../catalog/leases.ts';
@@ -10,12 +10,12 @@ import { isGranaryError } from '../model/errors.ts';
 import type { CallOptions } from '../store/store.ts';
 
 /**
- * Restores a backup to a file under a lease in each destination that holds it.
- * @throws GranaryError as `restoreToFile`
+ * Restores a backup under a lease in each destination that holds it.
+ * @throws GranaryError as `restore`
  */
 export async function restoreBackup(
   found: FoundBackup,
-  file: string,
+  target: RestoreTarget,
   options: ReadOptions,
 ): Promise<Restored> {
   const stores = found.copies.map(({ destination, store }) => ({ name: destination, store }));
@@ -23,7 +23,7 @@ export async function restoreBackup(
     signal: options.signal,
     onWarning: (message) => options.onProgress?.({ type: 'warning', message }),
   });
-  return await restoreToFile({ ...found, copies: await stillThere(found.copies, options) }, file, options);
+  return await restore({ ...found, copies: await stillThere(found.copies, options) }, target, options);
 }
 
 /**

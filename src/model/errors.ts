@@ -80,6 +80,7 @@ export const errorCatalogue = {
   'destination-locked': 'human',
   'target-exists': 'human',
   'target-unwritable': 'human',
+  'etcd-too-old': 'human',
   // plan
   'plan-stale': 'human',
   'plan-invalid': 'human',

@@ -1,6 +1,6 @@
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { restoreToFile } from '../../src/backup/restore.ts';
+import { restore } from '../../src/backup/restore.ts';
 import { runBackup } from '../../src/backup/run.ts';
 import { findBackup } from '../../src/catalog/find.ts';
 import { Secret } from '../../src/secrets/secret.ts';
@@ -45,10 +45,8 @@ for (const version of etcdVersions) {
       ).toHaveLength(3);
 
       const found = await findBackup([a, b], { seed: 'eu', cluster: 'prod' }, { signal });
-      const restored = await restoreToFile(found, folder.join('out.db'), {
-        signal,
-        identities: [new Secret(identity)],
-      });
+      const target = { type: 'file', path: folder.join('out.db') } as const;
+      const restored = await restore(found, target, { signal, identities: [new Secret(identity)] });
       expect(restored).toMatchObject({ destination: 'a', failed: [], report: { revision: result.revision } });
       await etcd.etcdutl('snapshot', 'restore', folder.join('out.db'), '--data-dir', folder.join('data'));
       await using booted = await startEtcdFrom(folder.join('data'), version, { name: 'default' });

@@ -25,6 +25,17 @@ export interface EtcdOptions {
   readonly dataDir?: string;
   /** Of a single member: the name that its data was written for. Default `m1`. */
   readonly name?: string;
+  /** Members speak TLS among themselves too, each with a certificate; only with `tls`. */
+  readonly peerTls?: boolean;
+  /** Called before the members start, to put data where each will look for it. */
+  readonly prepare?: (cluster: PlannedCluster) => Promise<void>;
+}
+
+/** What the members will be started with. */
+export interface PlannedCluster {
+  readonly initialCluster: string;
+  readonly token: string;
+  readonly members: readonly { readonly name: string; readonly peerUrl: string; readonly dataDir: string }[];
 }
 
 export interface EtcdMember {
@@ -108,7 +119,7 @@ async function startOnce(options: EtcdOptions): Promise<EtcdServer> {
       name,
       clientPort: client,
       endpoint: `${scheme}://127.0.0.1:${client}`,
-      peerUrl: `http://127.0.0.1:${peer}`,
+      peerUrl: `${options.peerTls ? 'https' : 'http'}://127.0.0.1:${peer}`,
       metricsUrl: `http://127.0.0.1:${metrics}`,
       dataDir: options.dataDir ?? join(folder.path, name),
     };
@@ -134,6 +145,7 @@ async function startOnce(options: EtcdOptions): Promise<EtcdServer> {
     folder.remove();
   };
   try {
+    await options.prepare?.({ initialCluster, token, members: plans });
     // Three members find a leader only together.
     const starts = await Promise.allSettled(members.map((member) => member.start()));
     for (const start of starts) if (start.status === 'rejected') throw start.reason;
@@ -180,7 +192,13 @@ function tlsArgs(options: EtcdOptions, certificates: Certificates | undefined): 
   const clients = options.clientCertAuth
     ? ['--client-cert-auth', '--trusted-ca-file', certificates.caFile]
     : [];
-  return ['--cert-file', certFile, '--key-file', keyFile, ...clients];
+  const peers = options.peerTls
+    ? [
+        ...['--peer-cert-file', certFile, '--peer-key-file', keyFile],
+        ...['--peer-trusted-ca-file', certificates.caFile, '--peer-client-cert-auth'],
+      ]
+    : [];
+  return ['--cert-file', certFile, '--key-file', keyFile, ...clients, ...peers];
 }
 
 function makeMember(options: EtcdOptions, plan: MemberPlan, args: string[], folder: TempFolder): EtcdMember {

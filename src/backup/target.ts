@@ -1,0 +1,81 @@
+/** What restores to a file and to a directory have in common: is there room, is it durable, why not. */
+import { constants } from 'node:fs';
+import { access, type FileHandle, open, stat, statfs } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { asGranaryError, GranaryError } from '../model/errors.ts';
+import { formatBytes } from '../model/units.ts';
+
+/**
+ * Makes sure that a folder can be written to and has so many bytes free.
+ * @param target what is to be written, for messages
+ * @throws GranaryError `target-unwritable`, `disk-full`
+ */
+export async function requireRoom(folder: string, bytes: number, target: string): Promise<void> {
+  try {
+    if (!(await stat(folder)).isDirectory()) throw Object.assign(new Error(folder), { code: 'ENOTDIR' });
+    await access(folder, constants.W_OK | constants.X_OK);
+    const { bavail, bsize } = await statfs(folder);
+    if (bavail * bsize >= bytes) return;
+    throw new GranaryError(
+      'disk-full',
+      `${folder} has ${formatBytes(bavail * bsize)} free, and ${target} needs ${formatBytes(bytes)}`,
+      { hint: 'free some space, or restore to a larger disk', context: { folder, needed: bytes } },
+    );
+  } catch (error) {
+    throw cannotWrite(error, target);
+  }
+}
+
+/** A hidden name beside a target that nobody else has. */
+export function partialBeside(target: string): string {
+  return join(dirname(target), `.${basename(target)}.${crypto.randomUUID()}.partial`);
+}
+
+/** Writes all of it at the file's own position. */
+export async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let written = 0; written < bytes.length; ) {
+    written += (await handle.write(bytes, written)).bytesWritten;
+  }
+}
+
+/** Makes names in a folder durable. */
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, constants.O_RDONLY);
+  try {
+    await folder.sync();
+  } catch (error) {
+    // Some network file systems know no fsync of a folder; the file itself is on the disk by now.
+    if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
+  } finally {
+    await folder.close();
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'its folder does not exist',
+  ENOTDIR: 'its folder is a file',
+  EACCES: 'its folder cannot be written to',
+  EPERM: 'its folder cannot be written to',
+  EROFS: 'its disk can only be read',
+  ENAMETOOLONG: 'its name is too long',
+};
+
+/** Whatever a write failed with, in words about the target. */
+export function cannotWrite(error: unknown, target: string): GranaryError {
+  if (error instanceof GranaryError) return error;
+  const { code = '' } = error as NodeJS.ErrnoException;
+  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') {
+    const folder = dirname(target);
+    return new GranaryError('disk-full', `no space left in ${folder} for ${target}`, {
+      hint: 'free some space, or restore to a larger disk',
+      cause: error,
+      context: { folder },
+    });
+  }
+  const reason = reasons[code];
+  if (reason === undefined) return asGranaryError(error, 'target-unwritable');
+  return new GranaryError('target-unwritable', `${target} cannot be written: ${reason}`, {
+    hint: 'make the folder, or name one somewhere else',
+    cause: error,
+  });
+}
