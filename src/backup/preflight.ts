@@ -146,10 +146,11 @@ function leaseNotes({ survey }: DatabaseReport): Note[] {
   if (survey === undefined || survey.leases.total === 0) return [];
   const { total, withinMinute, shortest } = survey.leases;
   const all = `${formatCount(total)} ${total === 1 ? 'lease starts' : 'leases start'} anew with the cluster`;
+  const [their, them, end] = withinMinute === 1 ? ['its', 'it', 'ends'] : ['their', 'them', 'end'];
   const soon =
     withinMinute === 0
       ? `the shortest lasts ${formatCount(shortest ?? 0)} s`
-      : `${formatCount(withinMinute)} of them end within a minute, and their keys go with them unless a client renews them`;
+      : `${formatCount(withinMinute)} ${end} within a minute, and ${their} keys with ${them}, unless a client renews ${them}`;
   return [{ code: 'leases', message: `${all}; ${soon}` }];
 }
 

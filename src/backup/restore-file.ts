@@ -6,7 +6,7 @@ import { bodySize } from '../bolt/trailer.ts';
 import { analyseInWorker } from '../bolt/worker-client.ts';
 import { GranaryError } from '../model/errors.ts';
 import type { CallOptions } from '../store/store.ts';
-import { DataDirectory, requireDirectoryRoom } from './data-directory/directory.ts';
+import { DataDirectory, leftoverWarning, requireDirectoryRoom } from './data-directory/directory.ts';
 import { bumpTarget, notesAbout, targetVersion } from './preflight.ts';
 import type { MemberOptions, Restored } from './restore.ts';
 
@@ -30,6 +30,8 @@ export async function restoreFile(
   const before = await opened.stat({ bigint: true });
   const size = Number(before.size);
   const place = await requireDirectoryRoom(resolve(path), size);
+  const left = leftoverWarning(place);
+  if (left !== null) onWarning(left);
   await using directory = await DataDirectory.create(place);
   const analysing = analyseInWorker(opened.fd, size, { digest: true, survey: true }, { signal });
   // Neither may go on once the directory is cleared away.

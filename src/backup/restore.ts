@@ -6,7 +6,7 @@ import type { FoundCopy } from '../catalog/candidates.ts';
 import type { FoundBackup } from '../catalog/find.ts';
 import { asGranaryError, GranaryError, isGranaryError } from '../model/errors.ts';
 import { checkDatabase } from './compare.ts';
-import { DataDirectory, requireDirectoryRoom } from './data-directory/directory.ts';
+import { DataDirectory, leftoverWarning, requireDirectoryRoom } from './data-directory/directory.ts';
 import type { Membership } from './data-directory/membership.ts';
 import type { EtcdMinor } from './data-directory/version.ts';
 import { type Bump, bumpTarget, defaultQuota, type Note, notesAbout, targetVersion } from './preflight.ts';
@@ -135,6 +135,8 @@ async function prepare(
       const { membership, etcdVersion } = target;
       targetVersion(etcdVersion, manifest.etcd.version, null);
       const place = await requireDirectoryRoom(resolve(target.path), size);
+      const left = leftoverWarning(place);
+      if (left !== null) options.onProgress?.({ type: 'warning', message: left });
       return async (copy) => {
         await using directory = await DataDirectory.create(place);
         const report = await receive(copy, directory);

@@ -14,7 +14,7 @@ import {
   stat,
   writeFile,
 } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { GranaryError } from '../../model/errors.ts';
 import { cannotWrite, partialBeside, requireRoom, syncFolder, writeAll } from '../target.ts';
 import { type DatabaseOptions, makeMemberDatabase } from './database.ts';
@@ -34,6 +34,13 @@ export interface DirectoryPlace {
   readonly owner: { readonly uid: number; readonly gid: number } | null;
   /** Folders in it that a killed restore has left. */
   readonly leftovers: readonly string[];
+}
+
+/** What to say of folders that a killed restore has left; null where there are none. */
+export function leftoverWarning({ path, leftovers }: DirectoryPlace): string | null {
+  if (leftovers.length === 0) return null;
+  const paths = leftovers.map((name) => join(path, name)).join(' ');
+  return `a restore that was killed has left secrets of the cluster behind, which etcd does not look at: rm -r ${paths}`;
 }
 
 /**
@@ -201,7 +208,7 @@ export class DataDirectory implements AsyncDisposable {
 function inTheWay(path: string, names: readonly string[] | undefined): GranaryError {
   const held = names === undefined ? 'exists already' : `is not empty (${some(names)})`;
   return new GranaryError('target-exists', `${path} ${held} and is left as it is`, {
-    hint: `name a directory that does not exist or is empty, or move this one away: mv ${basename(path)} ${basename(path)}.old`,
+    hint: `name a directory that does not exist or is empty, or move this one away: mv ${path} ${path}.old`,
     context: { path },
   });
 }
