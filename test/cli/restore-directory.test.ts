@@ -235,7 +235,11 @@ describeWith(['etcd-3.6'], 'a data directory', () => {
         writeFileSync(file, bytes);
       },
     ],
-    ['followed by something', 'the trailer is not the SHA-256', (file) => appendFileSync(file, Buffer.alloc(512))],
+    [
+      'followed by something',
+      'the trailer is not the SHA-256',
+      (file) => appendFileSync(file, Buffer.alloc(512)),
+    ],
     ['no database', 'no magic number', (file) => writeFileSync(file, 'a'.repeat(10_000))],
   ];
   test.each(harms)('is not made of a snapshot that is %s', async (_, says, harm) => {
