@@ -86,7 +86,7 @@ async function* storedBytes(
 }
 
 /** Without a key that fits: which backup it is, and whose keys would. */
-function locked(manifest: Manifest, { code, hint }: GranaryError): GranaryError {
+function locked(manifest: Manifest, { code }: GranaryError): GranaryError {
   const id = nameOf(manifest);
   const message =
     code === 'age-key-missing'
@@ -96,7 +96,7 @@ function locked(manifest: Manifest, { code, hint }: GranaryError): GranaryError 
   return new GranaryError(code, message, {
     hint:
       code === 'age-key-missing'
-        ? hint
+        ? `it was encrypted for ${recipients}: give the private key of one of these with --age-key-file, or set SOPS_AGE_KEY_FILE`
         : `it was encrypted for ${recipients}: give the private key of one of these`,
     context: { backup: id },
   });
