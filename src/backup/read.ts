@@ -1,4 +1,5 @@
 /** Reading a backup back: every stored byte hashed, decrypted, decompressed, and every raw byte hashed again. */
+import { createHash } from 'node:crypto';
 import type { Source } from '../catalog/inventory.ts';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
@@ -27,7 +28,8 @@ export function isEncrypted(manifest: Manifest): boolean {
 
 /**
  * Hands the raw snapshot, exactly as etcd sent it, to `sink`, piece by piece. When it resolves, all bytes were what
- * the manifest says, at rest and when opened; until then they are not to be trusted.
+ * the manifest says, at rest and when opened; until then they are not to be trusted. A piece stays as it is after the
+ * call of `sink` that it was given to, so that it may be written while the next one is made.
  * @throws GranaryError `backup-damaged`, `object-missing`, `age-key-missing`, `age-key-wrong`, and what stores throw
  */
 export async function readBackup(
@@ -37,12 +39,12 @@ export async function readBackup(
   { signal, identities, onProgress }: ReadOptions,
 ): Promise<void> {
   const { data, snapshot } = manifest;
-  const rawDigester = new Digester();
+  const raw = createHash('sha256');
   const atRest = storedBytes(manifest, from, { signal, onProgress });
   const form = { compression: data.compression, encrypted: isEncrypted(manifest) };
   try {
     for await (const bytes of openArtifact(atRest, form, snapshot.size, identities)) {
-      rawDigester.update(bytes);
+      raw.update(bytes);
       await sink(bytes);
     }
   } catch (error) {
@@ -50,8 +52,7 @@ export async function readBackup(
     if (isGranaryError(error, 'age-key-missing', 'age-key-wrong')) throw locked(manifest, error);
     throw error;
   }
-  if (rawDigester.finish().sha256 !== snapshot.sha256)
-    throw damaged(manifest, from, 'SHA-256 differs once opened');
+  if (raw.digest('hex') !== snapshot.sha256) throw damaged(manifest, from, 'SHA-256 differs once opened');
 }
 
 /**

@@ -33,7 +33,7 @@ export async function restoreFile(
   const left = leftoverWarning(place);
   if (left !== null) onWarning(left);
   await using directory = await DataDirectory.create(place);
-  const analysing = analyseInWorker(opened.fd, size, { digest: true, survey: true }, { signal });
+  const analysing = analyseInWorker(opened.fd, size, { digest: true, survey: true, hash: false }, { signal });
   // Neither may go on once the directory is cleared away.
   await Promise.allSettled([analysing, directory.copyFrom(source)]).then(throwFirst);
   const report = await analysing;

@@ -105,11 +105,10 @@ async function prepare(
   /** Receives the snapshot, and proves what is there then. */
   const receive = async (
     { destination, store }: FoundCopy,
-    into: { readonly fd: number; append(bytes: Uint8Array): Promise<void> },
-    end: () => Promise<void> = async () => {},
+    into: { readonly fd: number; append(bytes: Uint8Array): Promise<void>; end(): Promise<void> },
   ) => {
     await readBackup(manifest, { name: destination, store }, (bytes) => into.append(bytes), options);
-    await end();
+    await into.end();
     return checkDatabase(into.fd, manifest, destination, { signal: options.signal, survey: true });
   };
   switch (target.type) {
@@ -127,7 +126,7 @@ async function prepare(
       await requireFreeDisk(size, undefined);
       return async (copy) => {
         await using spool = await Spool.create(undefined);
-        const report = await receive(copy, spool, () => spool.end());
+        const report = await receive(copy, spool);
         await target.write(contentOf(spool, options.signal));
         return { report, bumpedTo: null };
       };

@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { access, type FileHandle, link, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { GranaryError } from '../model/errors.ts';
-import { cannotWrite, partialBeside, requireRoom, syncFolder, writeAll } from './target.ts';
+import { cannotWrite, partialBeside, requireRoom, syncFolder, WriteBehind } from './target.ts';
 
 /**
  * Makes sure, before anything is downloaded, that a file of this size can be written here.
@@ -19,11 +19,13 @@ export class TargetFile implements AsyncDisposable {
   readonly #target: string;
   readonly #partial: string;
   readonly #handle: FileHandle;
+  readonly #writer: WriteBehind;
 
   private constructor(target: string, partial: string, handle: FileHandle) {
     this.#target = target;
     this.#partial = partial;
     this.#handle = handle;
+    this.#writer = new WriteBehind(handle);
   }
 
   /** Opens the hidden file beside `target`, readable for its owner only: it will hold every secret of the cluster. */
@@ -42,29 +44,36 @@ export class TargetFile implements AsyncDisposable {
     return this.#handle.fd;
   }
 
+  /** The bytes must stay as they are until the next call, or `end`, has resolved. */
   async append(bytes: Uint8Array): Promise<void> {
-    try {
-      await writeAll(this.#handle, bytes);
-    } catch (error) {
-      throw cannotWrite(error, this.#target);
-    }
+    await this.#writing(this.#writer.append(bytes));
+  }
+
+  /** No more bytes come: all of them can be read now. */
+  async end(): Promise<void> {
+    await this.#writing(this.#writer.end());
   }
 
   /** Makes the file durable and gives it its name. @throws GranaryError `target-exists`, `target-unwritable` */
   async publish(): Promise<void> {
-    try {
-      await this.#handle.sync();
-      await this.#appear();
-      await syncFolder(dirname(this.#target));
-    } catch (error) {
-      throw cannotWrite(error, this.#target);
-    }
+    await this.#writing(this.#handle.sync());
+    await this.#writing(this.#appear());
+    await this.#writing(syncFolder(dirname(this.#target)));
   }
 
   /** Closes it, and removes the hidden name. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writer.end().catch(() => {});
     await this.#handle.close();
     await rm(this.#partial, { force: true });
+  }
+
+  async #writing(work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      throw cannotWrite(error, this.#target);
+    }
   }
 
   /** `link` refuses a name that is taken, where `rename` would replace what somebody else put there meanwhile. */

@@ -22,6 +22,8 @@ export interface AnalyseOptions {
   readonly hashAt?: HashPoint | undefined;
   /** As `hashAt`, with the database's own last compaction. */
   readonly revision?: number | undefined;
+  /** False: no HashKV, where there is nothing to compare it with. */
+  readonly hash?: boolean | undefined;
   /** Also read the file once more for its SHA-256, and compare the trailer with it. */
   readonly digest?: boolean | undefined;
   /** Keys to remember at once; more are counted in further rounds. */
@@ -116,7 +118,7 @@ function readKeyBucket(
     compactRevision: facts.compactRevision,
   };
   const history = new KeyHistory(point, options.keyLimit ?? keyLimit(database.body));
-  const builder = new HashKvBuilder(point, database.body);
+  const builder = options.hash === false ? null : new HashKvBuilder(point, database.body);
   const survey = options.survey === true ? new SurveyBuilder() : null;
   const decoded = new RowDecoder();
   const problemsBefore = problems.count;
@@ -126,7 +128,7 @@ function readKeyBucket(
     row(row) {
       const fault = decoded.decode(row);
       if (fault === null) {
-        builder.add(rows, row, decoded);
+        builder?.add(rows, row, decoded);
         history.note(rows, decoded, row.view);
         survey?.note(row.view, decoded);
         last = decoded.main;
@@ -136,20 +138,24 @@ function readKeyBucket(
       rows += 1;
       return true;
     },
-    leave: () => builder.leave(),
+    leave: () => builder?.leave(),
   });
   const sound = problems.count === problemsBefore;
   const again = database.again(problems);
   while (sound && history.nextRound()) noteAgain(again, history);
 
-  const reason = sound ? cannotHash(point, current, facts) : damagedReason;
+  const reason = !sound
+    ? damagedReason
+    : builder === null
+      ? 'not asked for'
+      : cannotHash(point, current, facts);
   return {
     rows,
     // In a damaged file only a share of the keys may have been counted, and not the one without a name.
     keys: Math.max(0, history.aliveNow - history.namelessNow),
     last,
     hashKV:
-      reason === null
+      reason === null && builder !== null
         ? builder.finish(history, (from, visitor) => again.walk('key', visitor, { from }))
         : null,
     hashKVReason: reason,

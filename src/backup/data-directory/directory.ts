@@ -16,7 +16,7 @@ import {
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { GranaryError } from '../../model/errors.ts';
-import { cannotWrite, partialBeside, requireRoom, syncFolder, writeAll } from '../target.ts';
+import { cannotWrite, partialBeside, requireRoom, syncFolder, WriteBehind, writeAll } from '../target.ts';
 import { type DatabaseOptions, makeMemberDatabase } from './database.ts';
 import { raftSnapshot, raftSnapshotName } from './raft-snapshot.ts';
 import { walBytes, walName, walRecords } from './wal.ts';
@@ -79,6 +79,7 @@ export class DataDirectory implements AsyncDisposable {
   /** Becomes the directory, or stands in it and holds what becomes `member`. */
   readonly #partial: string;
   #database: FileHandle | null = null;
+  #writer: WriteBehind | null = null;
 
   private constructor(place: DirectoryPlace, partial: string) {
     this.#place = place;
@@ -101,21 +102,29 @@ export class DataDirectory implements AsyncDisposable {
     }
   }
 
-  /** Appends to the database as it is received. */
+  /** Appends to the database as it is received. The bytes must stay until the next call, or `end`, has resolved. */
   async append(bytes: Uint8Array): Promise<void> {
     await this.#writing(async () => {
       this.#database ??= await open(this.#in('snap/db'), 'wx+', 0o600);
-      await writeAll(this.#database, bytes);
+      this.#writer ??= new WriteBehind(this.#database);
+      await this.#writer.append(bytes);
     });
   }
 
-  /** Copies the database from a file. The kernel does it, where it can without moving a byte. */
+  /** No more bytes come: all of them can be read now. */
+  async end(): Promise<void> {
+    await this.#writing(async () => this.#writer?.end());
+  }
+
+  /** Copies the database from a file, and has it flushed. The kernel copies, where it can without moving a byte. */
   async copyFrom(file: string): Promise<void> {
     await this.#writing(async () => {
       const path = this.#in('snap/db');
       await copyFile(file, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
       await chmod(path, 0o600);
       this.#database = await open(path, 'r+');
+      // Whoever proves the file meanwhile takes a while: the disk need not wait for that.
+      await this.#database.datasync();
     });
   }
 
@@ -148,6 +157,7 @@ export class DataDirectory implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writer?.end().catch(() => {});
     await this.#database?.close();
     this.#database = null;
     await rm(this.#partial, { recursive: true, force: true });
