@@ -71,14 +71,7 @@ function script({ folder, etcd, minio }: Surroundings): Row {
         TO: `minio:${bucket}/script.db.zst`,
         ETCDCTL: requireTool(toolOf(etcd.version), 'etcdctl'),
         ETCDCTL_ENDPOINTS: etcd.endpoints.join(','),
-        RCLONE: requireTool('rclone'),
-        RCLONE_CONFIG: '',
-        RCLONE_CONFIG_MINIO_TYPE: 's3',
-        RCLONE_CONFIG_MINIO_PROVIDER: 'Minio',
-        RCLONE_CONFIG_MINIO_ENDPOINT: minio.endpoint,
-        RCLONE_CONFIG_MINIO_REGION: minio.region,
-        RCLONE_CONFIG_MINIO_ACCESS_KEY_ID: minio.accessKeyId,
-        RCLONE_CONFIG_MINIO_SECRET_ACCESS_KEY: minio.secretAccessKey,
+        ...rcloneMinio(minio),
       }),
     },
     check: () => {},
@@ -134,6 +127,20 @@ export function publishedBytes(stdout: string): { readonly snapshot: number; rea
   if (result?.outcome !== 'published' || result.hashKV.verdict !== 'equal')
     throw new Error(`granary did not publish a proven backup: ${stdout}`);
   return { snapshot: result.snapshotBytes, stored: result.storedBytes };
+}
+
+/** What makes `minio:` a place that rclone knows, and where it is. */
+export function rcloneMinio(minio: MinioServer): Record<string, string> {
+  return {
+    RCLONE: requireTool('rclone'),
+    RCLONE_CONFIG: '',
+    RCLONE_CONFIG_MINIO_TYPE: 's3',
+    RCLONE_CONFIG_MINIO_PROVIDER: 'Minio',
+    RCLONE_CONFIG_MINIO_ENDPOINT: minio.endpoint,
+    RCLONE_CONFIG_MINIO_REGION: minio.region,
+    RCLONE_CONFIG_MINIO_ACCESS_KEY_ID: minio.accessKeyId,
+    RCLONE_CONFIG_MINIO_SECRET_ACCESS_KEY: minio.secretAccessKey,
+  };
 }
 
 /** Nothing of the caller's surroundings but what programs need to run at all. */

@@ -8,7 +8,7 @@ import type { TempFolder } from '../../test/servers/temp.ts';
 import { requireTool, tool } from '../../test/servers/tools.ts';
 import { bucket } from '../backup/configuration.ts';
 import type { Command } from '../backup/measure.ts';
-import { environment, nodeFlags } from '../backup/rows.ts';
+import { environment, nodeFlags, rcloneMinio } from '../backup/rows.ts';
 
 export type RowName =
   | 'store'
@@ -60,20 +60,13 @@ export function rowsOf(surroundings: Surroundings): Row[] {
   ];
 }
 
-function rcloneEnvironment({ minio, folder, keyFile, dataKey }: Surroundings) {
+function scriptEnvironment({ minio, folder, keyFile, dataKey }: Surroundings) {
   return environment({
-    RCLONE: requireTool('rclone'),
+    ...rcloneMinio(minio),
     AGE: requireTool('age'),
     FROM: `minio:${bucket}/${dataKey}`,
     F: folder.join('script.db'),
     KEY: keyFile,
-    RCLONE_CONFIG: '',
-    RCLONE_CONFIG_MINIO_TYPE: 's3',
-    RCLONE_CONFIG_MINIO_PROVIDER: 'Minio',
-    RCLONE_CONFIG_MINIO_ENDPOINT: minio.endpoint,
-    RCLONE_CONFIG_MINIO_REGION: minio.region,
-    RCLONE_CONFIG_MINIO_ACCESS_KEY_ID: minio.accessKeyId,
-    RCLONE_CONFIG_MINIO_SECRET_ACCESS_KEY: minio.secretAccessKey,
   });
 }
 
@@ -83,7 +76,7 @@ function shell(text: string, env: Command['env']): Command {
 
 /** The floor of what comes from the store: its stored bytes, read and dropped. */
 function storeAlone(surroundings: Surroundings): Row {
-  const command = shell('"$RCLONE" cat "$FROM" > /dev/null', rcloneEnvironment(surroundings));
+  const command = shell('"$RCLONE" cat "$FROM" > /dev/null', scriptEnvironment(surroundings));
   return {
     name: 'store',
     title: 'floor: the stored bytes read by `rclone cat`, and dropped',
@@ -116,7 +109,7 @@ function script(surroundings: Surroundings): Row {
     name: 'script',
     title: 'script: `rclone copyto`, `age -d`, `zstd -d`, `sync`; nothing is compared',
     base: null,
-    command: shell(text, rcloneEnvironment(surroundings)),
+    command: shell(text, scriptEnvironment(surroundings)),
     check: () => requireSame(file, surroundings.snapshot),
     clear: () => {
       rmSync(file, { force: true });
@@ -172,24 +165,27 @@ function byEtcdutl({ folder, version, snapshot }: Surroundings): Row {
 }
 
 function fileToDirectory(surroundings: Surroundings): Row {
-  const path = surroundings.folder.join('from-file');
-  return {
-    name: 'file-to-directory',
-    title: 'granary restore of the file to a data directory',
-    base: 'etcdutl',
-    command: granary(surroundings, '--file', surroundings.snapshot, '--data-dir', path, '--no-bump'),
-    check: () => requireDirectory(path),
-    clear: () => rmSync(path, { recursive: true, force: true }),
-  };
+  const title = 'granary restore of the file to a data directory';
+  return directoryRow('file-to-directory', title, surroundings, ['--file', surroundings.snapshot]);
 }
 
 function toDirectory(surroundings: Surroundings): Row {
-  const path = surroundings.folder.join('from-bucket');
+  const title = 'granary restore from the bucket to a data directory';
+  return directoryRow('to-directory', title, surroundings, fromBucket(surroundings));
+}
+
+function directoryRow(
+  name: RowName,
+  title: string,
+  surroundings: Surroundings,
+  from: readonly string[],
+): Row {
+  const path = surroundings.folder.join(name);
   return {
-    name: 'to-directory',
-    title: 'granary restore from the bucket to a data directory',
+    name,
+    title,
     base: 'etcdutl',
-    command: granary(surroundings, ...fromBucket(surroundings), '--data-dir', path, '--no-bump'),
+    command: granary(surroundings, ...from, '--data-dir', path, '--no-bump'),
     check: () => requireDirectory(path),
     clear: () => rmSync(path, { recursive: true, force: true }),
   };

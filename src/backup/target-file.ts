@@ -20,6 +20,8 @@ export class TargetFile implements AsyncDisposable {
   readonly #partial: string;
   readonly #handle: FileHandle;
   readonly #writer: WriteBehind;
+  /** While the content is proven. Whether it was well is asked once more when it is published. */
+  #flushing: Promise<void> = Promise.resolve();
 
   private constructor(target: string, partial: string, handle: FileHandle) {
     this.#target = target;
@@ -49,9 +51,10 @@ export class TargetFile implements AsyncDisposable {
     await this.#writing(this.#writer.append(bytes));
   }
 
-  /** No more bytes come: all of them can be read now. */
+  /** No more bytes come: all of them can be read now, and the disk begins to take them. */
   async end(): Promise<void> {
     await this.#writing(this.#writer.end());
+    this.#flushing = this.#handle.datasync().catch(() => {});
   }
 
   /** Makes the file durable and gives it its name. @throws GranaryError `target-exists`, `target-unwritable` */
@@ -64,6 +67,7 @@ export class TargetFile implements AsyncDisposable {
   /** Closes it, and removes the hidden name. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writer.end().catch(() => {});
+    await this.#flushing;
     await this.#handle.close();
     await rm(this.#partial, { force: true });
   }

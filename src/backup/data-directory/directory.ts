@@ -80,6 +80,7 @@ export class DataDirectory implements AsyncDisposable {
   readonly #partial: string;
   #database: FileHandle | null = null;
   #writer: WriteBehind | null = null;
+  #flushing: Promise<void> = Promise.resolve();
 
   private constructor(place: DirectoryPlace, partial: string) {
     this.#place = place;
@@ -111,20 +112,20 @@ export class DataDirectory implements AsyncDisposable {
     });
   }
 
-  /** No more bytes come: all of them can be read now. */
+  /** No more bytes come: all of them can be read now, and the disk begins to take them. */
   async end(): Promise<void> {
     await this.#writing(async () => this.#writer?.end());
+    this.#flush();
   }
 
-  /** Copies the database from a file, and has it flushed. The kernel copies, where it can without moving a byte. */
+  /** Copies the database from a file. The kernel does it, where it can without moving a byte. */
   async copyFrom(file: string): Promise<void> {
     await this.#writing(async () => {
       const path = this.#in('snap/db');
       await copyFile(file, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
       await chmod(path, 0o600);
       this.#database = await open(path, 'r+');
-      // Whoever proves the file meanwhile takes a while: the disk need not wait for that.
-      await this.#database.datasync();
+      this.#flush();
     });
   }
 
@@ -158,9 +159,15 @@ export class DataDirectory implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writer?.end().catch(() => {});
+    await this.#flushing;
     await this.#database?.close();
     this.#database = null;
     await rm(this.#partial, { recursive: true, force: true });
+  }
+
+  /** While the content is proven. Whether it was well is asked once more when it is published. */
+  #flush(): void {
+    this.#flushing = this.#database?.datasync().catch(() => {}) ?? Promise.resolve();
   }
 
   async #writeRaft({ membership, version }: DatabaseOptions): Promise<void> {
