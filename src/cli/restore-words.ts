@@ -86,6 +86,12 @@ export function tellRestored(io: Io, restored: Restored, how: RestoredHow): void
   if (to.type === 'directory')
     io.err('           with the client, listen and TLS flags that the member had before');
   for (const command of others) out(`others     ${command}`);
+  if (to.type === 'directory' && !('file' in from)) {
+    const cluster = `${from.seed}/${from.cluster}`;
+    io.err(
+      `afterwards \`granary backup ${cluster}\`, then \`granary accept ${cluster}\`: it is another cluster now, and meant to be`,
+    );
+  }
 }
 
 function whereTo(to: RestoredTo): string {

@@ -69,6 +69,7 @@ export async function openBucket(options: BucketOptions): Promise<Workspace> {
   }
   return {
     desired: { commit: null, configuration, assignments: [] },
+    source: { relation: async () => 'unknown' },
     credentials,
     destinations,
     warnings: [],
