@@ -71,8 +71,11 @@ async function makeBackup(
   options: RunOptions,
 ): Promise<BackupResult> {
   const started = { wall: Date.now(), monotonic: performance.now() };
-  const past = await pastOf(job, reachable, job.listed, options);
+  // What came before is needed only when the snapshot is there.
+  const pasting = pastOf(job, reachable, job.listed, options);
+  pasting.catch(() => {});
   await using snapshot = await snapshotToStores(job, reachable, options);
+  const past = await pasting;
   const { marks, alarm } = await judge(job, reachable, snapshot, past, options);
   const manifest = manifestOf(job, reachable, snapshot, [...marks]);
   // A run in which every member answered, and the same, ends what an earlier one found.
