@@ -6,9 +6,10 @@ import type { Desired } from '../model/config.ts';
 import { GranaryError, withoutDestination } from '../model/errors.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import type { Inventory } from '../model/inventory.ts';
-import type { AppliedState, Relation, UnreadRecord } from '../model/state.ts';
+import type { AppliedState, Inspection, Relation, UnreadRecord } from '../model/state.ts';
 import { whyStale } from '../plan/digest.ts';
 import { makePlan } from '../plan/plan.ts';
+import { inspectRemovals } from './inspect-removals.ts';
 import { observeSeed } from './observe.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -32,7 +33,8 @@ export interface PlanSeedOptions {
 }
 
 /**
- * Looks at what one seed reaches and plans for it. Destinations that cannot be read are unknown to the plan, not empty.
+ * Looks at what one seed reaches and plans for it, and looks closer at the removals of that plan, which is made anew where
+ * anything speaks against them. Destinations that cannot be read are unknown to the plan, not empty.
  * @throws GranaryError `plan-stale`
  */
 export async function planSeed(
@@ -49,7 +51,13 @@ export async function planSeed(
     unreadRecords: unreadRecords(desired, inventory, applied),
   };
   const { approve, saved } = options;
-  const plan = makePlan(desired, actual, options.now, { hash: sha256, approve, saved });
+  const make = (inspection?: Inspection) => {
+    const known = inspection === undefined ? actual : { ...actual, inspection };
+    return makePlan(desired, known, options.now, { hash: sha256, approve, saved });
+  };
+  const first = make();
+  const inspection = await inspectRemovals(sources, inventory, first, options);
+  const plan = inspection === null ? first : make(inspection);
   if (saved !== undefined) requireFresh(seed, saved, plan);
   return { seed, desired, inventory, applied, sources, plan };
 }

@@ -50,6 +50,7 @@ export function removalPlan(plan: Plan, filter: PruneFilter): Plan {
       ({ destination }) =>
         destination === null || filter.destination === undefined || destination === filter.destination,
     );
+  const blocked = new Set(guards.flatMap(({ blocks }) => blocks));
   const free = runnableActions({ actions, guards });
   return {
     ...plan,
@@ -64,7 +65,7 @@ export function removalPlan(plan: Plan, filter: PruneFilter): Plan {
       remove: 0,
       backup: 0,
       delete: free.length,
-      blocked: actions.length - free.length,
+      blocked: actions.filter(({ id }) => blocked.has(id)).length,
     },
   };
 }

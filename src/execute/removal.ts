@@ -13,18 +13,30 @@ import type { SlotRef } from '../model/inventory.ts';
 import type { Attempt, ObjectKey, Slot } from '../model/names.ts';
 import { formatTime } from '../model/units.ts';
 import type { CallOptions, Store } from '../store/store.ts';
+import { clockDifference, maxClockDifferenceMs } from './clock.ts';
 
-/** Marks a copy. It stays whole and restorable until the tombstone is due. */
+/**
+ * Marks a copy. It stays whole and restorable until the tombstone is due.
+ * @throws GranaryError `manifest-invalid`, `format-too-new` where nobody can tell what is marked; `blocked` where the
+ *   store's clock is not this machine's
+ */
 export async function writeTombstone(
   store: Store,
   action: TombstoneAction,
   { signal }: CallOptions,
 ): Promise<void> {
   const id = ulid() as Attempt;
-  const key = buildKey({ type: 'tombstone', ...slotOfAction(action), due: new Date(action.due), id });
+  const slot = slotOfAction(action);
+  await requireReadable(store, slot, signal);
+  const key = buildKey({ type: 'tombstone', ...slot, due: new Date(action.due), id });
   const body = json({ format: 1, reason: action.reason, due: action.due });
+  const began = Date.now();
   try {
-    await store.put(key, body, { createOnly: true, signal });
+    const { storeTime } = await store.put(key, body, { createOnly: true, signal });
+    if (storeTime === null || clockDifference(storeTime, began, Date.now()) <= maxClockDifferenceMs) return;
+    // Its due time would be judged by a clock that is wrong.
+    await store.delete(key, { signal });
+    throw clockSkewed(store);
   } catch (error) {
     // The name is this call's alone: something there already means that an earlier answer was lost.
     if (!isGranaryError(error, 'precondition-failed')) throw error;
@@ -48,7 +60,7 @@ export async function deleteCopy(store: Store, action: DeleteAction, { signal }:
   await requireNoLease(store, slot, new Date(), signal);
   const before = await list(store, slot, signal);
   requireNoPin(before, slot, new Date());
-  await requireNoLock(store, before, signal);
+  await requireNoLockAndClock(store, before, signal);
   await requireReadable(store, slot, signal);
   const storeTime = await takeVerdict(store, slot, id, signal);
   // Once more by the store's own clock: a machine whose clock is ahead takes live leases and pins for expired ones.
@@ -129,13 +141,20 @@ function requireNoPin(objects: readonly Listed[], slot: SlotRef, now: Date): voi
 }
 
 /**
- * A lock that is found only after the verdict would leave a backup that nobody can undelete any more, and that stays for
+ * Neither of both may come to light later: by a wrong clock grace times and leases are over that are not, and a lock that is found only after the verdict would leave a backup that nobody can undelete any more, and that stays for
  * as long as the lock does. Where the store does not tell of its locks the removal itself finds them.
  */
-async function requireNoLock(store: Store, objects: readonly Listed[], signal: AbortSignal): Promise<void> {
+async function requireNoLockAndClock(
+  store: Store,
+  objects: readonly Listed[],
+  signal: AbortSignal,
+): Promise<void> {
   for (const { key, type } of objects) {
     if (type !== 'manifest' && type !== 'data') continue;
-    const until = (await store.head(key, { signal }))?.lockedUntil;
+    const began = Date.now();
+    const { lockedUntil: until, storeTime } = (await store.head(key, { signal })) ?? {};
+    if (storeTime !== undefined && clockDifference(storeTime, began, Date.now()) > maxClockDifferenceMs)
+      throw clockSkewed(store);
     if (until === undefined || until <= new Date()) continue;
     throw new GranaryError('object-locked', `${key} is locked against removal until ${formatTime(until)}`, {
       hint: 'nothing is wrong: a pass after that removes it',
@@ -167,6 +186,14 @@ async function list(store: Store, slot: SlotRef, signal: AbortSignal): Promise<L
 
 function slotOfAction({ seed, cluster, policy, slot }: TombstoneAction | DeleteAction): SlotRef {
   return { seed, cluster, policy, slot: slot as Slot };
+}
+
+function clockSkewed(store: Store): GranaryError {
+  return new GranaryError(
+    'blocked',
+    `the clock of ${store.url} and this machine's differ by more than five minutes; nothing is removed there`,
+    { hint: 'set the clock that is wrong; a later pass tries again' },
+  );
 }
 
 function stillThere(store: Store, key: string): GranaryError {

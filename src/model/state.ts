@@ -61,6 +61,22 @@ export interface Actual {
   readonly baseFromGit?: boolean;
   /** Why what should have been compared with is no base, in words: then everything looks new. */
   readonly baseInvalid?: string | undefined;
+  /** What a look at the removals on the spot has shown; absent: nobody looked. */
+  readonly inspection?: Inspection;
   /** `seed/cluster` of clusters that do not answer: nothing of theirs is removed. */
   readonly unreachable?: readonly string[];
+}
+
+/** What no listing tells of the copies that are to be removed, and of the places they lie in. */
+export interface Inspection {
+  /** Why nothing may be removed in a destination. */
+  readonly held: readonly {
+    readonly destination: string;
+    readonly code: 'clock-skewed' | 'manifest-unreadable';
+    /** In words, without the destination's name. */
+    readonly reason: string;
+    readonly hint: string;
+  }[];
+  /** Until when object lock holds a copy, RFC 3339; by `seed/cluster/policy/slot@destination`. */
+  readonly locks: ReadonlyMap<string, string>;
 }

@@ -3,6 +3,7 @@ import type { Desired, Policy, Repository } from '../model/config.ts';
 import type { Action, BackupAction, CopyAction } from '../model/generated/plan.ts';
 import type { Copy } from '../model/inventory.ts';
 import { manualPolicy, slotOf } from '../model/names.ts';
+import type { Inspection } from '../model/state.ts';
 import { formatAge } from '../model/units.ts';
 import { copiesIn, groupKey, type Holdings } from './holdings.ts';
 import {
@@ -140,17 +141,27 @@ function copyableFrom(target: Place, now: Date): string {
   return newest === undefined || newest > recent ? recent : newest;
 }
 
+/** When removals are made, and what holds them. */
+export interface RemovalTimes {
+  readonly now: Date;
+  /** See `Inspection`. */
+  readonly locks: Locks;
+}
+
+type Locks = Inspection['locks'];
+
 /** Removals of one cluster under one policy in all its destinations, and what else stays to be known about each. */
-export function removalsOf(view: View, repository: Repository, now: Date): Removal[] {
+export function removalsOf(view: View, repository: Repository, times: RemovalTimes): Removal[] {
   const { policy } = view.assignment;
+  const graceMs = graceOf(policy, repository);
   return view.places.flatMap((place) => {
-    const decision = decideRetention(place.copies.filter(staysForNow), place.keep, now);
-    return removals(place.copies, decision, place.name, graceOf(policy, repository), now);
+    const decision = decideRetention(place.copies.filter(staysForNow), place.keep, times.now);
+    return removals(place.copies, decision, { destination: place.name, graceMs, ...times });
   });
 }
 
 /** Removals of backups on demand, whose time is over. Clusters that Git does not name, or disables, are left alone. */
-export function removalsOnDemand(desired: Desired, holdings: Holdings, now: Date): Removal[] {
+export function removalsOnDemand(desired: Desired, holdings: Holdings, times: RemovalTimes): Removal[] {
   const { seeds, destinations, repository } = desired.configuration;
   const open = destinations.filter((destination) => !destination.locked);
   return seeds.flatMap((seed) => {
@@ -163,41 +174,49 @@ export function removalsOnDemand(desired: Desired, holdings: Holdings, now: Date
         return places.flatMap(({ name }) => {
           const copies = copiesIn(holdings, name, key);
           if (copies.length === 0) return [];
-          const decision = decideOnDemand(copies.filter(staysForNow), now);
-          return removals(copies, decision, name, repository.removal.graceMs, now);
+          const decision = decideOnDemand(copies.filter(staysForNow), times.now);
+          const { graceMs } = repository.removal;
+          return removals(copies, decision, { destination: name, graceMs, ...times });
         });
       });
   });
 }
 
-function removals(
-  copies: readonly Copy[],
-  decision: Retention<Copy>,
-  destination: string,
-  graceMs: number,
-  now: Date,
-): Removal[] {
+interface RemovalPlace extends RemovalTimes {
+  readonly destination: string;
+  readonly graceMs: number;
+}
+
+function removals(copies: readonly Copy[], decision: Retention<Copy>, place: RemovalPlace): Removal[] {
   const begun = copies
     .filter(isBeingRemoved)
-    .flatMap((copy) => removalOf(copy, 'its removal has begun', destination, graceMs, now));
-  const unwanted = decision.remove.flatMap(({ candidate, reason }) =>
-    removalOf(candidate, reason, destination, graceMs, now),
-  );
+    .flatMap((copy) => removalOf(copy, 'its removal has begun', place));
+  const unwanted = decision.remove.flatMap(({ candidate, reason }) => removalOf(candidate, reason, place));
   return [...begun, ...unwanted];
 }
 
-function removalOf(copy: Copy, reason: string, destination: string, graceMs: number, now: Date): Removal[] {
+/** The next step of a copy's removal; none while the grace time of its tombstone runs. */
+export function removalOf(copy: Copy, reason: string, place: RemovalPlace): Removal[] {
   const { seed, cluster, policy, slot } = copy;
+  const { destination, graceMs, now, locks } = place;
   const id = `${groupKey(seed, cluster, policy)}/${slot}@${destination}`;
   const what = subject(seed, cluster, policy, slot, destination);
+  const lockedUntil = Date.parse(locks.get(id) ?? '');
   // `undelete` won over this tombstone: it is history, and a new one is needed.
   const tombstone = copy.tombstone?.settled && copy.pinnedUntil !== null ? null : copy.tombstone;
   if (tombstone === null) {
-    const due = new Date(now.getTime() + graceMs).toISOString();
-    return [{ id: `tombstone:${id}`, type: 'tombstone', ...what, reason, due }];
+    const due = Math.max(now.getTime() + graceMs, lockedUntil || 0);
+    return [{ id: `tombstone:${id}`, type: 'tombstone', ...what, reason, due: new Date(due).toISOString() }];
   }
   const isDue = tombstone.settled || Date.parse(tombstone.due) <= now.getTime();
-  return isDue ? [{ id: `delete:${id}`, type: 'delete', ...what, reason, tombstone: tombstone.id }] : [];
+  if (!isDue) return [];
+  const lock = lockedUntil > now.getTime() ? { lockedUntil: new Date(lockedUntil).toISOString() } : {};
+  return [{ id: `delete:${id}`, type: 'delete', ...what, reason, tombstone: tombstone.id, ...lock }];
+}
+
+/** It is to be removed, and object lock still holds it: no error, but a later date. */
+export function isLockedYet(action: Action): boolean {
+  return action.type === 'delete' && action.lockedUntil !== undefined;
 }
 
 /** The remover has won the verdict: nothing can bring the copy back, so it counts for no rule and only has to go. */

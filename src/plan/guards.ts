@@ -29,6 +29,7 @@ export function guardsOf(input: GuardInput): Guard[] {
     ...(foreign.length + empty.length > 0 ? [] : lifecycleGuards(input)),
     ...noAppliedState(input, swept),
     ...destinationUnknown(input),
+    ...removalsHeld(input, swept),
     ...destinationReplaced(input, swept),
     ...lockedDestination(input),
     ...frozenClusters(input, removals),
@@ -92,6 +93,19 @@ function destinationUnknown({ views, holdings }: GuardInput): Guard[] {
       { destination },
     );
   });
+}
+
+/** Rule 9, fail closed: what was found on the spot speaks against every removal in that destination. */
+function removalsHeld({ actual }: GuardInput, removals: readonly Action[]): Guard[] {
+  return (actual.inspection?.held ?? []).map(({ destination, code, reason, hint }) =>
+    guard(
+      code,
+      `nothing is removed on ${destination}: ${reason}`,
+      hint,
+      removals.filter((action) => action.destination === destination),
+      { destination },
+    ),
+  );
 }
 
 /** The bucket has the same name and is another one, or was emptied and filled again: its rules may not be ours. */

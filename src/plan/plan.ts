@@ -3,7 +3,16 @@ import type { Desired } from '../model/config.ts';
 import type { Action, Guard, Plan } from '../model/generated/plan.ts';
 import type { Inventory } from '../model/inventory.ts';
 import type { Actual } from '../model/state.ts';
-import { backupOf, copiesToMake, isRemoval, rankOf, removalsOf, removalsOnDemand } from './actions.ts';
+import {
+  backupOf,
+  copiesToMake,
+  isLockedYet,
+  isRemoval,
+  type RemovalTimes,
+  rankOf,
+  removalsOf,
+  removalsOnDemand,
+} from './actions.ts';
 import { plainObjects } from './applied.ts';
 import { withConsequences } from './consequences.ts';
 import { diffObjects } from './diff.ts';
@@ -48,7 +57,8 @@ export function makePlan(desired: Desired, actual: Actual, now: Date, options: P
     views,
     now,
   });
-  const all = holdings === null ? [] : actionsOf(desired, holdings, views, now);
+  const times = { now, locks: actual.inspection?.locks ?? new Map() };
+  const all = holdings === null ? [] : actionsOf(desired, holdings, views, times);
   const actions = options.saved === undefined ? all : onlySavedRemovals(all, options.saved);
   const digest = options.hash(digestInput({ changes, actions }));
   const guards = guardsOf({
@@ -90,16 +100,22 @@ function isApproved(digest: string, desired: Desired, options: PlanOptions, now:
   );
 }
 
-function actionsOf(desired: Desired, holdings: Holdings, views: readonly View[], now: Date): Action[] {
+function actionsOf(
+  desired: Desired,
+  holdings: Holdings,
+  views: readonly View[],
+  times: RemovalTimes,
+): Action[] {
+  const { now } = times;
   const { repository } = desired.configuration;
   const actions: Action[] = [
     ...views.flatMap((view) => [
       ...backupOf(view, now),
       ...copiesToMake(view, now),
       ...withdrawalsOf(view, now),
-      ...removalsOf(view, repository, now),
+      ...removalsOf(view, repository, times),
     ]),
-    ...removalsOnDemand(desired, holdings, now),
+    ...removalsOnDemand(desired, holdings, times),
   ];
   // A removal goes on by itself where it was interrupted.
   const removed = new Set(actions.filter(isRemoval).map(copyOf));
@@ -121,7 +137,7 @@ function summaryOf(
     change: count('change'),
     remove: count('remove'),
     backup: free.filter(({ type }) => type === 'backup').length,
-    delete: free.filter(isRemoval).length,
+    delete: free.filter((action) => isRemoval(action) && !isLockedYet(action)).length,
     blocked: actions.length - free.length,
   };
 }
@@ -130,10 +146,10 @@ function blockedIds(guards: readonly Guard[]): Set<string> {
   return new Set(guards.flatMap((guard) => guard.blocks));
 }
 
-/** The actions that may run, in their order. */
+/** The actions that may run now, in their order: those that no guard blocks and no object lock holds. */
 export function runnableActions({ actions, guards }: Pick<Plan, 'actions' | 'guards'>): Action[] {
   const blocked = blockedIds(guards);
-  return actions.filter(({ id }) => !blocked.has(id));
+  return actions.filter((action) => !blocked.has(action.id) && !isLockedYet(action));
 }
 
 /** True where a guard stopped something, or refuses the configuration as a whole: exit code 3. */

@@ -2,7 +2,8 @@
 import type { Action, FieldChange, Forecast, Guard, Plan } from '../model/generated/plan.ts';
 import { slotTime } from '../model/names.ts';
 import { formatAge, formatBytes, formatCount, formatDuration, formatTime } from '../model/units.ts';
-import { isRemoval, unknownAction } from '../plan/actions.ts';
+import { isLockedYet, isRemoval, unknownAction } from '../plan/actions.ts';
+import { runnableActions } from '../plan/plan.ts';
 import { printable, shorten } from './text.ts';
 
 /** `3 backups`, `1 backup`. */
@@ -40,6 +41,8 @@ export function placeText(action: Action): string {
 
 export function reasonText(action: Action): string {
   const reason = printable(action.reason);
+  if (action.type === 'delete' && action.lockedUntil !== undefined)
+    return `${reason}; object lock holds it, goes after ${formatTime(new Date(action.lockedUntil))}`;
   return action.type === 'tombstone' ? `${reason}; goes after ${formatTime(new Date(action.due))}` : reason;
 }
 
@@ -88,7 +91,8 @@ export function blockedGroups({ guards, actions }: Plan): BlockedGroup[] {
 /** `1 to back up, 1 to tombstone, 3 blocked; 2 objects change, 1 goes`. */
 export function summaryText(plan: Plan): string {
   const blocked = new Set(plan.guards.flatMap((guard) => guard.blocks));
-  const free = plan.actions.filter(({ id }) => !blocked.has(id));
+  const free = runnableActions(plan);
+  const locked = plan.actions.filter((action) => isLockedYet(action) && !blocked.has(action.id)).length;
   const toDo = (type: Action['type'], words: string): string[] => {
     const count = free.filter((action) => action.type === type).length;
     return count === 0 ? [] : [`${formatCount(count)} ${words}`];
@@ -100,6 +104,7 @@ export function summaryText(plan: Plan): string {
     ...toDo('tombstone', 'to tombstone'),
     ...toDo('delete', 'to delete'),
     ...toDo('sweep', 'to sweep'),
+    ...(locked > 0 ? [`${formatCount(locked)} held by object lock`] : []),
     ...(plan.summary.blocked > 0 ? [`${formatCount(plan.summary.blocked)} blocked`] : []),
   ];
   const { add, change, remove } = plan.summary;

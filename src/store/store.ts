@@ -23,6 +23,8 @@ export interface ObjectInfo {
   readonly etag: string;
   /** Until when the store holds it against everybody; only from `head`, and only where the store tells. */
   readonly lockedUntil?: Date | undefined;
+  /** The store's clock when it answered; only from `head`, and only where the store tells. */
+  readonly storeTime?: Date | undefined;
 }
 
 /** Checksums of a whole object. CRC32C is an unsigned 32-bit number, SHA-256 lower-case hex. */

@@ -335,6 +335,10 @@ export interface DeleteAction {
    */
   reason: string;
   /**
+   * Object lock holds the copy until then, RFC 3339; it is not removed before. Absent: no lock is known.
+   */
+  lockedUntil?: string;
+  /**
    * Id of the tombstone.
    */
   tombstone: string;
@@ -395,6 +399,8 @@ export interface Guard {
     | 'cluster-late'
     | 'cluster-unreachable'
     | 'destination-unknown'
+    | 'clock-skewed'
+    | 'manifest-unreadable'
     | 'destination-replaced'
     | 'locked-destination'
     | 'organization-changed'

@@ -93,7 +93,7 @@ class AzureStore implements Store {
     checkKey(key);
     try {
       const said = await this.#session.properties(key, options);
-      const info = this.#session.info(key, said);
+      const info = { ...this.#session.info(key, said), storeTime: said.date };
       return info.size === 0 && said.contentType === discardedType ? null : info;
     } catch (error) {
       // Azure names what is missing even where its answer has no body: never the container.

@@ -99,12 +99,12 @@ export class GcsReader {
   /** null: there is no such object, or no such generation of it, or no bucket. */
   async #look(key: ObjectKey, options: CallOptions, generation?: string): Promise<ObjectInfo | null> {
     try {
-      const { fields } = await this.#session.ask(action, key, options, 'storage#object', {
+      const { fields, storeTime } = await this.#session.ask(action, key, options, 'storage#object', {
         method: 'GET',
         path: this.#session.objectPath(key),
         query: { generation, fields: objectFields },
       });
-      return infoOf(this.#session.stored(key, fields, action));
+      return { ...infoOf(this.#session.stored(key, fields, action)), storeTime: storeTime ?? undefined };
     } catch (error) {
       if (isGranaryError(error, 'object-missing')) return null;
       throw error;

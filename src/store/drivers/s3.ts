@@ -99,12 +99,12 @@ class S3Store implements Store {
   async head(key: ObjectKey, options: CallOptions): Promise<ObjectInfo | null> {
     checkKey(key);
     try {
-      const { output } = await this.#session.run('s3:GetObject', key, options, (client, http) =>
+      const answer = await this.#session.run('s3:GetObject', key, options, (client, http) =>
         client.send(new HeadObjectCommand(this.#session.object(key)), http),
       );
-      const info = this.#session.info(key, { ...output, Size: output.ContentLength });
-      const { ObjectLockRetainUntilDate: lockedUntil } = output;
-      return lockedUntil === undefined ? info : { ...info, lockedUntil };
+      const { ContentLength: Size, ObjectLockRetainUntilDate: lockedUntil } = answer.output;
+      const info = this.#session.info(key, { ...answer.output, Size });
+      return { ...info, lockedUntil, storeTime: answer.storeTime ?? undefined };
     } catch (error) {
       return this.#explainHead(key, error, options);
     }
