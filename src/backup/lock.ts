@@ -9,8 +9,8 @@ const dayMs = 86_400_000;
 
 /**
  * The lock of a data object or manifest that is written now: until the later of the destination's `days` and a fixed
- * end that the backup itself has. A lock can be made longer later, never shorter, so what the rules will come to want
- * does not lengthen it, and `forever` is a wish that may be taken back.
+ * end that the backup itself has; `forever` is a wish that may be taken back. How long the rules keep it is added by
+ * whoever knows them (`src/execute/lock.ts`).
  *
  * The manifest is written up to twelve hours after the upload of its data began. Data are locked for that much longer,
  * so that there is no time at which a manifest is locked and its data are not.

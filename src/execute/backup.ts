@@ -9,6 +9,7 @@ import type { Inventory } from '../model/inventory.ts';
 import { manualPolicy, type Slot, slotOf, slotTime } from '../model/names.ts';
 import { openAll } from './destinations.ts';
 import { etcdTarget } from './etcd-target.ts';
+import { lockedByRules } from './lock.ts';
 import { packageVersion } from './version.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -77,8 +78,13 @@ async function run(
   try {
     const destinations = chosen(assignment, options.only);
     const target = await etcdTarget(seed.name, cluster, workspace.credentials);
-    const { opened, unopened } = await openAll(destinations, (destination) =>
-      workspace.destinations.openForWriting(destination, { signal }),
+    const { opened, unopened } = await openAll(destinations, async (destination) =>
+      lockedByRules(
+        await workspace.destinations.openForWriting(destination, { signal }),
+        assignment,
+        ref,
+        options,
+      ),
     );
     signal.throwIfAborted();
     return await runBackup(

@@ -9,7 +9,7 @@ import { acceptedThrough, isAccepted } from '../model/freeze.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
 import type { Copy, Inventory, ProofSummary } from '../model/inventory.ts';
 import { formatBackupRef, manualPolicy } from '../model/names.ts';
-import { decideOnDemand, decideRetention } from '../plan/retention.ts';
+import { decideOnDemand, decideRetention, rulesOf } from '../plan/retention.ts';
 import { openSources } from './find.ts';
 import { inventoryOf } from './observe.ts';
 import type { Workspace } from './workspace.ts';
@@ -171,7 +171,8 @@ function keptReasons(
       );
       const keep = assignment?.destinations.find((one) => one.destination.name === destination.name)?.keep;
       if (copies[0]?.policy === manualPolicy) record(decideOnDemand(copies, now));
-      else if (keep !== undefined) record(decideRetention(copies, keep, now));
+      else if (assignment !== undefined && keep !== undefined)
+        record(decideRetention(copies, rulesOf(keep, assignment.policy), now));
       // A bucket alone has no configuration: nothing is known of what it would say.
       else if (desired.configuration.files > 0)
         for (const copy of copies) reasons.set(copy, ['orphaned: the configuration does not name it']);

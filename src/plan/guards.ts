@@ -1,5 +1,4 @@
 /** Rules that hold actions back, each with its reason and what lifts it. One guarded action never stops the others. */
-import type { Keep } from '../model/config.ts';
 import type { Action, Guard } from '../model/generated/plan.ts';
 import type { Copy } from '../model/inventory.ts';
 import { manualPolicy } from '../model/names.ts';
@@ -11,7 +10,7 @@ import { type GuardInput, guard, type Subject } from './guard.ts';
 import { copiesIn, groupKey, type Holdings } from './holdings.ts';
 import { lifecycleGuards } from './lifecycle.ts';
 import { appliedUncertain, foreignRepository, olderCommit } from './record-guards.ts';
-import { decideRetention } from './retention.ts';
+import { decideRetention, type Rules, rulesOf } from './retention.ts';
 import type { View } from './view.ts';
 
 /** Every guard that holds, in the order of how much it holds back. */
@@ -229,9 +228,9 @@ function blastCap(input: GuardInput, removals: readonly Removal[]): Guard[] {
 function unexpectedBy({ desired, actual, holdings, now }: GuardInput): (action: Removal) => boolean {
   const current = new Map(
     desired.assignments.flatMap(({ seed, cluster, policy, destinations }) =>
-      destinations.map(({ destination, keep }): [string, Keep] => [
+      destinations.map(({ destination, keep }): [string, Rules] => [
         `${groupKey(seed.name, cluster.name, policy.name)}@${destination.name}`,
-        keep,
+        rulesOf(keep, policy),
       ]),
     ),
   );

@@ -1,5 +1,5 @@
 /** Which backups stay, which go, and why: `reference` "Retention, exactly". Pure; used by the plan and by `simulate`. */
-import type { Keep } from '../model/config.ts';
+import type { Keep, Policy } from '../model/config.ts';
 import type { Copy } from '../model/inventory.ts';
 import type { Slot } from '../model/names.ts';
 import { type Period, type PeriodOf, periodsIn } from './periods.ts';
@@ -7,6 +7,12 @@ import { type Period, type PeriodOf, periodsIn } from './periods.ts';
 /** A committed backup of one cluster under one policy in one destination: a copy, or what is needed of it. */
 export type Candidate = Pick<Copy, 'slot' | 'pinnedUntil' | 'expires' | 'proofs'> &
   Partial<Pick<Copy, 'storedBytes' | 'otherAttempts'>>;
+
+/** The rules that hold for a cluster's backups in one destination. */
+export interface Rules extends Keep {
+  /** The policy requires that each snapshot is proven (`verify.hashKV: require`): what is not takes no place. */
+  readonly provenOnly?: boolean;
+}
 
 export interface Retention<C> {
   /** Newest first. Each has at least one reason: `last 1 of 24`, `daily 3 of 7`, `within 48h`, `floor`, `future`, `pinned`. */
@@ -41,22 +47,24 @@ interface Entry<C> {
  * - The 3 newest stay, and the newest that a drill has proven. A pin that has not ended keeps.
  * - A backup whose newest proof of some kind is bad, or whose data is missing, takes no place from a sound one: the
  *   rules are applied to the sound ones alone first. It stays as long as it would if it were sound, because `verify --repair` may mend it.
+ *   With `provenOnly` the same holds for a backup that nothing has proven.
  * @throws RangeError where the time zone is not known
  */
 export function decideRetention<C extends Candidate>(
   candidates: readonly C[],
-  keep: Keep,
+  keep: Rules,
   now: Date,
 ): Retention<C> {
+  const { provenOnly = false } = keep;
   const entries = sorted(candidates);
   const present = withoutFuture(entries, now);
-  const sound = present.filter(({ candidate }) => !isProvenBad(candidate) && !lacksData(candidate));
+  const sound = present.filter(({ candidate }) => isSound(candidate) && (!provenOnly || isProven(candidate)));
   applyRules(sound, keep, (entry, reason) => entry.reasons.push(reason));
   if (sound.length < present.length) {
     const others = new Set<Entry<Candidate>>(present.filter((entry) => entry.reasons.length === 0));
     applyRules(present, keep, (entry, reason) => others.has(entry) && entry.reasons.push(reason));
   }
-  const proven = sound.find((entry) => isProven(entry.candidate));
+  const proven = present.find(({ candidate }) => isSound(candidate) && isDrilled(candidate));
   if (proven !== undefined && !proven.reasons.includes('floor')) proven.reasons.push('floor');
   keepPinned(entries, now);
   return split(entries, 'no rule keeps it');
@@ -93,7 +101,17 @@ export function lacksData({ storedBytes, otherAttempts = [] }: Candidate): boole
   return storedBytes === null && otherAttempts.length === 0;
 }
 
+/** Nothing speaks against it. */
+export function isSound(candidate: Candidate): boolean {
+  return !isProvenBad(candidate) && !lacksData(candidate);
+}
+
+/** Its content was compared with that of a live member. That its bytes could be read back says nothing of them. */
 function isProven(candidate: Candidate): boolean {
+  return candidate.proofs.some((proof) => proof.kind !== 'read' && proof.ok);
+}
+
+function isDrilled(candidate: Candidate): boolean {
   return candidate.proofs.some((proof) => proof.kind === 'drill' && proof.ok);
 }
 
@@ -186,4 +204,9 @@ export function shortDuration(milliseconds: number): string {
     if (milliseconds >= from && milliseconds % size === 0) return `${milliseconds / size}${unit}`;
   }
   return `${milliseconds / 1_000}s`;
+}
+
+/** The rules of a policy, or of one of its destinations that keeps by its own. */
+export function rulesOf(keep: Keep, { verify }: Pick<Policy, 'verify'>): Rules {
+  return verify.hashKV === 'require' ? { ...keep, provenOnly: true } : keep;
 }

@@ -1,10 +1,10 @@
 /** One cluster under one policy, as everything else in the plan looks at it. */
-import type { Assignment, Keep } from '../model/config.ts';
+import type { Assignment } from '../model/config.ts';
 import type { Copy } from '../model/inventory.ts';
 import { slotOf } from '../model/names.ts';
 import type { AppliedState } from '../model/state.ts';
 import { copiesIn, type GroupKey, groupKey, type Holdings, removingIn } from './holdings.ts';
-import { futureToleranceMs, slotMilliseconds } from './retention.ts';
+import { futureToleranceMs, type Rules, rulesOf, slotMilliseconds } from './retention.ts';
 import { type DueSlot, dueSlot, isLate, type SlotsAround, slotsAround } from './schedule.ts';
 
 export interface View {
@@ -24,7 +24,7 @@ export interface View {
 /** A destination of the policy, with what it holds of this cluster. */
 export interface Place {
   readonly name: string;
-  readonly keep: Keep;
+  readonly keep: Rules;
   /** Backups from before it joined the policy are copied to it too. */
   readonly backfill: boolean;
   /** False: it could not be read, and `copies` says nothing. */
@@ -71,7 +71,7 @@ function viewOf(
     .filter(({ destination }) => !destination.locked)
     .map(({ destination: { name }, keep, backfill }) => ({
       name,
-      keep,
+      keep: rulesOf(keep, policy),
       backfill,
       known: holdings.read.has(name),
       copies: copiesIn(holdings, name, key),

@@ -1,8 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Keep } from '../../src/model/config.ts';
 import { slotOf } from '../../src/model/names.ts';
-import { type Candidate, decideOnDemand, decideRetention, shortDuration } from '../../src/plan/retention.ts';
+import {
+  type Candidate,
+  decideOnDemand,
+  decideRetention,
+  type Rules,
+  shortDuration,
+} from '../../src/plan/retention.ts';
 import { day, hour, keepOf, now, slot } from './fixtures.ts';
 
 function candidate(at: string | Date, part: Partial<Candidate> = {}): Candidate {
@@ -14,7 +19,11 @@ function history(end: string, hours: number): Candidate[] {
   return Array.from({ length: hours }, (_, index) => candidate(new Date(Date.parse(end) - index * hour)));
 }
 
-function kept(candidates: readonly Candidate[], keep: Partial<Keep>, at: Date = now): Record<string, string> {
+function kept(
+  candidates: readonly Candidate[],
+  keep: Partial<Rules>,
+  at: Date = now,
+): Record<string, string> {
   const { keep: all } = decideRetention(candidates, keepOf(keep), at);
   return Object.fromEntries(all.map((entry) => [entry.slot, entry.reasons.join(', ')]));
 }
@@ -157,6 +166,32 @@ describe('what rules do not decide', () => {
     expect(found['20261121T000000Z']).toContain('daily 1 of 2');
     expect(found['20261120T230000Z']).toBe('floor');
     expect(found['20261120T220000Z']).toBe('floor');
+  });
+  it('one that is not proven takes no place where the policy requires it, and stays as long as it would otherwise', () => {
+    const proofs = [{ kind: 'hashkv' as const, ok: true, time: '2026-11-21T00:00:00Z' }];
+    const all = history('2026-11-21T05:00:00Z', 12).map((one) =>
+      one.slot === '20261121T020000Z' || one.slot === '20261120T200000Z' ? { ...one, proofs } : one,
+    );
+    const found = (rules: Partial<Rules>) =>
+      Object.keys(kept(all, { daily: 2, ...rules }))
+        .map((one) => one.slice(6, 11))
+        .toSorted();
+    expect(found({})).toEqual(['20T18', '21T00', '21T03', '21T04', '21T05']);
+    expect(found({ provenOnly: true })).toEqual([
+      '20T18',
+      '20T20',
+      '21T00',
+      '21T02',
+      '21T03',
+      '21T04',
+      '21T05',
+    ]);
+    // That the stored bytes can be read says nothing of what they are.
+    const read = all.map((one) => ({
+      ...one,
+      proofs: one.proofs.map((proof) => ({ ...proof, kind: 'read' as const })),
+    }));
+    expect(kept(read, { daily: 2, ...{ provenOnly: true } })).toEqual(kept(all, { daily: 2 }));
   });
   it('what goes has a reason too', () => {
     const { remove } = decideRetention(history('2026-11-21T14:00:00Z', 4), keepOf({ last: 3 }), now);
