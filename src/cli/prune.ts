@@ -1,8 +1,11 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { ActionResult } from '../execute/apply.ts';
+import type { SeedPlan } from '../execute/plan.ts';
 import type { PruneFilter } from '../execute/prune.ts';
+import type { Workspace } from '../execute/workspace.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import { formatBackupRef, parseClusterRef, type Slot } from '../model/names.ts';
+import { usage } from './failure.ts';
 import { exitCodes, type Io, worst } from './io.ts';
 import {
   type KeyOptions,
@@ -16,11 +19,15 @@ import { seedNames } from './plan.ts';
 
 interface PruneCommandOptions extends SourceOptions, KeyOptions, OutputOptions, PruneFilter {
   yes?: boolean;
+  /** true: they are listed. */
+  orphans?: true | string[];
 }
 
 interface Pruned {
   readonly seed: string;
   readonly plan: Plan;
+  /** What may be done now: no guard blocks it, and no object lock holds it. */
+  readonly steps: number;
   readonly results: readonly ActionResult[];
 }
 
@@ -35,10 +42,16 @@ export function addPrune(program: Command, io: Io): Command {
     .option('--policy <name>', 'only backups under this policy; `manual` has those on demand')
     .option('--cluster <name>', 'only this cluster: CLUSTER or SEED/CLUSTER')
     .option('--destination <name>', 'only copies there')
+    .addOption(
+      new Option(
+        '--orphans [names...]',
+        'backups that the configuration no longer names: lists them; with names (SEED/CLUSTER/POLICY) removes these',
+      ).conflicts(['policy', 'cluster']),
+    )
     .option('--yes', 'do it; without this it is only said what would be done')
     .addHelpText(
       'after',
-      '\nExamples:\n  granary prune\n  granary prune --policy hourly --cluster eu-west/prod-a --yes',
+      '\nExamples:\n  granary prune\n  granary prune --policy hourly --cluster eu-west/prod-a --yes\n  granary prune --orphans\n  granary prune --orphans eu-west/prod-a/nightly --yes',
     );
   withSource(command);
   withKeys(command);
@@ -47,9 +60,10 @@ export function addPrune(program: Command, io: Io): Command {
 }
 
 async function runPrune(io: Io, options: PruneCommandOptions): Promise<void> {
+  if (options.orphans !== undefined) return runOrphans(io, options, options.orphans);
   const { openSession } = await import('./session.ts');
   const { planNothing, planSeed } = await import('../execute/plan.ts');
-  const { prune, removalPlan, requireKnown } = await import('../execute/prune.ts');
+  const { removalPlan, requireKnown } = await import('../execute/prune.ts');
   const only = options.seed ?? parseClusterRef(options.cluster ?? '')?.seed;
   await using session = await openSession(io, options, only);
   const { workspace } = session;
@@ -64,20 +78,63 @@ async function runPrune(io: Io, options: PruneCommandOptions): Promise<void> {
   }
   for (const seed of seeds) {
     const planned = await planSeed(workspace, seed, { signal: io.signal, now: new Date() });
-    const plan = removalPlan(planned.plan, options);
-    if (!quiet) io.out(await planWords(io, plan, seed));
-    const results = options.yes
-      ? await prune(
-          workspace,
-          { ...planned, plan },
-          { signal: io.signal, onEnd: (one) => !quiet && tellRemoval(io, one) },
-        )
-      : [];
-    pruned.push({ seed, plan, results });
-    await setExitCode(io, plan, results);
+    pruned.push(await pruneOne(io, workspace, planned, options, options));
   }
+  tellPruned(io, pruned, options);
+}
+
+/** Backups that the configuration no longer names: a list, or the removal of those that are named. */
+async function runOrphans(io: Io, options: PruneCommandOptions, names: true | string[]): Promise<void> {
+  const { openSession } = await import('./session.ts');
+  const { findOrphans, planOrphans } = await import('../execute/orphans.ts');
+  const { requireKnown } = await import('../execute/prune.ts');
+  await using session = await openSession(io, options, options.seed, { seedMayBeGone: true });
+  const { workspace } = session;
+  const { destination } = options;
+  requireKnown(workspace, { destination });
+  const clock = { signal: io.signal, now: new Date() };
+  const found = await findOrphans(workspace, options.seed, clock);
+  if (names === true) {
+    if (options.yes === true) throw usage('no orphan is named', 'name them, as `--orphans` lists them');
+    const { orphanList } = await import('../report/orphans.ts');
+    io.out(
+      options.output === 'json'
+        ? JSON.stringify({ dryRun: true, ...found }, null, 2)
+        : orphanList(found, { width: io.width, now: clock.now }),
+    );
+    if (found.unread.length > 0) io.exitCode = worst(io.exitCode, exitCodes.partly);
+    return;
+  }
+  const pruned: Pruned[] = [];
+  for (const planned of await planOrphans(workspace, names, found, clock))
+    pruned.push(await pruneOne(io, workspace, planned, { destination, groups: names }, options));
+  tellPruned(io, pruned, options);
+}
+
+/** Shows the removals of a plan, and with --yes carries them out. */
+async function pruneOne(
+  io: Io,
+  workspace: Workspace,
+  planned: SeedPlan,
+  filter: PruneFilter,
+  { yes, output }: PruneCommandOptions,
+): Promise<Pruned> {
+  const { prune, removalPlan } = await import('../execute/prune.ts');
+  const { runnableActions } = await import('../plan/plan.ts');
+  const { seed } = planned;
+  const quiet = output === 'json';
+  const plan = removalPlan(planned.plan, filter);
+  if (!quiet) io.out(await planWords(io, plan, seed));
+  const onEnd = (one: ActionResult) => !quiet && tellRemoval(io, one);
+  const results =
+    yes === true ? await prune(workspace, { ...planned, plan }, { signal: io.signal, onEnd }) : [];
+  await setExitCode(io, plan, results);
+  return { seed, plan, steps: runnableActions(plan).length, results };
+}
+
+function tellPruned(io: Io, pruned: readonly Pruned[], options: PruneCommandOptions): void {
   const dryRun = options.yes !== true;
-  if (quiet) io.out(JSON.stringify({ dryRun, items: pruned.map(asJson) }, null, 2));
+  if (options.output === 'json') io.out(JSON.stringify({ dryRun, items: pruned.map(asJson) }, null, 2));
   else io.out(summary(pruned, dryRun));
 }
 
@@ -120,7 +177,7 @@ function tellRemoval(io: Io, { action, outcome, error }: ActionResult): void {
 function summary(pruned: readonly Pruned[], dryRun: boolean): string {
   const sum = (count: (one: Pruned) => number) => pruned.reduce((total, one) => total + count(one), 0);
   const blocked = sum(({ plan }) => plan.summary.blocked);
-  const free = sum(({ plan }) => plan.summary.delete);
+  const free = sum((one) => one.steps);
   if (dryRun) return free === 0 ? 'Nothing was changed.' : `Nothing was changed; --yes takes ${steps(free)}.`;
   const counts = countsOf(pruned.flatMap(({ results }) => results));
   const later = counts.locked === 0 ? '' : `, ${counts.locked} held by object lock`;

@@ -10,7 +10,7 @@ import type { AppliedState, Inspection, Relation, UnreadRecord } from '../model/
 import { whyStale } from '../plan/digest.ts';
 import { makePlan } from '../plan/plan.ts';
 import { inspectRemovals } from './inspect-removals.ts';
-import { observeSeed } from './observe.ts';
+import { type Observed, observeSeed } from './observe.ts';
 import type { Workspace } from './workspace.ts';
 
 /** A plan for one seed, with what it was made from: all that carrying it out needs. */
@@ -42,21 +42,53 @@ export async function planSeed(
   seed: string,
   options: PlanSeedOptions,
 ): Promise<SeedPlan> {
-  const { inventory, applied, sources } = await observeSeed(workspace, seed, options);
-  const desired = narrow(workspace.desired, seed, applied.state);
+  const observed = await observeSeed(workspace, seed, options);
+  return planObserved(
+    workspace,
+    seed,
+    narrow(workspace.desired, seed, observed.applied.state),
+    observed,
+    options,
+  );
+}
+
+/**
+ * A plan that also takes the next step of the removal of orphans, of a seed that Git may no longer have: so it is made of
+ * the configuration as a whole. Only its removals are meant to be carried out.
+ * @param orphans `seed/cluster/policy`, all of this seed
+ */
+export async function planRemovals(
+  workspace: Workspace,
+  seed: string,
+  orphans: readonly string[],
+  options: PlanSeedOptions,
+): Promise<SeedPlan> {
+  const observed = await observeSeed(workspace, seed, options);
+  const { desired } = workspace;
+  const assignments = desired.assignments.filter((one) => one.seed.name === seed);
+  return planObserved(workspace, seed, { ...desired, assignments }, observed, options, orphans);
+}
+
+async function planObserved(
+  workspace: Workspace,
+  seed: string,
+  desired: Desired,
+  { inventory, applied, sources }: Observed,
+  { signal, now, approve, saved }: PlanSeedOptions,
+  orphans: readonly string[] = [],
+): Promise<SeedPlan> {
   const actual = {
     inventory,
     applied: applied.state,
-    relation: await relationToApplied(workspace, applied.state, options),
+    relation: await relationToApplied(workspace, applied.state, { signal }),
     unreadRecords: unreadRecords(desired, inventory, applied),
   };
-  const { approve, saved } = options;
   const make = (inspection?: Inspection) => {
     const known = inspection === undefined ? actual : { ...actual, inspection };
-    return makePlan(desired, known, options.now, { hash: sha256, approve, saved });
+    return makePlan(desired, known, now, { hash: sha256, approve, saved, orphans });
   };
   const first = make();
-  const inspection = await inspectRemovals(sources, inventory, first, options);
+  const inspection = await inspectRemovals(sources, inventory, first, { signal });
   const plan = inspection === null ? first : make(inspection);
   if (saved !== undefined) requireFresh(seed, saved, plan);
   return { seed, desired, inventory, applied, sources, plan };

@@ -1,6 +1,6 @@
-/** The removals of a plan, and nothing else of it. */
+/** The removals and sweeps of a plan, and nothing else of it. */
 import { GranaryError } from '../model/errors.ts';
-import type { Action, Plan } from '../model/generated/plan.ts';
+import type { Action, Plan, SweepAction } from '../model/generated/plan.ts';
 import { type ClusterRef, manualPolicy, parseClusterRef } from '../model/names.ts';
 import { isRemoval, type Removal } from '../plan/actions.ts';
 import { runnableActions } from '../plan/plan.ts';
@@ -14,6 +14,8 @@ export interface PruneFilter {
   /** `cluster`, of whichever seed, or `seed/cluster`. */
   readonly cluster?: string | undefined;
   readonly destination?: string | undefined;
+  /** Only these groups, `seed/cluster/policy`. */
+  readonly groups?: readonly string[] | undefined;
 }
 
 /**
@@ -36,12 +38,17 @@ export function requireKnown({ desired }: Workspace, { policy, cluster, destinat
     );
 }
 
+/** Removals, and sweeps: a removal that was cut off is ended by one. */
+function takesAway(action: Action): action is Removal | SweepAction {
+  return isRemoval(action) || action.type === 'sweep';
+}
+
 /**
- * What is left of a plan when only removals are meant: they, and the guards that hold any of them back or say what could
+ * What is left of a plan when only removals and sweeps are meant: they, and the guards that hold any of them back or say what could
  * not be looked at.
  */
 export function removalPlan(plan: Plan, filter: PruneFilter): Plan {
-  const actions = plan.actions.filter(isRemoval).filter((action) => matches(action, filter));
+  const actions = plan.actions.filter(takesAway).filter((action) => matches(action, filter));
   const ids = new Set(actions.map(({ id }) => id));
   const guards = plan.guards
     .map((guard) => ({ ...guard, blocks: guard.blocks.filter((id) => ids.has(id)) }))
@@ -64,7 +71,7 @@ export function removalPlan(plan: Plan, filter: PruneFilter): Plan {
       change: 0,
       remove: 0,
       backup: 0,
-      delete: free.length,
+      delete: free.filter(isRemoval).length,
       blocked: actions.filter(({ id }) => blocked.has(id)).length,
     },
   };
@@ -88,7 +95,7 @@ export async function prune(
   const results: ActionResult[] = [];
   for (const action of runnableActions(planned.plan)) {
     signal.throwIfAborted();
-    if (!isRemoval(action)) throw notARemoval(action);
+    if (!takesAway(action)) throw notARemoval(action);
     const result = await runAction(workspace, planned, action, { signal });
     results.push(result);
     onEnd?.(result);
@@ -96,8 +103,12 @@ export async function prune(
   return results;
 }
 
-function matches(action: Removal, { policy, cluster, destination }: PruneFilter): boolean {
+function matches(
+  action: Removal | SweepAction,
+  { policy, cluster, destination, groups }: PruneFilter,
+): boolean {
   return (
+    (groups?.includes(`${action.seed}/${action.cluster}/${action.policy}`) ?? true) &&
     (policy === undefined || action.policy === policy) &&
     (cluster === undefined || isCluster(action, cluster)) &&
     (destination === undefined || action.destination === destination)

@@ -14,6 +14,8 @@ export interface GuardInput {
   readonly actions: readonly Action[];
   /** The plan's digest was approved: guards against mistakes do not hold, those that protect do. */
   readonly approved: boolean;
+  /** Orphans that somebody named to be removed, `seed/cluster/policy`: no mistake in rules removes them. */
+  readonly named: ReadonlySet<string>;
   readonly now: Date;
 }
 

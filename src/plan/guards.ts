@@ -203,7 +203,8 @@ function nameOf({ seed, cluster }: View['assignment']): string {
 function blastCap(input: GuardInput, removals: readonly Removal[]): Guard[] {
   const { maxPerRun, maxSharePercent } = input.desired.configuration.repository.removal;
   const { holdings } = input;
-  const unexpected = removals.filter(unexpectedBy(input));
+  const unnamed = removals.filter((one) => !input.named.has(groupKey(one.seed, one.cluster, one.policy)));
+  const unexpected = unnamed.filter(unexpectedBy(input));
   const sizes = copiesPerCluster(holdings, unexpected);
   const targets = groupBy(unexpected, (action) => `${action.seed}/${action.cluster}@${action.destination}`);
   return [...targets].flatMap(([name, blocked]) => {

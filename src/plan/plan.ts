@@ -21,6 +21,7 @@ import { forecastOf } from './forecast.ts';
 import { guardsOf } from './guards.ts';
 import { type Holdings, holdingsOf, withoutMoved } from './holdings.ts';
 import { isRefusal } from './lifecycle.ts';
+import { removalsOfOrphans } from './orphans.ts';
 import { sweepsOf } from './sweeps.ts';
 import { type View, viewsOf } from './view.ts';
 import { warningsOf } from './warnings.ts';
@@ -33,6 +34,8 @@ export interface PlanOptions {
   readonly approve?: string | null | undefined;
   /** Somebody looked at this plan, and only its removals are made: what has become removable since waits for the next. */
   readonly saved?: Pick<Plan, 'actions'> | undefined;
+  /** Orphans (`seed/cluster/policy`) that somebody named to be removed: see `orphans.ts`. */
+  readonly orphans?: readonly string[] | undefined;
 }
 
 /** An inventory of nothing, for a plan that looks at nothing. */
@@ -58,7 +61,7 @@ export function makePlan(desired: Desired, actual: Actual, now: Date, options: P
     now,
   });
   const times = { now, locks: actual.inspection?.locks ?? new Map() };
-  const all = holdings === null ? [] : actionsOf(desired, holdings, views, times);
+  const all = holdings === null ? [] : actionsOf(desired, holdings, views, times, options.orphans);
   const actions = options.saved === undefined ? all : onlySavedRemovals(all, options.saved);
   const digest = options.hash(digestInput({ changes, actions }));
   const guards = guardsOf({
@@ -68,6 +71,7 @@ export function makePlan(desired: Desired, actual: Actual, now: Date, options: P
     views,
     actions,
     approved: isApproved(digest, desired, options, now),
+    named: new Set(options.orphans),
     now,
   });
   return {
@@ -105,6 +109,7 @@ function actionsOf(
   holdings: Holdings,
   views: readonly View[],
   times: RemovalTimes,
+  orphans: readonly string[] = [],
 ): Action[] {
   const { now } = times;
   const { repository } = desired.configuration;
@@ -116,6 +121,7 @@ function actionsOf(
       ...removalsOf(view, repository, times),
     ]),
     ...removalsOnDemand(desired, holdings, times),
+    ...removalsOfOrphans(desired, holdings, orphans, times),
   ];
   // A removal goes on by itself where it was interrupted.
   const removed = new Set(actions.filter(isRemoval).map(copyOf));

@@ -1,12 +1,13 @@
 /** What somebody should know about a plan, though it blocks nothing. */
 import type { Desired } from '../model/config.ts';
 import type { Warning } from '../model/generated/plan.ts';
-import type { Copy, ReadDestination } from '../model/inventory.ts';
-import { manualPolicy, slotOf } from '../model/names.ts';
+import type { Copy } from '../model/inventory.ts';
+import { slotOf } from '../model/names.ts';
 import type { Actual } from '../model/state.ts';
-import { formatCount } from '../model/units.ts';
+import { formatAge, formatBytes, formatCount } from '../model/units.ts';
 import { groupKey, type Holdings } from './holdings.ts';
-import { futureToleranceMs, isProvenBad } from './retention.ts';
+import { orphansIn } from './orphans.ts';
+import { futureToleranceMs, isProvenBad, slotMilliseconds } from './retention.ts';
 import type { View } from './view.ts';
 
 export interface WarningInput {
@@ -39,6 +40,7 @@ export function warningsOf(input: WarningInput): Warning[] {
     ...badProofs(input),
     ...futureDated(input),
     ...orphans(input, holdings),
+    ...foreignObjects(holdings),
   ];
 }
 
@@ -152,44 +154,33 @@ function copiesText(count: number): string {
   return `${formatCount(count)} ${count === 1 ? 'copy' : 'copies'}`;
 }
 
-/** Backups of the seeds in question that Git does not name any more: kept, and told. */
-function orphans({ desired, actual: { applied } }: WarningInput, holdings: Holdings): Warning[] {
-  const { seeds } = desired.configuration;
-  const ours = new Set([...seeds, ...(applied?.objects.seeds ?? [])].map((seed) => seed.name));
-  const named = new Set(
-    desired.assignments.map(({ seed, cluster, policy }) => groupKey(seed.name, cluster.name, policy.name)),
+/** Backups of the seeds in question that Git does not name any more: kept, and told with their size and age. */
+function orphans({ desired, actual: { applied }, now }: WarningInput, holdings: Holdings): Warning[] {
+  const ours = new Set(
+    [...desired.configuration.seeds, ...(applied?.objects.seeds ?? [])].map((seed) => seed.name),
   );
-  for (const seed of seeds) {
-    for (const cluster of seed.clusters) named.add(groupKey(seed.name, cluster.name, manualPolicy));
-  }
-  const found = new Map<string, Set<string>>();
-  for (const destination of holdings.read.values()) collectOrphans(destination, ours, named, found);
-  return [...found].map(([group, slots]) =>
-    warning(
-      'orphans',
-      `${formatCount(slots.size)} backup${slots.size === 1 ? '' : 's'} of ${group} ${slots.size === 1 ? 'is' : 'are'} no longer named by the configuration and kept`,
-      'nothing removes them until a policy of that name reaches them again; they can be restored as before',
-    ),
-  );
+  return orphansIn(desired, holdings)
+    .filter(({ name }) => ours.has(name.split('/')[0] ?? ''))
+    .map(({ name, backups, bytes, newest }) => {
+      const age = formatAge(now.getTime() - slotMilliseconds(newest));
+      const [many, are] = backups === 1 ? ['', 'is'] : ['s', 'are'];
+      return warning(
+        'orphans',
+        `${formatCount(backups)} backup${many} of ${name} (${formatBytes(bytes)}, newest ${age}) ${are} no longer named by the configuration and kept`,
+        `\`granary prune --orphans ${name}\` removes them; a policy of that name that reaches them takes them up again`,
+      );
+    });
 }
 
-function collectOrphans(
-  destination: ReadDestination,
-  seeds: ReadonlySet<string>,
-  named: ReadonlySet<string>,
-  found: Map<string, Set<string>>,
-): void {
-  let previous: Copy | undefined;
-  let slots: Set<string> | null = null;
-  for (const copy of destination.copies) {
-    const isSameGroup =
-      copy.policy === previous?.policy && copy.cluster === previous.cluster && copy.seed === previous.seed;
-    if (!isSameGroup) {
-      const key = groupKey(copy.seed, copy.cluster, copy.policy);
-      slots = named.has(key) || !seeds.has(copy.seed) ? null : (found.get(key) ?? new Set());
-      if (slots !== null) found.set(key, slots);
-      previous = copy;
-    }
-    slots?.add(copy.slot);
-  }
+/** Whoever put them there may need them: nothing of Granary touches what it does not know. */
+function foreignObjects({ read }: Holdings): Warning[] {
+  return [...read.values()]
+    .filter(({ foreign }) => foreign > 0)
+    .map(({ name, url, foreign }) =>
+      warning(
+        'foreign-objects',
+        `${formatCount(foreign)} object${foreign === 1 ? '' : 's'} below ${url}/clusters/ on ${name} ${foreign === 1 ? 'is' : 'are'} none of Granary's; nothing touches them`,
+        'move them elsewhere; a bucket or prefix of its own keeps backups apart from everything else',
+      ),
+    );
 }

@@ -329,8 +329,8 @@ describe('removals', () => {
     const made = plan(world, actualOf(base, read('one', [...five, manual, orphan, ...nightly])));
     expect(ids(made)).toEqual(['tombstone:eu/a/manual/20261001T000000Z@one']);
     expect(made.warnings.map(({ message }) => message)).toEqual([
-      '1 backup of eu/gone/manual is no longer named by the configuration and kept',
-      '9 backups of eu/a/nightly are no longer named by the configuration and kept',
+      '9 backups of eu/a/nightly (8.6 MiB, newest 51 days ago) are no longer named by the configuration and kept',
+      '1 backup of eu/gone/manual (977 KiB, newest 51 days ago) is no longer named by the configuration and kept',
     ]);
   });
 });

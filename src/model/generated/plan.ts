@@ -464,6 +464,7 @@ export interface Warning {
     | 'destination-left-out'
     | 'future-dated'
     | 'bad-proof'
+    | 'foreign-objects'
     | 'orphans';
   /**
    * What it is, in words.
