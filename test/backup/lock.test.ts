@@ -13,17 +13,22 @@ import { maxRunMs } from '../../src/backup/job.ts';
 import { lockOf } from '../../src/backup/lock.ts';
 import { repairCopy } from '../../src/backup/repair.ts';
 import { runBackup } from '../../src/backup/run.ts';
+import { readDestination } from '../../src/catalog/inventory.ts';
 import { parseKey, slotPrefix } from '../../src/catalog/keys.ts';
 import { ensureMarker } from '../../src/catalog/marker.ts';
 import { runAction } from '../../src/execute/apply.ts';
+import { inspectRemovals } from '../../src/execute/inspect-removals.ts';
+import { lockedByRules } from '../../src/execute/lock.ts';
 import type { SeedPlan } from '../../src/execute/plan.ts';
 import { deleteCopy, writeTombstone } from '../../src/execute/removal.ts';
 import type { Workspace } from '../../src/execute/workspace.ts';
-import type { DeleteAction, TombstoneAction } from '../../src/model/generated/plan.ts';
+import type { DeleteAction, Plan, TombstoneAction } from '../../src/model/generated/plan.ts';
 import type { SlotRef } from '../../src/model/inventory.ts';
-import type { ObjectKey } from '../../src/model/names.ts';
+import { type ObjectKey, slotOf, slotTime } from '../../src/model/names.ts';
+import { heldUntil } from '../../src/plan/held-until.ts';
 import { openStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
+import { clusterOf, desiredOf, destinationOf, keepOf, policyOf, seedOf } from '../plan/fixtures.ts';
 import { describeWith } from '../servers/describe.ts';
 import { type EtcdServer, startEtcd } from '../servers/etcd.ts';
 import { type MinioServer, startMinio } from '../servers/minio.ts';
@@ -116,6 +121,47 @@ describeWith(['minio', 'etcd-3.6'], 'a destination with object lock', () => {
     expect(await locksOf(one)).toMatchObject({
       ...{ manifest: expect.closeTo(30, 1), data: expect.closeTo(30 + runDays, 1), expire: null },
     });
+  });
+
+  test('locks for as long as the rules keep it, and the plan of its removal knows until when', async () => {
+    const one = await lockedDestination('one');
+    const { slot } = job(etcd);
+    const policy = policyOf(slot.policy, { keep: keepOf({ monthly: 2 }) });
+    const seed = seedOf(slot.seed, [clusterOf(slot.cluster)]);
+    const [assignment] = desiredOf({
+      seeds: [seed],
+      destinations: [destinationOf('one')],
+      policies: [policy],
+    }).assignments;
+    if (assignment === undefined) throw new Error('nothing is assigned');
+    const until = heldUntil(slot.slot, [], policy.keep, policy.schedule);
+    const inDays = (until.getTime() - Date.now()) / dayMs;
+    expect(inDays).toBeGreaterThan(days + 20);
+    const held = await lockedByRules(one, assignment, slot, { signal });
+    await runBackup(job(etcd, { destinations: [held], slot }), { signal });
+    const locked = { manifest: expect.closeTo(inDays, 1), data: expect.closeTo(inDays, 1), proof: null };
+    expect(await locksOf(one)).toMatchObject(locked);
+    // The next of the same month is not its first: its lock is that of the days.
+    const second = { ...slot, slot: slotOf(new Date((slotTime(slot.slot)?.getTime() ?? 0) + 1_000)) };
+    const next = await lockedByRules(one, assignment, second, { signal });
+    await runBackup(job(etcd, { destinations: [next], slot: second }), { signal });
+    expect(await locksOf(one, slotPrefix(second))).toEqual(asLocked);
+
+    const read = await readDestination(one, [slot], { signal });
+    const inventory = { formatVersion: 1 as const, takenAt: new Date().toISOString(), destinations: [read] };
+    const action = {
+      ...slot,
+      type: 'tombstone',
+      destination: 'one',
+      id: 'x',
+      reason: '',
+      due: '',
+    } as TombstoneAction;
+    const plan = { actions: [action], guards: [] } as unknown as Plan;
+    const inspection = await inspectRemovals([one], inventory, plan, { signal });
+    const name = `${slot.seed}/${slot.cluster}/${slot.policy}/${slot.slot}@one`;
+    expect(inspection?.held).toEqual([]);
+    expect(Date.parse(inspection?.locks.get(name) ?? '')).toBe(until.getTime());
   });
 
   test('locks what a repair replaces', async () => {

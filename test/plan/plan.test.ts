@@ -2,10 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Plan } from '../../src/model/generated/plan.ts';
+import type { Copy } from '../../src/model/inventory.ts';
 import type { Actual } from '../../src/model/state.ts';
 import { asApplied, nextApplied } from '../../src/plan/applied.ts';
 import { whyStale } from '../../src/plan/digest.ts';
 import { isBlocked, makePlan, runnableActions } from '../../src/plan/plan.ts';
+import { planText } from '../../src/report/plan-text.ts';
 import {
   actualOf,
   clusterOf,
@@ -273,6 +275,39 @@ describe('removals', () => {
     );
     expect(ended.actions[0]?.id).toBe('tombstone:eu/a/hourly/20261121T070000Z@one');
   });
+  it('wait for object lock: a later date, and nothing that fails', () => {
+    const locked = '2026-12-24T00:00:00.000Z';
+    const id = 'eu/a/hourly/20261121T020000Z@one';
+    const world = desiredOf({
+      seeds: [seedOf('eu', [clusterOf('a')])],
+      destinations: [destinationOf('one')],
+      policies: [policyOf('hourly', { keep: keepOf({ last: 12 }) })],
+    });
+    const at = (tombstone: Copy['tombstone']) => {
+      const copies = hourly('a', '2026-11-21T14:00:00Z', 13).map((copy, index) =>
+        index === 0 ? { ...copy, tombstone } : copy,
+      );
+      const actual = actualOf(
+        { ...asApplied(world, now), markers: { one: 'marker-one' } },
+        read('one', copies),
+      );
+      const inspection = { held: [], locks: new Map([[id, locked]]) };
+      return plan(world, { ...actual, inspection });
+    };
+    const unmarked = at(null);
+    expect(unmarked.actions).toMatchObject([{ id: `tombstone:${id}`, due: locked }]);
+    const due = at({ due: '2026-11-20T00:00:00Z', id: 'x', written: '2026-11-17T00:00:00Z', settled: false });
+    expect(due.actions).toMatchObject([{ id: `delete:${id}`, lockedUntil: locked }]);
+    expect([due.summary.delete, due.summary.blocked, runnableActions(due), isBlocked(due)]).toEqual([
+      0,
+      0,
+      [],
+      false,
+    ]);
+    expect(planText(due)).toMatch(/object lock holds it, goes after\s+2026-12-24 00:00 UTC/);
+    expect(planText(due)).toContain('Plan: 1 held by object lock.');
+  });
+
   it('that have begun are finished, and what they remove counts for no rule', () => {
     const settled = { due: '2026-12-01T00:00:00Z', id: 'T', written: '2026-10-01T00:00:00Z', settled: true };
     const five = hourly('a', '2026-11-21T14:00:00Z', 6).map((copy, index) =>
