@@ -99,7 +99,7 @@ async function rowOf(title: string, keep: object): Promise<Row> {
     const ran = await measure(
       {
         file: process.execPath,
-        args: [join(dist, 'cli', 'main.js'), 'prune', ...fleet.opened],
+        args: ['--max-semi-space-size=4', join(dist, 'cli', 'main.js'), 'prune', ...fleet.opened],
         env: { PATH, HOME: fleet.temp, TMPDIR: fleet.temp },
       },
       fleet.folder,
