@@ -19,7 +19,9 @@ test('all fifteen rules have a line', () => {
 test.each(rows.map((row) => [row[1], row[3], row[4]]))(
   'rule %s: its place and its test exist',
   (_number, held = '', by = '') => {
-    expect(existsSync(join(root, held.replaceAll('`', ''))), held).toBe(true);
+    for (const [, place = ''] of held.matchAll(/`([^`]+)`/g))
+      expect(existsSync(join(root, place)), place).toBe(true);
+    expect(held).toContain('`src/');
     const [, file = '', name = ''] = /^`([^`]+)`: (.+)$/.exec(by) ?? [];
     expect(file).toMatch(/^test\/.+\.test\.ts$/);
     const text = readFileSync(join(root, file), 'utf8');
