@@ -7,6 +7,7 @@ import { dataKey } from '../backup/copy.ts';
 import type { Source } from '../catalog/inventory.ts';
 import { markerKey } from '../catalog/keys.ts';
 import { manifestKeyOf, readManifest } from '../catalog/manifests.ts';
+import type { DestinationReadiness } from '../catalog/status.ts';
 import { asGranaryError, type GranaryError, isGranaryError } from '../model/errors.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import type { Copy, Inventory, ReadDestination } from '../model/inventory.ts';
@@ -24,6 +25,9 @@ type Held = Inspection['held'][number];
 const openedLimit = 200;
 const readers = 8;
 
+/** What the last probe of each destination found, by name. */
+export type Probed = Readonly<Record<string, Pick<DestinationReadiness, 'ready' | 'problem'>>>;
+
 /**
  * Looks at the removals of a plan that no guard blocks.
  * @returns null where nothing was found that the plan does not know
@@ -32,7 +36,7 @@ export async function inspectRemovals(
   sources: readonly Source[],
   inventory: Inventory,
   plan: Plan,
-  { signal }: CallOptions,
+  { signal, probed = {} }: CallOptions & { readonly probed?: Probed },
 ): Promise<Inspection | null> {
   const removals = Map.groupBy(runnableActions(plan).filter(isRemoval), ({ destination }) => destination);
   const held: Held[] = [];
@@ -41,6 +45,8 @@ export async function inspectRemovals(
     const wanted = removals.get(source.name);
     const found = inventory.destinations.find(({ name }) => name === source.name);
     if (wanted === undefined || found?.status !== 'read') continue;
+    const probe = probed[source.name];
+    if (probe?.ready === false) held.push(failedProbe(source.name, probe.problem));
     try {
       const skew = await skewOf(source, found, signal);
       if (skew !== null) held.push(skew);
@@ -57,6 +63,15 @@ export async function inspectRemovals(
     }
   }
   return held.length === 0 && locks.size === 0 ? null : { held, locks };
+}
+
+function failedProbe(destination: string, problem: DestinationReadiness['problem']): Held {
+  return {
+    destination,
+    code: 'probe-failed',
+    reason: `its last probe failed: ${problem?.message ?? 'it is not ready'}`,
+    hint: problem?.hint ?? `\`granary check ${destination}\` says what is wrong`,
+  };
 }
 
 /**

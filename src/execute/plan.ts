@@ -88,7 +88,10 @@ async function planObserved(
     return makePlan(desired, known, now, { hash: sha256, approve, saved, orphans });
   };
   const first = make();
-  const inspection = await inspectRemovals(sources, inventory, first, { signal });
+  const inspection = await inspectRemovals(sources, inventory, first, {
+    signal,
+    probed: workspace.destinations.readiness.all(),
+  });
   const plan = inspection === null ? first : make(inspection);
   if (saved !== undefined) requireFresh(seed, saved, plan);
   return { seed, desired, inventory, applied, sources, plan };

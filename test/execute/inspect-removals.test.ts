@@ -89,6 +89,20 @@ describe('a plan with removals', () => {
     expect(guards(await plan())).toEqual([]);
   });
 
+  test('a probe that failed holds removals back where it failed', async () => {
+    const { inventory, plan: made } = await plan();
+    const sources = [
+      { name: 'one', store: one },
+      { name: 'two', store: two },
+    ];
+    const problem = { step: 'delete', message: 'delete: access denied', hint: null };
+    const probed = { one: { ready: false, problem }, two: { ready: true, problem: null } };
+    const inspection = await inspectRemovals(sources, inventory, made, { signal, probed });
+    expect(inspection?.held).toMatchObject([
+      { destination: 'one', code: 'probe-failed', reason: 'its last probe failed: delete: access denied' },
+    ]);
+  });
+
   test.each([-6, 6])('a clock that is %i minutes off holds removals back', async (minutes) => {
     const { inventory, plan: made } = await plan();
     const skewed = withClock(one, () => new Date(Date.now() + minutes * 60_000));

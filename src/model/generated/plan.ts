@@ -399,6 +399,7 @@ export interface Guard {
     | 'cluster-late'
     | 'cluster-unreachable'
     | 'destination-unknown'
+    | 'probe-failed'
     | 'clock-skewed'
     | 'manifest-unreadable'
     | 'destination-replaced'
