@@ -41,7 +41,11 @@ describe('the command line', () => {
       ['backup', 'eu/prod', 'eu/test'],
       { says: ['too many arguments'], hint: 'eu/test' },
     ],
-    ['no --to', ['restore', 'eu/prod'], { says: ['`--to <file.db>`'], hint: '`granary restore --help`' }],
+    [
+      'nowhere to restore to',
+      ['restore', 'eu/prod'],
+      { says: ['nothing says where to restore to'], hint: '--data-dir DIR' },
+    ],
     [
       'a value that is none',
       ['verify', '--progress', 'loud'],
