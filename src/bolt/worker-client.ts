@@ -1,8 +1,9 @@
 /** Runs `analyse` in a thread of its own. */
 import { Worker } from 'node:worker_threads';
-import { asGranaryError, type ErrorCode, type ErrorContext, GranaryError } from '../model/errors.ts';
+import { asGranaryError, GranaryError } from '../model/errors.ts';
 import type { AnalyseOptions } from './analyse.ts';
 import type { DatabaseReport } from './report.ts';
+import { fromWorkerFailure, type WorkerFailure } from './worker-failure.ts';
 
 /** What the thread is given. A file descriptor is the whole process's, so the number is enough. */
 export interface WorkerTask {
@@ -12,16 +13,7 @@ export interface WorkerTask {
 }
 
 /** What it answers. */
-export type WorkerAnswer =
-  | { readonly report: DatabaseReport }
-  | {
-      readonly error: {
-        readonly code: ErrorCode;
-        readonly message: string;
-        readonly hint: string | undefined;
-        readonly context: ErrorContext;
-      };
-    };
+export type WorkerAnswer = { readonly report: DatabaseReport } | { readonly error: WorkerFailure };
 
 /** This file runs as TypeScript in development and as JavaScript from `dist`; the worker beside it has the same ending. */
 const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
@@ -50,8 +42,7 @@ export async function analyseInWorker(
       signal.addEventListener('abort', () => reject(signal.reason), { once: true, signal: stopped.signal });
     });
     if ('report' in answer) return answer.report;
-    const { code, message, hint, context } = answer.error;
-    throw new GranaryError(code, message, { hint, context });
+    throw fromWorkerFailure(answer.error);
   } catch (error) {
     signal.throwIfAborted();
     throw asGranaryError(error);

@@ -1,13 +1,12 @@
 /** What a snapshot holds: of a file, of what is piped in, or of a backup. */
-import { open } from 'node:fs/promises';
-import { type ReadOptions, readBackup } from '../backup/read.ts';
-import { requireFreeDisk, Spool } from '../backup/spool.ts';
+import type { ReadOptions } from '../backup/read.ts';
 import type { DatabaseReport } from '../bolt/report.ts';
 import { analyseInWorker } from '../bolt/worker-client.ts';
 import type { FoundBackup } from '../catalog/find.ts';
 import { GranaryError } from '../model/errors.ts';
 import { formatCount } from '../model/units.ts';
 import type { CallOptions } from '../store/store.ts';
+import { type OpenSnapshot, openBackup, openPiped, openSnapshotFile } from './snapshots.ts';
 
 export interface InspectOptions extends CallOptions {
   /** Where HashKV and live keys are told; default: the newest revision. */
@@ -20,42 +19,17 @@ export interface InspectOptions extends CallOptions {
  *   wrong with the content stands in the report
  */
 export async function inspectFile(file: string, options: InspectOptions): Promise<DatabaseReport> {
-  let handle: Awaited<ReturnType<typeof open>>;
-  try {
-    handle = await open(file, 'r');
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? 'does not exist' : `cannot be read: ${message}`;
-    throw new GranaryError('file-unreadable', `${file} ${why}`, {
-      hint: 'name a snapshot file, `-` for what is piped in, or a backup as SEED/CLUSTER/POLICY/SLOT',
-      cause: error,
-    });
-  }
-  try {
-    const stats = await handle.stat();
-    if (!stats.isFile()) {
-      throw new GranaryError('file-unreadable', `${file} is not a file`, {
-        hint: 'name a snapshot file, or `-` for what is piped in',
-      });
-    }
-    return await inspectOpen(handle.fd, stats.size, options);
-  } finally {
-    await handle.close();
-  }
+  await using snapshot = await openSnapshotFile(file);
+  return await inspectOpen(snapshot, options);
 }
 
-/** As `inspectFile`, of a stream: it is read into a file without a name first, since a database is not read in one go. */
+/** As `inspectFile`, of a stream. */
 export async function inspectStream(
   stream: AsyncIterable<Uint8Array>,
   options: InspectOptions,
 ): Promise<DatabaseReport> {
-  await using spool = await Spool.create();
-  for await (const bytes of stream) {
-    options.signal.throwIfAborted();
-    await spool.append(bytes);
-  }
-  await spool.end();
-  return await inspectOpen(spool.fd, spool.size, options);
+  await using snapshot = await openPiped(stream, options);
+  return await inspectOpen(snapshot, options);
 }
 
 /** As `inspectFile`, for the first copy of a backup that can be read. */
@@ -63,26 +37,12 @@ export async function inspectBackup(
   found: FoundBackup,
   options: ReadOptions & InspectOptions,
 ): Promise<DatabaseReport> {
-  let failure: unknown;
-  await requireFreeDisk(found.manifest.snapshot.size);
-  for (const { destination: name, store } of found.copies) {
-    await using spool = await Spool.create();
-    try {
-      await readBackup(found.manifest, { name, store }, (bytes) => spool.append(bytes), options);
-      await spool.end();
-    } catch (error) {
-      options.signal.throwIfAborted();
-      failure ??= error;
-      continue;
-    }
-    return await inspectOpen(spool.fd, spool.size, options);
-  }
-  throw failure;
+  await using snapshot = await openBackup(found, options);
+  return await inspectOpen(snapshot, options);
 }
 
 async function inspectOpen(
-  fd: number,
-  size: number,
+  { fd, size }: OpenSnapshot,
   { signal, revision }: InspectOptions,
 ): Promise<DatabaseReport> {
   const report = await analyseInWorker(fd, size, { digest: true, revision }, { signal });

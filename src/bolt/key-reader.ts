@@ -1,0 +1,110 @@
+/** Keys of a database file, read in a thread of their own: a walk is synchronous, and Ctrl-C must end it. */
+import { Worker } from 'node:worker_threads';
+import { asGranaryError, GranaryError } from '../model/errors.ts';
+import type { KeysSeen, LiveKey, ReadKeysOptions } from './keys.ts';
+import { fromWorkerFailure, type WorkerFailure } from './worker-failure.ts';
+
+export interface StoredKey extends Omit<LiveKey, 'valuePosition'> {
+  /** null where values were not asked for. */
+  readonly value: Uint8Array | null;
+}
+
+export interface KeyReaderOptions extends ReadKeysOptions {
+  /** Also the values. */
+  readonly values: boolean;
+}
+
+/** What the thread is given. A file descriptor is the whole process's, so the number is enough. */
+export interface KeyTask {
+  readonly fd: number;
+  readonly size: number;
+  readonly options: KeyReaderOptions;
+}
+
+export interface KeyBatch {
+  /** The revision that is looked at. */
+  readonly revision: number;
+  /** -1: never compacted. */
+  readonly compactRevision: number;
+  readonly records: readonly StoredKey[];
+  /** Given with the last batch; null: there are more. */
+  readonly seen: KeysSeen | null;
+}
+
+/** What the thread answers each message with. */
+export type KeyAnswer = KeyBatch | { readonly error: WorkerFailure };
+
+/** As in `worker-client.ts`. */
+const workerUrl = new URL(
+  import.meta.url.endsWith('.ts') ? './key-worker.ts' : './key-worker.js',
+  import.meta.url,
+);
+
+/**
+ * As `liveKeys`. `fd` must stay open until it is disposed of.
+ * @throws GranaryError what `liveKeys` does, with the first batch; the signal's reason
+ */
+export class KeyReader implements AsyncDisposable {
+  readonly #worker: Worker;
+  readonly #signal: AbortSignal;
+  readonly #stopped = Promise.withResolvers<never>();
+  #next: Promise<KeyBatch>;
+
+  constructor(
+    fd: number,
+    size: number,
+    options: KeyReaderOptions,
+    { signal }: { readonly signal: AbortSignal },
+  ) {
+    this.#signal = signal;
+    signal.throwIfAborted();
+    const task: KeyTask = { fd, size, options };
+    this.#worker = new Worker(workerUrl, { workerData: task, name: 'granary-keys' });
+    this.#stopped.promise.catch(() => {});
+    this.#worker.once('error', (error) => this.#stopped.reject(asGranaryError(error)));
+    this.#worker.once('exit', (code) => {
+      const message = `the thread that reads the keys ended with code ${code}`;
+      this.#stopped.reject(new GranaryError('internal', message));
+    });
+    signal.addEventListener('abort', this.#abort, { once: true });
+    this.#next = this.#ask();
+  }
+
+  /** The first batch, which says what is looked at. `records` gives its keys all the same. */
+  first(): Promise<KeyBatch> {
+    return this.#next;
+  }
+
+  /** The keys, in the order of their bytes. Gives at the end what was seen on the way. Once only. */
+  async *records(): AsyncGenerator<StoredKey, KeysSeen> {
+    for (;;) {
+      const { records, seen } = await this.#next;
+      // The thread makes the next batch while this one is used.
+      if (seen === null) this.#next = this.#ask();
+      yield* records;
+      if (seen !== null) return seen;
+    }
+  }
+
+  /** Ends the thread; the caller may close the descriptor when it returns. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#signal.removeEventListener('abort', this.#abort);
+    await this.#worker.terminate();
+  }
+
+  readonly #abort = () => this.#stopped.reject(this.#signal.reason);
+
+  #ask(): Promise<KeyBatch> {
+    const answered = new Promise<KeyBatch>((resolve, reject) => {
+      this.#worker.once('message', (answer: KeyAnswer) => {
+        if ('error' in answer) reject(fromWorkerFailure(answer.error));
+        else resolve(answer);
+      });
+    });
+    this.#worker.postMessage('next');
+    const batch = Promise.race([answered, this.#stopped.promise]);
+    // Whoever leaves early never asks for it.
+    batch.catch(() => {});
+    return batch;
+  }
+}
