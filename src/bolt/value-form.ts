@@ -2,7 +2,7 @@
 import { ProtobufReader, wire } from './protobuf.ts';
 
 export type ValueForm =
-  | { readonly form: 'json'; readonly json: unknown }
+  | { readonly form: 'json'; readonly text: string }
   | { readonly form: 'text'; readonly text: string }
   | { readonly form: 'kubernetes-protobuf'; readonly apiVersion: string; readonly kind: string }
   | { readonly form: 'kubernetes-encrypted'; readonly provider: string; readonly keyName: string }
@@ -24,7 +24,10 @@ export function valueForm(value: Uint8Array): ValueForm {
   const text = utf8(bytes);
   if (text === undefined) return { form: 'binary' };
   try {
-    if (/^\s*[[{]/.test(text)) return { form: 'json', json: JSON.parse(text) };
+    if (/^\s*[[{]/.test(text)) {
+      JSON.parse(text);
+      return { form: 'json', text };
+    }
   } catch {
     // Text that only begins like JSON.
   }

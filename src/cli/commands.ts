@@ -4,13 +4,16 @@ import { addAccept } from './accept.ts';
 import { addAgent } from './agent.ts';
 import { addApply } from './apply.ts';
 import { addBackup } from './backup.ts';
+import { addCat } from './cat.ts';
 import { addCheck } from './check.ts';
+import { addDiff } from './diff.ts';
 import { addExplain } from './explain.ts';
 import { addGet } from './get.ts';
 import { addInit } from './init.ts';
 import { addInspect } from './inspect.ts';
 import { addInventory } from './inventory.ts';
 import type { Io } from './io.ts';
+import { addLs } from './ls.ts';
 import { addMigrate } from './migrate.ts';
 import { addPin } from './pin.ts';
 import { addPlan } from './plan.ts';
@@ -35,6 +38,9 @@ export const commands: readonly ((program: Command, io: Io) => Command)[] = [
   addVerify,
   addRestore,
   addInspect,
+  addLs,
+  addCat,
+  addDiff,
   addCheck,
   addSecrets,
   addPrune,

@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
 import type { DatabaseReport } from '../bolt/report.ts';
-import { parseBackupRef, parseClusterRef } from '../model/names.ts';
-import { usage } from './failure.ts';
 import { exitCodes, type Io } from './io.ts';
+import { namesFile, pipedIn, readRevision } from './look.ts';
 import {
   type BucketOptions,
   type KeyOptions,
@@ -48,40 +47,19 @@ export function addInspect(program: Command, io: Io): Command {
 }
 
 async function inspect(io: Io, what: string, options: InspectCommandOptions): Promise<void> {
-  const { existsSync } = await import('node:fs');
   const { inspectionText, inspectionJson } = await import('../report/inspection.ts');
-  const { inspectFile } = await import('../execute/inspect.ts');
+  const { inspectFile, inspectStream } = await import('../execute/inspect.ts');
   const revision = readRevision(options.revision);
-  // What is no name of a backup is meant as a file, and the error says that this is missing.
-  const isFile = existsSync(what) || !isBackupName(what);
+  const reading = { signal: io.signal, revision };
   const report =
     what === '-'
-      ? await fromStdin(io, revision)
-      : isFile
-        ? await inspectFile(what, { signal: io.signal, revision })
+      ? await inspectStream(pipedIn('inspect'), reading)
+      : namesFile(what)
+        ? await inspectFile(what, reading)
         : await fromBackup(io, what, options, revision);
   if (options.output === 'json') io.out(inspectionJson(report));
   else io.out(inspectionText(report));
   if (report.problemCount > 0) io.exitCode = exitCodes.failed;
-}
-
-function isBackupName(text: string): boolean {
-  return (parseBackupRef(text) ?? parseClusterRef(text.split('@')[0] ?? '')) !== undefined;
-}
-
-function readRevision(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const revision = /^\d{1,15}$/.test(text) ? Number(text) : 0;
-  if (revision > 0) return revision;
-  throw usage(`\`${text}\` is no revision`, 'write a whole number from 1 on, as `granary inspect` shows it');
-}
-
-async function fromStdin(io: Io, revision: number | undefined): Promise<DatabaseReport> {
-  if (process.stdin.isTTY) {
-    throw usage('nothing is piped into `granary inspect -`', 'pipe a snapshot in, or name its file');
-  }
-  const { inspectStream } = await import('../execute/inspect.ts');
-  return inspectStream(process.stdin, { signal: io.signal, revision });
 }
 
 async function fromBackup(

@@ -148,7 +148,7 @@ function targetOf(options: RestoreOptions): { readonly target: RestoreTarget; re
     const path = resolve(to);
     return { target: { type: 'file', path }, to: { type: 'file', path } };
   }
-  requirePipe();
+  requirePipe('a snapshot', 'pipe it on, or name a file: --to FILE.db');
   if (options.output === 'json')
     throw usage('-o json and --to - would both write to stdout', 'give one of them');
   return { target: { type: 'stream', write: writeStdout }, to: { type: 'stream' } };

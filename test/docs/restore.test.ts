@@ -172,6 +172,17 @@ describeWith(['etcd-3.6', 'age', 'zstd', 'openssl', 'sops'], 'the runbooks', () 
     expect(output).toContain('IP Address:127.0.0.1');
   });
 
+  test('look-inside.md', async () => {
+    const output = await run('look-inside.md', {
+      ...{ ...common(), FILE: machine.path('prod.db'), PREFIX: '/app/settings/' },
+      ...{ LOST: '/app/settings/colour', REVISION: '2' },
+    });
+    expect(output).toMatch(/^ +2 +13 B +\/app\/settings\/colour$/m);
+    expect(output).toMatch(/^blue\nand more$/m);
+    expect(output).toContain('1 added, 0 changed, 0 removed, 1 unchanged, from revision 2 to 3.');
+    expect(existsSync(machine.path('prod.db'))).toBe(false);
+  });
+
   test('partial.md', async () => {
     await etcd.etcdctl('del', '/app/settings/colour');
     const [scratch] = await members(1);
