@@ -40,11 +40,7 @@ export async function restoreFile(
   requireSound(report, file);
   const [here, there] = [await opened.stat({ bigint: true }), await directory.databaseSize()];
   if (here.mtimeNs !== before.mtimeNs || here.size !== before.size || there !== size) throw changed(file);
-  if (report.trailer === 'missing') {
-    onWarning(
-      `${file} has no hash at its end: it is a copy of a server's database, or was cut there; its structure is sound, its values cannot be checked`,
-    );
-  }
+  if (report.trailer === 'missing') onWarning(unhashedWarning(file));
   const { membership, etcdVersion, bump, quota } = member;
   const version = targetVersion(etcdVersion, null, report);
   const bumpedTo = bumpTarget(report, bump);
@@ -72,7 +68,13 @@ async function openSnapshot(file: string): Promise<FileHandle> {
   throw unreadable('is not a file');
 }
 
-function requireSound({ problems, problemCount }: DatabaseReport, file: string): void {
+/** Of a file without the trailer of a snapshot. */
+export function unhashedWarning(file: string): string {
+  return `${file} has no hash at its end: it is a copy of a server's database, or was cut there; its structure is sound, its values cannot be checked`;
+}
+
+/** @throws GranaryError `snapshot-corrupt` where anything is wrong with a snapshot file */
+export function requireSound({ problems, problemCount }: DatabaseReport, file: string): void {
   const [first] = problems;
   if (first === undefined) return;
   const where = first.page === null ? '' : ` (page ${first.page})`;

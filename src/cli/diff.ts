@@ -8,7 +8,7 @@ import { unifiedDiff } from '../report/unified-diff.ts';
 import { exitCodes, type Io } from './io.ts';
 import { bytesJson, keyText, valueJson, valueText } from './key-words.ts';
 import { type LookOptions, openWhat, readerOf, readRevision, whatHelp, withLook } from './look.ts';
-import { jsonPieces, printPieces } from './stdout.ts';
+import { jsonPieces, printList } from './stdout.ts';
 
 interface DiffOptions extends LookOptions {
   atRevisionA?: string;
@@ -61,9 +61,9 @@ async function diff(io: Io, a: string, b: string, prefix: string, options: DiffO
   if (options.output === 'json') {
     const items = itemsOf(changes, options.values === true);
     const rest = () => ({ revisions: { a: from, b: to }, ...tally.summary() });
-    await printPieces(jsonPieces(items, rest));
+    await printList(jsonPieces(items, rest));
   } else if (options.keys || options.values) {
-    await printPieces(linesOf(changes, options.values === true));
+    await printList(linesOf(changes, options.values === true));
     io.out(tally.text(from, to));
   } else {
     const first: string[] = [];

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { KeyReader, type KeyReaderOptions } from '../bolt/key-reader.ts';
 import type { OpenSnapshot } from '../execute/snapshots.ts';
-import { parseBackupRef, parseClusterRef } from '../model/names.ts';
+import { formatBackupRef, parseBackupRef, parseClusterRef } from '../model/names.ts';
 import { usage } from './failure.ts';
 import type { Io } from './io.ts';
 import {
@@ -26,6 +26,11 @@ export interface LookOptions
     ProgressOptions,
     OutputOptions {}
 
+export interface NamedSnapshot extends OpenSnapshot {
+  /** The file, or the full name of the backup. */
+  readonly name: string;
+}
+
 export const whatHelp =
   'a snapshot file, or a backup as SEED/CLUSTER[/POLICY/SLOT], with @DESTINATION for one copy';
 
@@ -45,22 +50,38 @@ export function namesFile(what: string): boolean {
 
 /**
  * Opens a file, or reads a backup back into a nameless one, every byte checked. Which backup it is stands on stderr.
- * @throws GranaryError `file-unreadable`, `backup-not-found`, and what reading a backup throws
+ * @throws GranaryError `file-unreadable`, and as `openNamedBackup`
  */
-export async function openWhat(io: Io, what: string, options: LookOptions): Promise<OpenSnapshot> {
-  const { openBackup, openSnapshotFile } = await import('../execute/snapshots.ts');
-  if (namesFile(what)) return openSnapshotFile(what);
+export async function openWhat(io: Io, what: string, options: LookOptions): Promise<NamedSnapshot> {
+  if (!namesFile(what)) return openNamedBackup(io, what, options);
+  const { openSnapshotFile } = await import('../execute/snapshots.ts');
+  return { ...(await openSnapshotFile(what)), name: what };
+}
+
+/**
+ * Reads a backup back into a nameless file.
+ * @param at of a cluster the newest that had ended by then
+ * @throws GranaryError `backup-not-found`, and what reading a backup throws
+ */
+export async function openNamedBackup(
+  io: Io,
+  what: string,
+  options: LookOptions,
+  at?: Date,
+): Promise<NamedSnapshot> {
+  const { openBackup } = await import('../execute/snapshots.ts');
   const { openReadingFor } = await import('./session.ts');
   const { findByName } = await import('../execute/find.ts');
   const { tellFound } = await import('./restore-words.ts');
   const { progressView } = await import('./progress.ts');
   await using session = await openReadingFor(io, options, what);
-  const found = await findByName(session.workspace, what, { signal: io.signal });
+  const found = await findByName(session.workspace, what, { signal: io.signal, at });
   const quiet = options.output === 'json';
   if (!quiet) tellFound(io, found);
   using view = progressView(io, quiet ? 'none' : options.progress);
   const { identities } = session.workspace.credentials;
-  return await openBackup(found, { signal: io.signal, identities, onProgress: view.onProgress });
+  const reading = { signal: io.signal, identities, onProgress: view.onProgress };
+  return { ...(await openBackup(found, reading)), name: formatBackupRef(found) };
 }
 
 /** A database on stdin. @throws GranaryError `usage` where that is a terminal */

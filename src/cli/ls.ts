@@ -8,7 +8,7 @@ import { usage } from './failure.ts';
 import type { Io } from './io.ts';
 import { keyJson, keyText } from './key-words.ts';
 import { type LookOptions, openWhat, readerOf, readRevision, whatHelp, withLook } from './look.ts';
-import { jsonPieces, printPieces } from './stdout.ts';
+import { jsonPieces, printList } from './stdout.ts';
 
 interface LsOptions extends LookOptions {
   atRevision?: string;
@@ -49,10 +49,10 @@ async function list(io: Io, what: string, prefix: string, options: LsOptions): P
   if (options.output === 'json') {
     const items = mapped(shown);
     const rest = () => ({ revision: shownAt, compactRevision, ...counts });
-    await printPieces(jsonPieces(items, rest));
+    await printList(jsonPieces(items, rest));
     return;
   }
-  await printPieces(tableOf(shown));
+  await printList(tableOf(shown));
   const hidden = counts.hidden > 0 ? `, ${formatCount(counts.hidden)} of them not shown (--limit)` : '';
   io.err(
     `${formatCount(counts.keys)} key${counts.keys === 1 ? '' : 's'} at revision ${formatCount(shownAt)}${hidden}`,

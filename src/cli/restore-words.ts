@@ -8,7 +8,7 @@ import type { ProofSummary } from '../model/inventory.ts';
 import { formatBackupRef } from '../model/names.ts';
 import { formatAge, formatBytes, formatDuration, formatTime } from '../model/units.ts';
 import type { Io } from './io.ts';
-import { shellWord } from './shell.ts';
+import { commandLine } from './shell.ts';
 
 /** What was restored: one that was found, or a snapshot file. */
 export type RestoredFrom = FoundBackup | { readonly file: string };
@@ -109,13 +109,13 @@ export function nextCommands({ report }: Restored, { from, to, given }: Restored
     const bump = report.survey?.kubernetes
       ? ['--bump-revision', `${kubernetesBump}`, '--mark-compacted']
       : [];
-    return [words('etcdutl', 'snapshot', 'restore', to.path, '--data-dir', 'NEW-DATA-DIR', ...bump)];
+    return [commandLine('etcdutl', 'snapshot', 'restore', to.path, '--data-dir', 'NEW-DATA-DIR', ...bump)];
   }
   const { membership, path } = to;
   const { self, members, token } = membership;
   const cluster = ['--initial-cluster', initialClusterOf(membership), '--initial-cluster-token', token];
   const urls = self.peerUrls.join(',');
-  const start = words(
+  const start = commandLine(
     ...['etcd', '--data-dir', path, '--name', self.name, ...cluster],
     ...['--initial-advertise-peer-urls', urls, '--listen-peer-urls', urls, ...quota],
   );
@@ -123,13 +123,10 @@ export function nextCommands({ report }: Restored, { from, to, given }: Restored
   const what = 'file' in from ? [] : [formatBackupRef(from)];
   const others = members
     .filter(({ id }) => id !== self.id)
-    .map(({ name }) => words('granary', 'restore', ...what, ...given, '--data-dir', path, '--name', name));
+    .map(({ name }) =>
+      commandLine('granary', 'restore', ...what, ...given, '--data-dir', path, '--name', name),
+    );
   return [start, ...others];
-}
-
-/** One command line: options as they are, all else quoted where a shell needs that. */
-function words(...all: readonly string[]): string {
-  return all.map((word) => (/^--?[a-z][a-z-]*$/.test(word) ? word : shellWord(word))).join(' ');
 }
 
 export function restoredJson(restored: Restored, how: RestoredHow) {

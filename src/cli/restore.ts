@@ -18,6 +18,7 @@ import {
   withProgress,
   withSource,
 } from './options.ts';
+import { givenKeysFlags, type KeysFlags, restoreKeys, withKeysInto } from './restore-keys.ts';
 import { type RestoredHow, type RestoredTo, restoredJson, tellFound, tellRestored } from './restore-words.ts';
 import { rfc3339 } from './rfc3339.ts';
 import { requirePipe, writeStdout } from './stdout.ts';
@@ -28,7 +29,8 @@ interface RestoreOptions
     KeyOptions,
     OutputOptions,
     ProgressOptions,
-    MemberFlags {
+    MemberFlags,
+    KeysFlags {
   file?: string;
   to?: string;
   dataDir?: string;
@@ -45,23 +47,28 @@ export function addRestore(program: Command, io: Io): Command {
     )
     .summary('bring a backup back, verified: a snapshot file, or a data directory that etcd starts on')
     .description(
-      'Reads a backup, checks every byte of it, and writes the snapshot as etcd sent it, or a data directory made of it for one member of a new cluster. What is written appears only when it is whole and sound. The newest of a cluster means the newest that can be trusted; newer ones that cannot are named.',
+      'Reads a backup, checks every byte of it, and writes the snapshot as etcd sent it, or a data directory made of it for one member of a new cluster, or some of its keys into a running cluster. What is written appears only when it is whole and sound. The newest of a cluster means the newest that can be trusted; newer ones that cannot are named.',
     )
     .option('--to <file.db>', 'the snapshot file to write, which must not exist; - is stdout')
     .option('--data-dir <dir>', 'the data directory to write; it must not exist, or be empty')
-    .option('--file <file.db>', 'a snapshot file in place of a backup; only with --data-dir')
+    .option('--file <file.db>', 'a snapshot file in place of a backup; with --data-dir or --into')
     .option('--at <time>', 'the newest that had ended by then, as 2026-11-21T14:00:00Z')
     .addHelpText(
       'after',
-      '\nExamples:\n  granary restore eu-west/prod-a --to prod-a.db\n  granary restore eu-west/prod-a --at 2026-11-21T03:00:00Z --data-dir /var/lib/etcd-new\n  granary restore eu-west/prod-a --from s3://etcd-backups/prod --data-dir /var/lib/etcd-new --name m1 --initial-cluster m1=https://10.0.0.1:2380,m2=https://10.0.0.2:2380\n  granary restore --file prod-a.db --data-dir /var/lib/etcd-new',
+      '\nExamples:\n  granary restore eu-west/prod-a --to prod-a.db\n  granary restore eu-west/prod-a --at 2026-11-21T03:00:00Z --data-dir /var/lib/etcd-new\n  granary restore eu-west/prod-a --from s3://etcd-backups/prod --data-dir /var/lib/etcd-new --name m1 --initial-cluster m1=https://10.0.0.1:2380,m2=https://10.0.0.2:2380\n  granary restore --file prod-a.db --data-dir /var/lib/etcd-new\n  granary restore eu-west/prod-a --keys /registry/configmaps/shop/ --into https://10.0.0.1:2379 --cacert ca.crt --cert client.crt --key client.key',
     );
   withMember(command);
+  withKeysInto(command);
   withBucket(command);
   withSource(command);
   withKeys(command);
   withProgress(command);
   withOutput(command);
   return command.action((name: string | undefined, options: RestoreOptions) => {
+    if ((options.keys ?? options.into) !== undefined) return someKeys(io, name, options, command);
+    const [flag] = givenKeysFlags(options);
+    if (flag !== undefined)
+      throw usage(`${flag} belongs to --into`, 'give --keys PREFIX --into ENDPOINTS too');
     const given = givenWords(command, ownOfMember);
     return options.file === undefined
       ? fromBackup(io, name, options, given)
@@ -72,6 +79,29 @@ export function addRestore(program: Command, io: Io): Command {
 /** Options that another member of the same cluster is restored with otherwise. */
 const ownOfMember = ['name', 'dataDir', 'initialAdvertisePeerUrls', 'at', 'progress', 'output'];
 
+async function someKeys(
+  io: Io,
+  name: string | undefined,
+  options: RestoreOptions,
+  command: Command,
+): Promise<void> {
+  const [flag] = givenFlags(options);
+  if (flag !== undefined || (options.to ?? options.dataDir) !== undefined)
+    throw usage(
+      `--into and ${flag ?? (options.to === undefined ? '--data-dir' : '--to')} contradict each other`,
+      'keys go into a running cluster, or the whole into a file or directory',
+    );
+  const { file, from } = options;
+  if (file !== undefined && from !== undefined)
+    throw usage('--from chooses a backup', 'leave it out: --file names a snapshot');
+  if ((name === undefined) === (file === undefined))
+    throw usage(
+      'one backup or snapshot file must be named',
+      'name SEED/CLUSTER, or a snapshot file with --file',
+    );
+  await restoreKeys(io, { backup: name, file, at: timeOf(name, options) }, options, command);
+}
+
 async function fromBackup(
   io: Io,
   name: string | undefined,
@@ -80,9 +110,7 @@ async function fromBackup(
 ): Promise<void> {
   if (name === undefined)
     throw usage('nothing is named to restore', 'name SEED/CLUSTER, or a snapshot file with --file');
-  const at = options.at === undefined ? undefined : readTime(options.at);
-  if (at !== undefined && parseBackupRef(name) !== undefined)
-    throw usage('--at chooses among the backups of a cluster', `leave it out: ${name} is one backup`);
+  const at = timeOf(name, options);
   const { target, to } = targetOf(options);
   const { openReadingFor } = await import('./session.ts');
   const { findByName } = await import('../execute/find.ts');
@@ -157,6 +185,15 @@ function targetOf(options: RestoreOptions): { readonly target: RestoreTarget; re
 function tell(io: Io, { output }: OutputOptions, restored: Restored, how: RestoredHow): void {
   if (output === 'json') io.out(JSON.stringify(restoredJson(restored, how), null, 2));
   else tellRestored(io, restored, how);
+}
+
+/** What `--at` says. @throws GranaryError `usage` */
+function timeOf(name: string | undefined, { at }: RestoreOptions): Date | undefined {
+  if (at === undefined) return undefined;
+  if (name === undefined) throw usage('--at chooses a backup', 'leave it out: --file names a snapshot');
+  if (parseBackupRef(name) !== undefined)
+    throw usage('--at chooses among the backups of a cluster', `leave it out: ${name} is one backup`);
+  return readTime(at);
 }
 
 /** RFC 3339. */

@@ -31,10 +31,15 @@ export async function writeStdout(pieces: AsyncIterable<Uint8Array>): Promise<vo
   }
 }
 
-/** Text in pieces, no faster than it is read. A reader that has seen enough, as `head`, ends it without an error. */
-export async function printPieces(pieces: AsyncIterable<string>): Promise<void> {
+/** Text in pieces, no faster than it is read. @throws GranaryError `target-unwritable` where the reader has gone */
+export function printAll(pieces: AsyncIterable<string>): Promise<void> {
+  return writeStdout(blocks(pieces));
+}
+
+/** As `printAll`, of a list: a reader that has seen enough, as `head`, ends it without an error. */
+export async function printList(pieces: AsyncIterable<string>): Promise<void> {
   try {
-    await writeStdout(blocks(pieces));
+    await printAll(pieces);
   } catch (error) {
     if (!isGranaryError(error, 'target-unwritable')) throw error;
   }

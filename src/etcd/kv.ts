@@ -18,6 +18,8 @@ export type Keys = { readonly key: string | Uint8Array } | { readonly prefix: st
 
 export interface RangeQuery {
   readonly keys: Keys;
+  /** Of these only what comes after this key. */
+  readonly after?: Uint8Array | undefined;
   /** At most so many, the first in byte order. */
   readonly limit?: number | undefined;
   /** Default: the newest. */
@@ -61,6 +63,8 @@ export async function range(
 ): Promise<RangeResult> {
   const request = {
     ...bounds(query.keys),
+    // The next possible key is one zero byte longer.
+    ...(query.after !== undefined && { key: Buffer.concat([query.after, Uint8Array.of(0)]) }),
     limit: String(query.limit ?? 0),
     revision: String(query.revision ?? 0),
     serializable: query.serializable ?? false,
