@@ -165,8 +165,9 @@ export function prefixEnd(prefix: Uint8Array): Uint8Array {
   return end;
 }
 
-function bounds(keys: Keys): { key: Uint8Array; rangeEnd: Uint8Array } {
-  if ('key' in keys) return { key: bytes(keys.key), rangeEnd: new Uint8Array() };
+function bounds(keys: Keys): Bounds {
+  // Left out and not empty: one that is there and empty means "no end" to etcd, that is all keys from this one on.
+  if ('key' in keys) return { key: bytes(keys.key) };
   const prefix = bytes(keys.prefix);
   // etcd refuses an empty key: the first possible one is a zero byte.
   return { key: prefix.length === 0 ? Uint8Array.of(0) : prefix, rangeEnd: prefixEnd(prefix) };
@@ -194,7 +195,7 @@ const compareResults = { '=': 'EQUAL', '!=': 'NOT_EQUAL', '<': 'LESS', '>': 'GRE
 
 interface Bounds {
   readonly key: Uint8Array;
-  readonly rangeEnd: Uint8Array;
+  readonly rangeEnd?: Uint8Array;
 }
 
 interface PutRequest {

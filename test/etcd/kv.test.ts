@@ -50,6 +50,18 @@ for (const version of etcdVersions) {
       expect([page.kvs.length, page.more, page.count]).toEqual([1, true, 3]);
       expect(page.kvs[0]?.value.length).toBe(0);
 
+      // One key is one key, whatever comes after it.
+      const one = await range(member, { keys: { key: 'a/1' } }, { signal });
+      expect([one.kvs.length, one.count]).toEqual([1, 1]);
+      const second = await range(
+        member,
+        { keys: { prefix: '' }, after: Buffer.from('a/1'), limit: 1 },
+        { signal },
+      );
+      expect(second.kvs.map(({ key }) => Buffer.from(key).toString())).toEqual(['a/2']);
+      await put(member, 'a/0', 'goes alone', { signal });
+      expect(await deleteRange(member, { key: 'a/0' }, { signal })).toBe(1);
+
       const guard = { key: 'a/2', what: 'modRevision', is: '=', value: first + 1 } as const;
       const writes = [{ put: 'a/2', value: 'changed' }, { delete: { key: 'b' } }];
       expect((await txn(member, [guard], writes, { signal })).succeeded).toBe(true);
