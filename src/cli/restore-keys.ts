@@ -39,7 +39,10 @@ export function withKeysInto(command: Command): Command {
     .option('--only-missing', 'with --into: overwrite nothing')
     .option('--include-leased', 'with --into: also keys that had a lease; they get none, and stay for ever')
     .option('--at-revision <n>', 'with --into: as the keys were after this revision (default: the last)')
-    .option('--planned-at <n>', 'with --into: overwrite nothing that was written after this revision there')
+    .option(
+      '--planned-at <n>',
+      'with --into: overwrite nothing that was written after this revision there (default: after the start)',
+    )
     .option('--rate <n>', 'with --into: keys written a second (default: 200)')
     .option('--cacert <file>', 'with --into: PEM of the authority that the members are signed by')
     .option('--cert <file>', 'with --into: PEM of the client certificate')
@@ -80,7 +83,7 @@ export async function restoreKeys(
   if (prefix === undefined) throw usage('--into without --keys', 'say which keys: --keys PREFIX');
   if (into === undefined) throw usage('--keys without --into', 'say where to: --into ENDPOINTS');
   const revision = readRevision(options.atRevision);
-  const plannedAt = readRevision(options.plannedAt) ?? null;
+  const planned = readRevision(options.plannedAt);
   const rate = readRate(options.rate);
   const { etcdLogin, connectAny } = await import('../execute/etcd-login.ts');
   const { KeyRestore } = await import('../execute/restore-keys.ts');
@@ -94,6 +97,12 @@ export async function restoreKeys(
   await using reader = readerOf(io, snapshot, { ...which, revision, values: true });
   const { revision: from } = await reader.first();
   const status = await connection.status({ signal: io.signal });
+  const plannedAt = planned ?? status.revision;
+  if (plannedAt > status.revision)
+    throw usage(
+      `${connection.endpoint} is at revision ${status.revision}, before the plan's ${plannedAt}: it is another cluster, or was restored since`,
+      'run it without --planned-at and --yes for a new plan',
+    );
   const write = options.yes === true;
   const restore = new KeyRestore(connection, {
     ...{ keys: which, plannedAt, write, rate, signal: io.signal },
@@ -102,9 +111,9 @@ export async function restoreKeys(
   });
   const there = { endpoint: connection.endpoint, clusterId: status.clusterId, revision: status.revision };
   const words = givenWords(command, ['yes', 'plannedAt', 'at', 'progress', 'output', 'file']);
-  const again = nextCommand(source, snapshot.name, words, plannedAt ?? status.revision);
+  const again = nextCommand(source, snapshot.name, words, plannedAt);
   const notes = new Notes(restore);
-  const steps = notes.over(restore.run(reader.records()));
+  const steps = await begun(restore, notes.over(restore.run(reader.records())));
   try {
     if (options.output === 'json') {
       const rest = () => ({
@@ -136,6 +145,17 @@ export async function restoreKeys(
   if (write) io.out(endOf(restore));
   else if (restore.counts.create + restore.counts.overwrite > 0) io.out(`next       ${again}`);
   else io.out('Nothing is to be done.');
+}
+
+/** The steps, once the first is done: what fails before it fails before anything is printed. */
+async function begun(restore: KeyRestore, steps: AsyncGenerator<KeyStep>): Promise<AsyncIterable<KeyStep>> {
+  const first = await steps.next();
+  if (restore.failure !== null && restore.written === 0) throw afterSome(restore);
+  return (async function* () {
+    if (first.done) return;
+    yield first.value;
+    yield* steps;
+  })();
 }
 
 async function openSource(io: Io, source: KeysSource, options: LookOptions): Promise<NamedSnapshot> {

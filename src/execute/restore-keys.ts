@@ -21,7 +21,7 @@ export type KeyAction =
   | 'unchanged'
   /** It is there with another value, and only missing ones are wanted. */
   | 'kept'
-  /** It is there with another value, and was written after the plan that is followed. */
+  /** It is there with another value, and was written after the plan was made. */
   | 'newer'
   /** It had a lease in the backup, which nobody keeps alive any more. */
   | 'leased';
@@ -41,8 +41,8 @@ export interface RestoreKeysOptions extends CallOptions {
   readonly onlyMissing: boolean;
   /** Also keys that had a lease, which they then have no more. */
   readonly includeLeased: boolean;
-  /** Revision of the cluster at which a plan was looked at: what was written after it is not overwritten. */
-  readonly plannedAt: number | null;
+  /** Revision of the cluster when the plan was made, or when this began: what was written after it is not overwritten. */
+  readonly plannedAt: number;
   /** false: nothing is written. */
   readonly write: boolean;
   /** Keys a second. */
@@ -122,7 +122,7 @@ export class KeyRestore {
     if (wanted.lease !== 0n && !includeLeased) return 'leased';
     if (there === null) return 'create';
     if (onlyMissing) return 'kept';
-    return plannedAt !== null && there.modRevision > plannedAt ? 'newer' : 'overwrite';
+    return there.modRevision > plannedAt ? 'newer' : 'overwrite';
   }
 
   #noteEncrypted({ value }: StoredKey): void {

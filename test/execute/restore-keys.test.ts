@@ -31,7 +31,7 @@ function restoreInto(
   options: Partial<RestoreKeysOptions> = {},
 ): KeyRestore {
   return new KeyRestore(connection, {
-    ...{ keys: { prefix }, onlyMissing: false, includeLeased: false, plannedAt: null },
+    ...{ keys: { prefix }, onlyMissing: false, includeLeased: false, plannedAt: Number.MAX_SAFE_INTEGER },
     ...{ write: true, rate: 100_000, signal },
     ...options,
   });
