@@ -221,13 +221,16 @@ const shownKeys = 100;
 /** The first of those that differ. */
 async function* linesOf(steps: AsyncIterable<KeyStep>): AsyncGenerator<string> {
   let count = 0;
+  let hidden = 0;
   for await (const step of steps) {
     if (step.action === 'unchanged') continue;
     count += 1;
     // Somebody else's write is told, however many there are.
-    if (count <= shownKeys || step.outcome === 'conflict') yield `${lineOf(step)}\n`;
+    const isOthers = step.action === 'newer' || step.outcome === 'conflict';
+    if (count <= shownKeys || isOthers) yield `${lineOf(step)}\n`;
+    else hidden += 1;
   }
-  if (count > shownKeys) yield `… ${formatCount(count - shownKeys)} more; -o json lists all\n`;
+  if (hidden > 0) yield `… ${formatCount(hidden)} more; -o json lists all\n`;
   if (count > 0) yield '\n';
 }
 
