@@ -1,6 +1,7 @@
 /** Keys of a database file, read in a thread of their own: a walk is synchronous, and Ctrl-C must end it. */
 import { Worker } from 'node:worker_threads';
 import { asGranaryError, GranaryError } from '../model/errors.ts';
+import { type PackedKeys, unpackKeys } from './key-batch.ts';
 import type { KeysSeen, LiveKey, ReadKeysOptions } from './keys.ts';
 import { fromWorkerFailure, type WorkerFailure } from './worker-failure.ts';
 
@@ -26,13 +27,16 @@ export interface KeyBatch {
   readonly revision: number;
   /** -1: never compacted. */
   readonly compactRevision: number;
-  readonly records: readonly StoredKey[];
+  readonly keys: PackedKeys;
   /** Given with the last batch; null: there are more. */
   readonly seen: KeysSeen | null;
 }
 
 /** What the thread answers each message with. */
 export type KeyAnswer = KeyBatch | { readonly error: WorkerFailure };
+
+/** Names and places of as many keys as are held at once take some 60 MB; the rest would be garbage that nobody collects. */
+const resourceLimits = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 160 };
 
 /** As in `worker-client.ts`. */
 const workerUrl = new URL(
@@ -59,7 +63,7 @@ export class KeyReader implements AsyncDisposable {
     this.#signal = signal;
     signal.throwIfAborted();
     const task: KeyTask = { fd, size, options };
-    this.#worker = new Worker(workerUrl, { workerData: task, name: 'granary-keys' });
+    this.#worker = new Worker(workerUrl, { workerData: task, name: 'granary-keys', resourceLimits });
     this.#stopped.promise.catch(() => {});
     this.#worker.once('error', (error) => this.#stopped.reject(asGranaryError(error)));
     this.#worker.once('exit', (code) => {
@@ -78,10 +82,10 @@ export class KeyReader implements AsyncDisposable {
   /** The keys, in the order of their bytes. Gives at the end what was seen on the way. Once only. */
   async *records(): AsyncGenerator<StoredKey, KeysSeen> {
     for (;;) {
-      const { records, seen } = await this.#next;
+      const { keys, seen } = await this.#next;
       // The thread makes the next batch while this one is used.
       if (seen === null) this.#next = this.#ask();
-      yield* records;
+      yield* unpackKeys(keys);
       if (seen !== null) return seen;
     }
   }

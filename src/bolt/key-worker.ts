@@ -1,8 +1,9 @@
 /** The thread in which keys are read, batch by batch, as they are asked for. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { quickFacts } from './facts.ts';
+import { packKeys, transferOf } from './key-batch.ts';
 import type { KeyAnswer, KeyBatch, KeyTask, StoredKey } from './key-reader.ts';
-import { liveKeys, readValue } from './keys.ts';
+import { type KeysSeen, liveKeys, readValue } from './keys.ts';
 import { toWorkerFailure } from './worker-failure.ts';
 
 /** A batch ends with the key that makes it larger than this, or at so many keys. */
@@ -17,15 +18,19 @@ function nextBatch(): KeyAnswer {
   try {
     facts ??= factsOf();
     const records: StoredKey[] = [];
+    const { revision, compactRevision } = facts;
+    const batchOf = (seen: KeysSeen | null): KeyBatch => {
+      return { revision, compactRevision, keys: packKeys(records, options.values), seen };
+    };
     for (let bytes = 0; bytes < batchBytes && records.length < batchKeys; ) {
       const next = keys.next();
-      if (next.done) return { ...facts, records, seen: next.value };
+      if (next.done) return batchOf(next.value);
       const { valuePosition: _, ...record } = next.value;
       const value = options.values ? readValue(fd, next.value) : null;
       records.push({ ...record, value });
       bytes += record.key.length + (value?.length ?? 0);
     }
-    return { ...facts, records, seen: null };
+    return batchOf(null);
   } catch (error) {
     return { error: toWorkerFailure(error) };
   }
@@ -36,4 +41,7 @@ function factsOf(): Pick<KeyBatch, 'revision' | 'compactRevision'> {
   return { revision: options.revision ?? revision, compactRevision };
 }
 
-parentPort?.on('message', () => parentPort?.postMessage(nextBatch()));
+parentPort?.on('message', () => {
+  const answer = nextBatch();
+  parentPort?.postMessage(answer, 'keys' in answer ? transferOf(answer.keys) : []);
+});

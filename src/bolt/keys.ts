@@ -42,7 +42,7 @@ export interface KeysSeen {
 }
 
 /** Some 250 bytes each. */
-const defaultKeyLimit = 100_000;
+const defaultKeyLimit = 50_000;
 const nameBytes = 16 * 1024 * 1024;
 
 /**

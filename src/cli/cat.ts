@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { unpackKeys } from '../bolt/key-batch.ts';
 import type { StoredKey } from '../bolt/key-reader.ts';
 import { GranaryError } from '../model/errors.ts';
 import { formatCount } from '../model/units.ts';
@@ -45,8 +46,8 @@ async function cat(io: Io, what: string, text: string, options: CatOptions): Pro
   if (key.length === 0) throw usage('the key is empty', 'give a key as `granary ls` lists it');
   await using snapshot = await openWhat(io, what, options);
   await using reader = readerOf(io, snapshot, { key, revision, values: true });
-  const { records, revision: shownAt, compactRevision, seen } = await reader.first();
-  const [record] = records;
+  const { keys, revision: shownAt, compactRevision, seen } = await reader.first();
+  const [record] = unpackKeys(keys);
   if (record?.value == null)
     throw missing(key, { revision: shownAt, compactRevision, deletedAt: seen?.deletedAt ?? null });
   if (options.raw) await writeStdout(once(record.value));

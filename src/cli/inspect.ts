@@ -53,7 +53,7 @@ async function inspect(io: Io, what: string, options: InspectCommandOptions): Pr
   const reading = { signal: io.signal, revision };
   const report =
     what === '-'
-      ? await inspectStream(pipedIn('inspect'), reading)
+      ? await inspectStream(pipedIn(), reading)
       : namesFile(what)
         ? await inspectFile(what, reading)
         : await fromBackup(io, what, options, revision);

@@ -32,7 +32,7 @@ export interface NamedSnapshot extends OpenSnapshot {
 }
 
 export const whatHelp =
-  'a snapshot file, or a backup as SEED/CLUSTER[/POLICY/SLOT], with @DESTINATION for one copy';
+  'a snapshot file, - for what is piped in, or a backup as SEED/CLUSTER[/POLICY/SLOT], with @DESTINATION for one copy';
 
 export function withLook(command: Command): Command {
   withSource(command);
@@ -49,12 +49,13 @@ export function namesFile(what: string): boolean {
 }
 
 /**
- * Opens a file, or reads a backup back into a nameless one, every byte checked. Which backup it is stands on stderr.
+ * Opens a file, or reads a backup or what is piped in into a nameless one, a backup with every byte checked. Which backup it is stands on stderr.
  * @throws GranaryError `file-unreadable`, and as `openNamedBackup`
  */
 export async function openWhat(io: Io, what: string, options: LookOptions): Promise<NamedSnapshot> {
+  const { openPiped, openSnapshotFile } = await import('../execute/snapshots.ts');
+  if (what === '-') return { ...(await openPiped(pipedIn(), { signal: io.signal })), name: what };
   if (!namesFile(what)) return openNamedBackup(io, what, options);
-  const { openSnapshotFile } = await import('../execute/snapshots.ts');
   return { ...(await openSnapshotFile(what)), name: what };
 }
 
@@ -85,9 +86,9 @@ export async function openNamedBackup(
 }
 
 /** A database on stdin. @throws GranaryError `usage` where that is a terminal */
-export function pipedIn(command: string): AsyncIterable<Uint8Array> {
+export function pipedIn(): AsyncIterable<Uint8Array> {
   if (!process.stdin.isTTY) return process.stdin;
-  throw usage(`nothing is piped into \`granary ${command} -\``, 'pipe a snapshot in, or name its file');
+  throw usage('nothing is piped in, which `-` stands for', 'pipe a snapshot in, or name its file');
 }
 
 /** Reads keys in a thread. */
@@ -99,8 +100,5 @@ export function readerOf(io: Io, snapshot: OpenSnapshot, options: KeyReaderOptio
 export function readRevision(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (/^[1-9]\d{0,15}$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
-  throw usage(
-    `\`${text}\` is no revision`,
-    'write a whole number from 1 on, as `granary inspect` shows it',
-  );
+  throw usage(`\`${text}\` is no revision`, 'write a whole number from 1 on, as `granary inspect` shows it');
 }

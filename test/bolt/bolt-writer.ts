@@ -28,7 +28,7 @@ export interface WrittenDatabase {
   readonly firstSpare: number;
 }
 
-const noFreelist = 0xffff_ffff_ffff_ffffn;
+export const noFreelist = 0xffff_ffff_ffff_ffffn;
 export const metaOffset = 16;
 
 export function writeDatabase(content: DatabaseContent): WrittenDatabase {
@@ -76,7 +76,7 @@ export function sealMeta(bytes: Buffer, pageStart: number): void {
   meta.writeBigUInt64LE(fnv1a64(meta.subarray(0, 56)), 56);
 }
 
-function leafBody(entries: readonly Entry[], flags: number): Buffer {
+export function leafBody(entries: readonly Entry[], flags: number): Buffer {
   const table = Buffer.alloc(entries.length * 16);
   const data: Uint8Array[] = [];
   let at = table.length;
@@ -92,13 +92,19 @@ function leafBody(entries: readonly Entry[], flags: number): Buffer {
   return Buffer.concat([table, ...data]);
 }
 
-function bucketValue(root: number): Buffer {
+export function bucketValue(root: number): Buffer {
   const value = Buffer.alloc(16);
   value.writeBigUInt64LE(BigInt(root), 0);
   return value;
 }
 
-function metaPage(pageSize: number, page: number, root: number, freelist: bigint, pages: number): Buffer {
+export function metaPage(
+  pageSize: number,
+  page: number,
+  root: number,
+  freelist: bigint,
+  pages: number,
+): Buffer {
   const bytes = Buffer.alloc(pageSize);
   bytes.writeBigUInt64LE(BigInt(page), 0);
   bytes.writeUInt16LE(4, 8);

@@ -20,7 +20,7 @@ export interface RunOptions {
   /** Beside PATH and HOME: nothing of the surroundings reaches the command. */
   readonly env?: Readonly<Record<string, string>>;
   /** On its stdin; default: nothing. */
-  readonly input?: string;
+  readonly input?: string | Uint8Array;
   /** As whom; only root may choose. */
   readonly uid?: number;
 }

@@ -185,17 +185,18 @@ describeWith(['etcd-3.6', 'age', 'zstd', 'openssl', 'sops'], 'the runbooks', () 
 
   test('partial.md', async () => {
     await etcd.etcdctl('del', '/app/settings/colour');
-    const [scratch] = await members(1);
-    if (scratch === undefined) throw new Error('one member was asked for');
+    await etcd.etcdctl('put', '/app/settings/size', 'changed since');
+    const file = machine.path('prod.db');
     const output = await run('partial.md', {
-      ...{ ...common(), AT: end, SCRATCH: machine.path('scratch'), OLD: scratch.endpoint },
-      ...{ OLD_PEER: scratch.peerUrl, LIVE: etcd.endpoints.join(), PREFIX: '/app/settings/' },
+      ...{ ...common(), AT: end, FILE: file, LIVE: etcd.endpoints.join(), PREFIX: '/app/settings/' },
       LOST: '/app/settings/colour',
     });
-    expect(output).toMatch(/^\/app\/settings\/colour$/m);
-    const value = await etcd.etcdctl('get', '/app/settings/colour', '--print-value-only');
-    expect(value).toBe('blue\nand more\n');
-    expect(readdirSync(machine.path('.')).filter((name) => name.startsWith('scratch'))).toEqual([]);
+    expect(output).toContain('Plan: 1 to create, 1 to overwrite, 0 unchanged. Nothing was written.');
+    expect(output).toContain('written    1 key');
+    const values = await etcd.etcdctl('get', '/app/settings/', '--prefix', '--print-value-only');
+    expect(values).toBe('blue\nand more\nchanged since\n');
+    expect(existsSync(file)).toBe(false);
+    await etcd.etcdctl('put', '/app/settings/size', 'large');
   });
 
   test('only-the-bucket.md', async () => {
