@@ -1,5 +1,5 @@
 /** Two ordered streams of keys, compared: what came, what changed, what went. */
-import type { StoredKey } from './key-reader.ts';
+import type { StoredKey } from './keys.ts';
 
 export type KeyChange =
   | { readonly change: 'added'; readonly before: null; readonly after: StoredKey }

@@ -2,7 +2,7 @@
  * Keys on their way from one thread to another: a thousand small objects would be copied one by one, and be garbage on
  * both sides, so a batch is three arrays that change hands.
  */
-import type { StoredKey } from './key-reader.ts';
+import type { StoredKey } from './keys.ts';
 
 /** Lengths of key and value, then createRevision, modRevision, version. */
 const numbersPerKey = 5;

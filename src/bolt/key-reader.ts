@@ -2,13 +2,8 @@
 import { Worker } from 'node:worker_threads';
 import { asGranaryError, GranaryError } from '../model/errors.ts';
 import { type PackedKeys, unpackKeys } from './key-batch.ts';
-import type { KeysSeen, LiveKey, ReadKeysOptions } from './keys.ts';
+import type { KeysSeen, ReadKeysOptions, StoredKey } from './keys.ts';
 import { fromWorkerFailure, type WorkerFailure } from './worker-failure.ts';
-
-export interface StoredKey extends Omit<LiveKey, 'valuePosition'> {
-  /** null where values were not asked for. */
-  readonly value: Uint8Array | null;
-}
 
 export interface KeyReaderOptions extends ReadKeysOptions {
   /** Also the values. */

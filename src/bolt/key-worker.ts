@@ -2,8 +2,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { quickFacts } from './facts.ts';
 import { packKeys, transferOf } from './key-batch.ts';
-import type { KeyAnswer, KeyBatch, KeyTask, StoredKey } from './key-reader.ts';
-import { type KeysSeen, liveKeys, readValue } from './keys.ts';
+import type { KeyAnswer, KeyBatch, KeyTask } from './key-reader.ts';
+import { type KeysSeen, liveKeys, readValue, type StoredKey } from './keys.ts';
 import { toWorkerFailure } from './worker-failure.ts';
 
 /** A batch ends with the key that makes it larger than this, or at so many keys. */

@@ -13,6 +13,12 @@ export interface LiveKey extends LatestRow {
   readonly key: Uint8Array;
 }
 
+/** A key as it is handed on. */
+export interface StoredKey extends Omit<LiveKey, 'valuePosition'> {
+  /** null where values were not asked for. */
+  readonly value: Uint8Array | null;
+}
+
 export interface KeyRecord {
   readonly key: Uint8Array;
   readonly value: Uint8Array;

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { unpackKeys } from '../bolt/key-batch.ts';
-import type { StoredKey } from '../bolt/key-reader.ts';
+import type { StoredKey } from '../bolt/keys.ts';
 import { GranaryError } from '../model/errors.ts';
 import { formatCount } from '../model/units.ts';
 import { usage } from './failure.ts';

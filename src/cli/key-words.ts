@@ -1,5 +1,5 @@
 /** Keys and values from a database, for people and for programs. All of it is text from outside. */
-import type { StoredKey } from '../bolt/key-reader.ts';
+import type { StoredKey } from '../bolt/keys.ts';
 import { utf8, type ValueForm, valueForm } from '../bolt/value-form.ts';
 import { kindOf, parseKubernetesKey } from '../model/kubernetes-key.ts';
 import { printable } from '../model/printable.ts';

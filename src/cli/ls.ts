@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import type { KeyReader, StoredKey } from '../bolt/key-reader.ts';
+import type { KeyReader } from '../bolt/key-reader.ts';
+import type { StoredKey } from '../bolt/keys.ts';
 import { utf8 } from '../bolt/value-form.ts';
 import { kindOf, parseKubernetesKey } from '../model/kubernetes-key.ts';
 import { formatBytes, formatCount } from '../model/units.ts';

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { diffKeys, type KeyChange } from '../bolt/diff-keys.ts';
-import type { StoredKey } from '../bolt/key-reader.ts';
+import type { StoredKey } from '../bolt/keys.ts';
 import { valueForm } from '../bolt/value-form.ts';
 import type { MemberConnection } from '../etcd/connection.ts';
 import { type Keys, type KeyValue, type RangeQuery, type RangeResult, range, txn } from '../etcd/kv.ts';

@@ -93,7 +93,9 @@ describeWith(['etcd-3.6', 'sops'], 'looking inside', () => {
       ]);
     }
     expect((await granary(['ls', file, '/none'])).stdout).toBe('');
-    expect((await granary(['ls', '-'], { env: fleet.env, input: readFileSync(file) })).stderr).toContain('4 keys');
+    expect((await granary(['ls', '-'], { env: fleet.env, input: readFileSync(file) })).stderr).toContain(
+      '4 keys',
+    );
   });
 
   test('cat shows one value: as people read it, as programs do, and as it is', async () => {

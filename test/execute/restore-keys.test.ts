@@ -1,7 +1,7 @@
 /** Keys put back into a running etcd, beside others who write at the same time. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { StoredKey } from '../../src/bolt/key-reader.ts';
+import type { StoredKey } from '../../src/bolt/keys.ts';
 import type { MemberConnection } from '../../src/etcd/connection.ts';
 import { deleteRange, leaseGrant, put, range } from '../../src/etcd/kv.ts';
 import { KeyRestore, type KeyStep, type RestoreKeysOptions } from '../../src/execute/restore-keys.ts';
