@@ -15,6 +15,8 @@ import { GranaryError } from '../model/errors.ts';
 import { findSopsRules } from '../secrets/sops-rules.ts';
 
 export interface LoadSeedsOptions extends Pick<CredentialsOptions, 'identities' | 'remembered' | 'signal'> {
+  /** What outlives the process is kept here; null: nothing is. */
+  readonly stateFolder: string | null;
   /** Only this seed; null: every seed of the configuration. */
   readonly only: string | null;
   /** Seeds that are served now. */
@@ -37,7 +39,7 @@ export interface LoadedSeeds {
 
 /** Reads the configuration, and opens all that its seeds need, so that it stays usable when its files go. */
 export async function loadSeeds(source: Source, options: LoadSeedsOptions): Promise<LoadedSeeds> {
-  const { only, known, identities, remembered, signal, readinessOf } = options;
+  const { only, known, identities, remembered, stateFolder, signal, readinessOf } = options;
   const configuration = await loadChecked(source.root);
   const named = configuration.seeds.map(({ name }) => name);
   const valid = new Map<string, Workspace>();
@@ -52,7 +54,7 @@ export async function loadSeeds(source: Source, options: LoadSeedsOptions): Prom
     }
     try {
       const readiness = readinessOf(seed);
-      const more = { identities, remembered, signal, seed, readiness };
+      const more = { identities, remembered, stateFolder, signal, seed, readiness };
       valid.set(seed, makeWorkspace(source, configuration, more));
     } catch (error) {
       invalid.set(seed, resultError(error));

@@ -21,6 +21,8 @@ export interface LoopOptions {
   readonly identities: Identities;
   /** How new each credential was that was accepted; absent: nothing is remembered. */
   readonly remembered?: RememberedCredentials | undefined;
+  /** null: nothing is kept between runs. */
+  readonly stateFolder: string | null;
   /** null: every seed of the configuration. */
   readonly seed: string | null;
   /** How often the source is looked at. */
@@ -169,12 +171,13 @@ export class Loop {
   }
 
   async #load(source: Source): Promise<void> {
-    const { state, log, notifier, identities, remembered, seed } = this.#options;
+    const { state, log, notifier, identities, remembered, stateFolder, seed } = this.#options;
     const known = [...state.seeds.keys()];
     const { signal } = this.#stop;
     const loaded = await loadSeeds(source, {
       identities,
       remembered,
+      stateFolder,
       signal,
       only: seed,
       known,

@@ -31,6 +31,8 @@ export interface AppliedRecord {
 export interface FoundApplied {
   /** The one with the highest serial, the later one where several have it; null: there is none. */
   readonly state: AppliedState | null;
+  /** What the state folder of this agent keeps; null: nothing. */
+  readonly kept: AppliedState | null;
   /** By name of the destination: of those that could be read. */
   readonly records: readonly AppliedRecord[];
   /** Where it could not be read or makes no sense: a higher serial may lie there. */
@@ -59,7 +61,7 @@ const appliedKind: DocumentKind = {
 export async function readApplied(
   sources: readonly Source[],
   seed: string,
-  { signal }: CallOptions,
+  { signal, kept = null }: CallOptions & { readonly kept?: AppliedState | null },
 ): Promise<FoundApplied> {
   const records: AppliedRecord[] = [];
   const unread: { destination: string; error: GranaryError }[] = [];
@@ -70,7 +72,7 @@ export async function readApplied(
     ),
   );
   signal.throwIfAborted();
-  let state: AppliedState | null = null;
+  let state = kept;
   for (const [index, { name: destination }] of ordered.entries()) {
     const result = results[index];
     if (result?.status === 'fulfilled') {
@@ -81,7 +83,7 @@ export async function readApplied(
       unread.push({ destination, error: named(destination, result?.reason) });
     }
   }
-  return { state, records, unread };
+  return { state, kept, records, unread };
 }
 
 /** Of two with the same serial, which an outage can bring about, the later one. */
@@ -90,12 +92,17 @@ function isNewer(one: AppliedState, other: AppliedState | null): boolean {
   return one.appliedAt > other.appliedAt;
 }
 
-/**
- * Whether all records that could be read are the same one. Each record is written to every destination, and written
- * again where that failed: while they agree, nothing speaks for a newer one where nobody can look.
- */
-export function recordsAgree({ state, records }: FoundApplied): boolean {
+/** Whether every destination that could be read has the newest record. */
+export function isEverywhere({ state, records }: FoundApplied): boolean {
   return state !== null && records.every((record) => record.state?.serial === state.serial);
+}
+
+/**
+ * Whether nothing speaks for a newer record where nobody can look. Each is written to every destination, and written
+ * again where that failed: so all that can be read agree, or this agent has written the newest itself.
+ */
+export function isCertain(found: FoundApplied): boolean {
+  return isEverywhere(found) || (found.kept !== null && found.kept.serial === found.state?.serial);
 }
 
 async function readOne(
@@ -106,14 +113,28 @@ async function readOne(
   const key = buildKey({ type: 'applied', seed });
   try {
     const { info, bytes } = await readSmall(store, key, appliedKind, { signal });
-    // The schema is the type: src/model/generated/applied.ts is made of it.
-    const { seed: owner, ...state } = decodeDocument(bytes, appliedKind, key) as Applied;
-    if (owner !== seed) throw unreadable(appliedKind, key, `it is of seed ${owner}`);
-    return { state, etag: info.etag };
+    return { state: decodeApplied(bytes, seed, key), etag: info.etag };
   } catch (error) {
     if (isGranaryError(error, 'object-missing')) return { state: null, etag: null };
     throw error;
   }
+}
+
+/**
+ * @param place key or path, for messages
+ * @throws GranaryError `manifest-invalid`, `format-too-new`
+ */
+export function decodeApplied(bytes: Uint8Array, seed: string, place: string): AppliedState {
+  // The schema is the type: src/model/generated/applied.ts is made of it.
+  const { seed: owner, ...state } = decodeDocument(bytes, appliedKind, place) as Applied;
+  if (owner !== seed) throw unreadable(appliedKind, place, `it is of seed ${owner}`);
+  return state;
+}
+
+export function encodeApplied(seed: string, state: AppliedState): Uint8Array {
+  const document: Frozen<Applied> = { seed, ...state };
+  requireValid(document, appliedKind, buildKey({ type: 'applied', seed }));
+  return new TextEncoder().encode(`${JSON.stringify(document, null, 2)}\n`);
 }
 
 /**
@@ -132,12 +153,10 @@ export async function writeApplied(
   { signal }: CallOptions,
 ): Promise<WrittenApplied> {
   const key = buildKey({ type: 'applied', seed });
-  const document: Frozen<Applied> = { seed, ...state };
-  requireValid(document, appliedKind, key);
   if (state.serial !== (found.state?.serial ?? 0) + 1) {
     throw new GranaryError('internal', `serial ${state.serial} does not follow ${found.state?.serial ?? 0}`);
   }
-  const bytes = new TextEncoder().encode(`${JSON.stringify(document, null, 2)}\n`);
+  const bytes = encodeApplied(seed, state);
   const written: string[] = [];
   const failed = [...found.unread];
   for (const { name: destination, store } of byName(sources)) {

@@ -76,6 +76,7 @@ export async function openSession(
       seedMayBeGone,
       onDisagreement,
       remembered: rememberedIn(options.state),
+      stateFolder: options.state,
       signal: io.signal,
     }),
   );

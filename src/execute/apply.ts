@@ -1,7 +1,7 @@
 /** Carries a plan out: every action that no guard blocks, each failing alone, then the record of what was applied. */
 import type { OnProgress } from '../backup/events.ts';
 import { type BackupResult, type ResultError, resultError } from '../backup/result.ts';
-import { recordsAgree, writeApplied } from '../catalog/applied.ts';
+import { isEverywhere, writeApplied } from '../catalog/applied.ts';
 import { requireNotFrozen } from '../catalog/freezes.ts';
 import type { Source } from '../catalog/inventory.ts';
 import { readMarker } from '../catalog/marker.ts';
@@ -14,6 +14,7 @@ import { runnableActions } from '../plan/plan.ts';
 import { mayRecord } from '../plan/record-guards.ts';
 import type { CallOptions, Store } from '../store/store.ts';
 import { backupSlot } from './backup.ts';
+import { keep } from './kept-record.ts';
 import { withdrawTombstone } from './pins.ts';
 import type { SeedPlan } from './plan.ts';
 import { deleteCopy, writeTombstone } from './removal.ts';
@@ -190,13 +191,16 @@ export async function recordApplied(
   planned: SeedPlan,
   { signal, now }: Pick<ApplyOptions, 'signal' | 'now'>,
 ): Promise<ResultError | null> {
-  const { seed, desired, applied, sources, plan } = planned;
+  const { seed, desired, applied, sources, stateFolder, plan } = planned;
   if (!mayRecord(plan.guards)) return null;
   try {
     const own = ownSources(planned);
     const next = nextApplied(desired, applied.state, plan, await markersOf(own, signal), now());
-    if (applied.state !== null && isSame(next, applied.state) && recordsAgree(applied)) return null;
-    await writeApplied(own.length > 0 ? own : sources, seed, next, applied, { signal });
+    const { state, kept } = applied;
+    const isKnown = state !== null && isSame(next, state) && isEverywhere(applied);
+    if (!isKnown) await writeApplied(own.length > 0 ? own : sources, seed, next, applied, { signal });
+    const newest = isKnown ? state : next;
+    if (newest.serial !== kept?.serial) await keep(stateFolder, seed, newest);
     return null;
   } catch (error) {
     signal.throwIfAborted();

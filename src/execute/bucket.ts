@@ -72,6 +72,7 @@ export async function openBucket(options: BucketOptions): Promise<Workspace> {
     source: { relation: async () => 'unknown' },
     credentials,
     destinations,
+    stateFolder: null,
     warnings: [],
     [Symbol.asyncDispose]: () => destinations[Symbol.asyncDispose](),
   };

@@ -5,6 +5,7 @@ import { withoutDestination } from '../model/errors.ts';
 import type { DestinationInventory, Inventory } from '../model/inventory.ts';
 import type { Unopened } from './destinations.ts';
 import { openSources } from './find.ts';
+import { readKept } from './kept-record.ts';
 import type { Workspace } from './workspace.ts';
 
 interface ObserveOptions {
@@ -35,9 +36,10 @@ export async function observeSeed(
   options: ObserveOptions,
 ): Promise<Observed> {
   const { sources, unopened } = await openSources(workspace, seed);
+  const kept = await readKept(workspace.stateFolder, seed);
   const [inventory, applied] = await Promise.all([
     inventoryOf(sources, unopened, seed, options),
-    readApplied(sources, seed, options),
+    readApplied(sources, seed, { signal: options.signal, kept }),
   ]);
   return { inventory, applied, sources };
 }

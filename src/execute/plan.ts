@@ -1,6 +1,6 @@
 /** `desired = …`, `actual = observe(desired)`, `plan = makePlan(desired, actual, now)`: for one seed. */
 import { createHash } from 'node:crypto';
-import { type FoundApplied, recordsAgree } from '../catalog/applied.ts';
+import { type FoundApplied, isCertain } from '../catalog/applied.ts';
 import type { Source } from '../catalog/inventory.ts';
 import type { Desired } from '../model/config.ts';
 import { GranaryError, withoutDestination } from '../model/errors.ts';
@@ -20,6 +20,8 @@ export interface SeedPlan {
   readonly inventory: Inventory;
   readonly applied: FoundApplied;
   readonly sources: readonly Source[];
+  /** Keeps what is applied, beside the destinations; null: none does. */
+  readonly stateFolder: string | null;
   readonly plan: Plan;
 }
 
@@ -94,7 +96,7 @@ async function planObserved(
   });
   const plan = inspection === null ? first : make(inspection);
   if (saved !== undefined) requireFresh(seed, saved, plan);
-  return { seed, desired, inventory, applied, sources, plan };
+  return { seed, desired, inventory, applied, sources, stateFolder: workspace.stateFolder, plan };
 }
 
 function requireFresh(seed: string, saved: Plan, current: Plan): void {
@@ -118,7 +120,7 @@ async function relationToApplied(
 
 /** Destinations that the seed uses, or used, and that may know more of what was last applied than those that were read. */
 function unreadRecords(desired: Desired, { destinations }: Inventory, applied: FoundApplied): UnreadRecord[] {
-  if (recordsAgree(applied)) return [];
+  if (isCertain(applied)) return [];
   const found = new Map<string, UnreadRecord>();
   for (const { destination, error } of applied.unread) {
     const reason = withoutDestination(destination, error.message);

@@ -14,6 +14,8 @@ export interface Workspace extends AsyncDisposable {
   readonly source: Pick<Source, 'relation'>;
   readonly credentials: Credentials;
   readonly destinations: Destinations;
+  /** Keeps what was applied; null: nothing is kept. */
+  readonly stateFolder: string | null;
   /** What does not stop anything: warnings, and errors that the chosen seed does not reach. */
   readonly warnings: readonly Diagnostic[];
 }
@@ -23,6 +25,8 @@ export interface WorkspaceOptions extends CredentialsOptions {
   readonly seed?: string | undefined;
   /** For commands that read backups: those of a seed that Git no longer names are kept, and are still theirs to find. */
   readonly seedMayBeGone?: boolean | undefined;
+  /** What outlives the process is kept here; absent: nothing is. */
+  readonly stateFolder?: string | null | undefined;
   /** What is known of the destinations from before; absent: nothing. */
   readonly readiness?: Readiness | undefined;
 }
@@ -82,6 +86,7 @@ export function makeWorkspace(
     source,
     credentials,
     destinations,
+    stateFolder: options.stateFolder ?? null,
     warnings: configuration.diagnostics,
     [Symbol.asyncDispose]: () => destinations[Symbol.asyncDispose](),
   };

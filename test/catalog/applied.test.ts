@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { readApplied, recordsAgree, writeApplied } from '../../src/catalog/applied.ts';
+import { isCertain, isEverywhere, readApplied, writeApplied } from '../../src/catalog/applied.ts';
 import { buildKey } from '../../src/catalog/keys.ts';
 import type { DestinationDocument } from '../../src/model/generated/destination.ts';
 import type { AppliedState, PlainDestination } from '../../src/model/state.ts';
@@ -264,14 +264,22 @@ describe('where a destination cannot be read', () => {
     state:
       records.map(({ state }) => state).toSorted((a, b) => (b?.serial ?? 0) - (a?.serial ?? 0))[0] ?? null,
     records,
+    kept: null,
     unread: [],
   });
 
   it('what was applied is known where the other records are the same one', () => {
-    expect(recordsAgree(found(record('a', 7), record('b', 7)))).toBe(true);
-    expect(recordsAgree(found(record('a', 7), record('b', 6)))).toBe(false);
-    expect(recordsAgree(found(record('a', 7), record('b', null)))).toBe(false);
-    expect(recordsAgree(found(record('a', null)))).toBe(false);
-    expect(recordsAgree(found())).toBe(false);
+    expect(isCertain(found(record('a', 7), record('b', 7)))).toBe(true);
+    expect(isCertain(found(record('a', 7), record('b', 6)))).toBe(false);
+    expect(isCertain(found(record('a', 7), record('b', null)))).toBe(false);
+    expect(isCertain(found(record('a', null)))).toBe(false);
+    expect(isCertain(found())).toBe(false);
+  });
+
+  it('and where this agent wrote the newest itself, which is then written to those that are behind', () => {
+    const behind = { ...found(record('a', 7), record('b', 8)), state: stateOf(9), kept: stateOf(9) };
+    expect([isCertain(behind), isEverywhere(behind)]).toEqual([true, false]);
+    const older = { ...found(record('a', 7), record('b', 8)), kept: stateOf(7) };
+    expect(isCertain(older)).toBe(false);
   });
 });

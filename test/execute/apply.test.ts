@@ -1,5 +1,6 @@
 /** Plans carried out on a real etcd and real folders, with the clock in the test's hand. */
-import { readFileSync, renameSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { ulid } from 'ulid';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { writeFreeze } from '../../src/catalog/freezes.ts';
@@ -19,6 +20,7 @@ import type { Store } from '../../src/store/store.ts';
 import { Fleet } from '../cli/fleet.ts';
 import { describeWith } from '../servers/describe.ts';
 import { type EtcdServer, startEtcd } from '../servers/etcd.ts';
+import { tempFolder } from '../servers/temp.ts';
 
 const { signal } = new AbortController();
 const hourMs = 3_600_000;
@@ -61,10 +63,13 @@ describeWith(['etcd-3.6'], 'a plan that is carried out', () => {
     });
   }
 
-  async function withWorkspace<T>(work: (workspace: Workspace) => Promise<T>): Promise<T> {
+  async function withWorkspace<T>(
+    work: (workspace: Workspace) => Promise<T>,
+    stateFolder: string | null = null,
+  ): Promise<T> {
     const source = await openSource({ path: fleet.config }, { signal });
     const identities = await loadIdentities({ files: [], env: {} });
-    await using workspace = await openWorkspace(source, { identities, seed: 'eu' });
+    await using workspace = await openWorkspace(source, { identities, seed: 'eu', stateFolder });
     return await work(workspace);
   }
 
@@ -125,6 +130,28 @@ describeWith(['etcd-3.6'], 'a plan that is carried out', () => {
     expect(kindsAt('one', 0)).toEqual([]);
     expect(kindsAt('two', 0)).toEqual([]);
     expect(kindsAt('one', 5)).toEqual(whole);
+  });
+
+  test('the state folder keeps what was applied too: a record that is lost or behind is no base', async () => {
+    using state = tempFolder('kept');
+    const keeping = (hours: number) =>
+      withWorkspace(async (workspace) => {
+        const now = after(hours);
+        const planned = await planSeed(workspace, 'eu', { signal, now });
+        await applyPlan(workspace, planned, { ...options, now: () => now });
+        return planned;
+      }, state.path);
+    await keeping(0);
+    const serial = (await keeping(0)).applied.state?.serial;
+    for (const name of ['one', 'two']) rmSync(join(fleet.local(name).path, 'seeds/eu/applied.json'));
+    const { applied, plan } = await keeping(1);
+    expect(applied).toMatchObject({ state: { serial }, records: [{ state: null }, { state: null }] });
+    expect(plan.guards.map(({ code }) => code)).not.toContain('no-applied-state');
+    // It is written to both again.
+    expect((await pass(1)).plan.changes).toEqual([]);
+    // Without the state folder it is the destinations' that counts, as before.
+    writeFileSync(state.join('applied-eu.json'), 'no JSON');
+    expect((await keeping(1)).applied).toMatchObject({ kept: null, state: { serial: (serial ?? 0) + 1 } });
   });
 
   /** Slot 0 is marked, and due at 5. */

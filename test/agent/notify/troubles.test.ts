@@ -122,7 +122,8 @@ function planned(destinations: DestinationInventory[], world: World = {}, at = n
   });
   const inventory = inventoryOf(...destinations);
   const plan = makePlan(desired, { inventory, applied: null }, at, options);
-  return { seed: 'eu', desired, inventory, applied: { state: null } as never, sources: [], plan };
+  const applied = { state: null } as never;
+  return { seed: 'eu', desired, inventory, applied, sources: [], stateFolder: null, plan };
 }
 const good = hourly('a', '2026-11-21T14:00:00Z', 3);
 const old = hourly('a', '2026-11-21T09:00:00Z', 3);
