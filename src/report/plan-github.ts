@@ -3,7 +3,7 @@ import type { Position } from '../model/config.ts';
 import type { Change, FieldChange, Plan } from '../model/generated/plan.ts';
 import { isRefusal } from '../plan/lifecycle.ts';
 import { type Annotation, annotationLine, withoutCommands } from './github.ts';
-import { summaryText, valueText } from './plan-words.ts';
+import { changeText, summaryText } from './plan-words.ts';
 import { printable } from './text.ts';
 
 /** Where a changed field stands now, or the object where `path` is null; null where there is no such line. */
@@ -67,8 +67,8 @@ function changeAnnotations(change: Change, locate: Locate): Annotation[] {
   ];
 }
 
-function fieldText({ path, before, after }: FieldChange): string {
-  return `${path}: ${valueText(before)} -> ${valueText(after)}`;
+function fieldText(field: FieldChange): string {
+  return `${field.path}: ${changeText(field)}`;
 }
 
 function printableLines(text: string): string {

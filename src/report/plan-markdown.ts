@@ -3,6 +3,7 @@ import type { Change, Plan } from '../model/generated/plan.ts';
 import { isRefusal } from '../plan/lifecycle.ts';
 import {
   blockedGroups,
+  changeText,
   commitText,
   counted,
   holdingsText,
@@ -13,7 +14,6 @@ import {
   reasonText,
   slotText,
   summaryText,
-  valueText,
 } from './plan-words.ts';
 import { printable, shorten } from './text.ts';
 
@@ -151,10 +151,7 @@ const changeWords = { add: 'new', change: 'changed', remove: 'removed' } as cons
 function changeRow({ kind, name, change, fields, consequences }: Change): string {
   return [
     `- ${kind} **${escapeMarkdown(name)}**: ${changeWords[change]}`,
-    ...fields.map(
-      ({ path, before, after }) =>
-        `  - ${escapeMarkdown(path)}: ${escapeMarkdown(valueText(before))} → ${escapeMarkdown(valueText(after))}`,
-    ),
+    ...fields.map((field) => `  - ${escapeMarkdown(field.path)}: ${escapeMarkdown(changeText(field, '→'))}`),
     ...consequences.map((text) => `  - **${escapeMarkdown(text)}**`),
   ].join('\n');
 }

@@ -3,6 +3,7 @@ import type { Action, Change, Plan } from '../model/generated/plan.ts';
 import { withoutCommands } from './github.ts';
 import {
   blockedGroups,
+  changeText,
   commitText,
   counted,
   lossText,
@@ -13,7 +14,6 @@ import {
   signOf,
   slotText,
   summaryText,
-  valueText,
 } from './plan-words.ts';
 import { printable, wrap } from './text.ts';
 
@@ -102,10 +102,7 @@ function changeLines(
   const pathWidth = Math.max(18, ...fields.map(({ path }) => path.length));
   return [
     `  ${mark(signs[change])} ${kind} ${printable(name)}`,
-    ...fields.map(
-      ({ path, before, after }) =>
-        `      ${printable(path).padEnd(pathWidth)} ${valueText(before)} -> ${valueText(after)}`,
-    ),
+    ...fields.map((field) => `      ${printable(field.path).padEnd(pathWidth)} ${changeText(field)}`),
     ...consequences.map((text) => `      ${mark('!')} ${indented(text, width, 8)}`),
   ];
 }

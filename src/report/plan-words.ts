@@ -11,10 +11,31 @@ export function counted(count: number, one: string, many = `${one}s`): string {
   return `${formatCount(count)} ${count === 1 ? one : many}`;
 }
 
-/** A value of a field; a long one (a certificate) is cut. */
-export function valueText(value: FieldChange['after']): string {
+/** Columns of a value. */
+const valueWidth = 60;
+
+/**
+ * What a field was and what it is to be: `5 -> 3`. A long value (a certificate) is cut; of long lists, which would be cut
+ * to the same beginning, what goes and what comes is told.
+ */
+export function changeText({ before, after }: Pick<FieldChange, 'before' | 'after'>, arrow = '->'): string {
+  const [from, to] = [plainText(before), plainText(after)];
+  if (!Array.isArray(before) || !Array.isArray(after) || Math.max(from.length, to.length) <= valueWidth)
+    return `${shorten(from, valueWidth)} ${arrow} ${shorten(to, valueWidth)}`;
+  const gone = before.filter((one) => !after.includes(one)).map((one) => `- ${itemText(one)}`);
+  const come = after.filter((one) => !before.includes(one)).map((one) => `+ ${itemText(one)}`);
+  return [...gone, ...come].join(', ') || 'another order';
+}
+
+function plainText(value: FieldChange['after']): string {
   const text = value === null ? 'none' : Array.isArray(value) ? value.join(', ') || 'empty' : String(value);
-  return shorten(printable(text), 60);
+  return printable(text);
+}
+
+/** Keys differ at their ends, certificates as well. */
+function itemText(item: string): string {
+  const text = printable(item);
+  return text.length <= valueWidth ? text : `${text.slice(0, 24)}…${text.slice(-12)}`;
 }
 
 export function slotText(slot: string): string {

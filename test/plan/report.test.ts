@@ -4,6 +4,7 @@ import { asApplied } from '../../src/plan/applied.ts';
 import { makePlan } from '../../src/plan/plan.ts';
 import { escapeMarkdown, planMarkdown } from '../../src/report/plan-markdown.ts';
 import { planText } from '../../src/report/plan-text.ts';
+import { changeText } from '../../src/report/plan-words.ts';
 import {
   actualOf,
   clusterOf,
@@ -151,5 +152,22 @@ describe('markdown', () => {
     expect(escapeMarkdown('<b>@all</b> [x](https://evil) | `code`\n# title **bold** ~~gone~~ &amp;')).toBe(
       '&#60;b&#62;&#64;&#8203;all&#60;/b&#62; \\[x\\](https&#58;//evil) \\| \\`code\\`\\\\n&#35; title \\*\\*bold\\*\\* &#126;&#126;&#8203;gone&#126;&#126; &#38;&#8203;amp;',
     );
+  });
+});
+
+describe('what a field was and is to be', () => {
+  const key = (end: string) => `age1${'q'.repeat(54)}${end}`;
+
+  it('short values stand in full, long ones are cut', () => {
+    expect(changeText({ before: ['a', 'b'], after: ['a'] })).toBe('a, b -> a');
+    expect(changeText({ before: null, after: 'x'.repeat(80) }, '→')).toBe(`none → ${'x'.repeat(59)}…`);
+  });
+
+  it('of long lists what goes and what comes is told, by which it can be known', () => {
+    const before = [key('aaaa'), key('bbbb')];
+    expect(changeText({ before, after: [key('aaaa'), key('cccc')] })).toBe(
+      `- ${key('bbbb').slice(0, 24)}…qqqqqqqqbbbb, + ${key('cccc').slice(0, 24)}…qqqqqqqqcccc`,
+    );
+    expect(changeText({ before, after: before.toReversed() })).toBe('another order');
   });
 });
