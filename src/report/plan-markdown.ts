@@ -148,6 +148,11 @@ function changes({ changes: all }: Plan): Section {
 
 const changeWords = { add: 'new', change: 'changed', remove: 'removed' } as const;
 
+/** What is the matter, and what to do about it in italics. */
+function withHint({ message, hint }: { readonly message: string; readonly hint: string | null }): string {
+  return hint === null ? escapeMarkdown(message) : `${escapeMarkdown(message)}: *${escapeMarkdown(hint)}*`;
+}
+
 function changeRow({ kind, name, change, fields, consequences }: Change): string {
   return [
     `- ${kind} **${escapeMarkdown(name)}**: ${changeWords[change]}`,
@@ -159,19 +164,17 @@ function changeRow({ kind, name, change, fields, consequences }: Change): string
 function guards(plan: Plan): Section {
   const groups = blockedGroups(plan).map(
     ({ guard, seed, cluster, what }) =>
-      `- ${escapeMarkdown(`${seed}/${cluster}`)}, ${escapeMarkdown(what)}: ${escapeMarkdown(guard.message)}. ${escapeMarkdown(guard.hint)}`,
+      `- ${escapeMarkdown(`${seed}/${cluster}`)}, ${escapeMarkdown(what)}: ${withHint(guard)}`,
   );
   const others = plan.guards
     .filter(({ blocks }) => blocks.length === 0)
-    .map(({ message, hint }) => `- ${escapeMarkdown(message)}. ${escapeMarkdown(hint)}`);
+    .map((guard) => `- ${withHint(guard)}`);
   const rows = [...groups, ...others];
   return { title: `Held back (${rows.length})`, open: true, head: [], rows };
 }
 
 function warnings({ warnings: all }: Plan): Section {
-  const rows = all.map(
-    ({ message, hint }) => `- ${escapeMarkdown(message)}${hint === null ? '' : `. ${escapeMarkdown(hint)}`}`,
-  );
+  const rows = all.map((warning) => `- ${withHint(warning)}`);
   return { title: `Warnings (${all.length})`, open: false, head: [], rows };
 }
 
