@@ -104,7 +104,8 @@ class S3Store implements Store {
       );
       const { ContentLength: Size, ObjectLockRetainUntilDate: lockedUntil } = answer.output;
       const info = this.#session.info(key, { ...answer.output, Size });
-      return { ...info, lockedUntil, storeTime: answer.storeTime ?? undefined };
+      const lock = lockedUntil === undefined ? {} : { lockedUntil };
+      return { ...info, ...lock, storeTime: answer.storeTime ?? undefined };
     } catch (error) {
       return this.#explainHead(key, error, options);
     }
