@@ -52,6 +52,12 @@ export function processIo(json: boolean): Io {
       process.once(name, () => process.exit(exitCodes.failed));
     });
   }
+  // Whoever reads has seen enough, as `head`: what was begun is ended all the same.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
   const err = (text: string) => {
     process.stderr.write(text.endsWith('\n') ? text : `${text}\n`);
   };
