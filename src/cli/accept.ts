@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import type { AcceptResult } from '../execute/accept.ts';
+import { usage } from '../model/errors.ts';
 import { wordsForFreeze } from '../model/freeze.ts';
 import { parseClusterRef } from '../model/names.ts';
 import { formatCount } from '../model/units.ts';
-import { usage } from './failure.ts';
 import { exitCodes, type Io, worst } from './io.ts';
 import {
   type KeyOptions,

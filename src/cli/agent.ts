@@ -2,8 +2,8 @@ import { type Command, Option } from 'commander';
 import type { Access, Listen } from '../agent/http.ts';
 import type { TrustOptions } from '../agent/trust.ts';
 import type { CommitTrust } from '../model/config.ts';
+import { usage } from '../model/errors.ts';
 import { parseDuration } from '../model/units.ts';
-import { usage } from './failure.ts';
 import type { Io } from './io.ts';
 import { type KeyOptions, type SourceOptions, withKeys, withSource } from './options.ts';
 

@@ -1,10 +1,9 @@
 import type { Command } from 'commander';
 import type { BackupResult } from '../backup/result.ts';
 import type { Assignment, Policy } from '../model/config.ts';
-import { GranaryError, withoutDestination } from '../model/errors.ts';
+import { GranaryError, usage, withoutDestination } from '../model/errors.ts';
 import { parseClusterRef } from '../model/names.ts';
 import { formatBytes, formatDuration, parseDuration } from '../model/units.ts';
-import { usage } from './failure.ts';
 import { type ExitCode, exitCodes, type Io, worst } from './io.ts';
 import {
   type KeyOptions,

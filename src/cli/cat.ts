@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
 import { unpackKeys } from '../bolt/key-batch.ts';
 import type { StoredKey } from '../bolt/keys.ts';
-import { GranaryError } from '../model/errors.ts';
+import { GranaryError, usage } from '../model/errors.ts';
 import { formatCount } from '../model/units.ts';
-import { usage } from './failure.ts';
 import type { Io } from './io.ts';
 import { keyJson, keyText, objectText, valueJson, valueText } from './key-words.ts';
 import { type LookOptions, openWhat, readerOf, readRevision, whatHelp, withLook } from './look.ts';

@@ -1,5 +1,5 @@
 /** How a failure is told: `error:` and `hint:` for people, one JSON object for programs. */
-import { asGranaryError, GranaryError } from '../model/errors.ts';
+import { asGranaryError, type GranaryError } from '../model/errors.ts';
 import type { Io } from './io.ts';
 
 /** Writes the failure to stderr, in the form that `-o` asks for. */
@@ -22,9 +22,4 @@ export function formatFailure(error: GranaryError, color: boolean): string {
   const paint = (code: number, text: string) => (color ? `\u001b[${code}m${text}\u001b[0m` : text);
   const hint = error.hint === undefined ? '' : `\n${paint(36, 'hint:')} ${error.hint}`;
   return `${paint(31, 'error:')} ${error.message}${hint}`;
-}
-
-/** A mistake on the command line. */
-export function usage(message: string, hint: string): GranaryError {
-  return new GranaryError('usage', message, { hint });
 }

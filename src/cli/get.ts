@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
 import type { BackupList } from '../execute/list.ts';
-import { withoutDestination } from '../model/errors.ts';
+import { usage, withoutDestination } from '../model/errors.ts';
 import { formatBackupRef } from '../model/names.ts';
 import type { Listing } from '../report/configured.ts';
-import { usage } from './failure.ts';
 import { exitCodes, type Io, worst } from './io.ts';
 import {
   type BucketOptions,

@@ -1,10 +1,9 @@
 /** What `simulate` reads from its options: rules, times, a zone. */
 import { readFile } from 'node:fs/promises';
 import type { Keep } from '../model/config.ts';
-import { GranaryError } from '../model/errors.ts';
+import { GranaryError, usage } from '../model/errors.ts';
 import { parseDuration } from '../model/units.ts';
 import type { SimulatedBackup } from '../plan/simulate.ts';
-import { usage } from './failure.ts';
 import { rfc3339 } from './rfc3339.ts';
 
 const counters = ['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const;

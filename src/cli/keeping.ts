@@ -1,9 +1,10 @@
 /** What `pin`, `unpin` and `undelete` have in common. */
+
 import { type Command, Option } from 'commander';
 import type { Keeping, KeepResult } from '../execute/keep.ts';
 import type { PinEnd } from '../execute/pins.ts';
+import { usage } from '../model/errors.ts';
 import { formatTime, parseDuration } from '../model/units.ts';
-import { usage } from './failure.ts';
 import { exitCodes, type Io, worst } from './io.ts';
 import {
   type KeyOptions,

@@ -1,10 +1,11 @@
 /** What `ls`, `cat` and `diff` share: a backup or a file to look into, and keys of it. */
+
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { KeyReader, type KeyReaderOptions } from '../bolt/key-reader.ts';
 import type { OpenSnapshot } from '../execute/snapshots.ts';
+import { usage } from '../model/errors.ts';
 import { formatBackupRef, parseBackupRef, parseClusterRef } from '../model/names.ts';
-import { usage } from './failure.ts';
 import type { Io } from './io.ts';
 import {
   type BucketOptions,

@@ -1,11 +1,12 @@
 /** Options that say which member of which cluster a data directory is for, named as etcdutl and etcd name them. */
+
 import { type Command, Option } from 'commander';
 import { type MembershipFlags, membershipOf } from '../backup/data-directory/membership.ts';
 import { type EtcdMinor, parseEtcdVersion } from '../backup/data-directory/version.ts';
 import { type Bump, defaultQuota } from '../backup/preflight.ts';
 import type { MemberOptions } from '../backup/restore.ts';
+import { usage } from '../model/errors.ts';
 import { parseSize } from '../model/units.ts';
-import { usage } from './failure.ts';
 
 export interface MemberFlags extends MembershipFlags {
   bumpRevision?: string;

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { PreparedMigration } from '../execute/migrate.ts';
-import { usage } from './failure.ts';
+import { usage } from '../model/errors.ts';
 import type { Io } from './io.ts';
 import { type OutputOptions, withOutput } from './options.ts';
 import { shellWord } from './shell.ts';

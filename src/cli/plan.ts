@@ -1,9 +1,9 @@
 import { appendFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { Command } from 'commander';
+import { usage } from '../model/errors.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import type { PlanTextOptions } from '../report/plan-text.ts';
-import { usage } from './failure.ts';
 import { type ExitCode, exitCodes, type Io, worst } from './io.ts';
 import {
   type KeyOptions,

@@ -1,9 +1,9 @@
 /** The command line: reads it, runs one command, tells failures, ends with its exit code. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { type GranaryError, isGranaryError } from '../model/errors.ts';
+import { type GranaryError, isGranaryError, usage } from '../model/errors.ts';
 import { commands } from './commands.ts';
-import { tellFailure, usage } from './failure.ts';
+import { tellFailure } from './failure.ts';
 import { exitCodes, type Io, processIo } from './io.ts';
 
 const packageFile = new URL('../../package.json', import.meta.url);

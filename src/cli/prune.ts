@@ -4,9 +4,9 @@ import type { ActionResult } from '../execute/apply.ts';
 import type { SeedPlan } from '../execute/plan.ts';
 import type { PruneFilter } from '../execute/prune.ts';
 import type { Workspace } from '../execute/workspace.ts';
+import { usage } from '../model/errors.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import { formatBackupRef, parseClusterRef, type Slot } from '../model/names.ts';
-import { usage } from './failure.ts';
 import { exitCodes, type Io, worst } from './io.ts';
 import {
   type KeyOptions,

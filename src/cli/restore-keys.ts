@@ -2,10 +2,9 @@
 import type { Command } from 'commander';
 import type { EtcdLogin } from '../execute/etcd-login.ts';
 import type { KeyRestore, KeyStep } from '../execute/restore-keys.ts';
-import { GranaryError } from '../model/errors.ts';
+import { GranaryError, usage } from '../model/errors.ts';
 import { parseKubernetesKey } from '../model/kubernetes-key.ts';
 import { formatBytes, formatCount } from '../model/units.ts';
-import { usage } from './failure.ts';
 import { exitCodes, type Io } from './io.ts';
 import { bytesJson, keyText, leaseText } from './key-words.ts';
 import { type LookOptions, type NamedSnapshot, openNamedBackup, readerOf, readRevision } from './look.ts';

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Restored, RestoreTarget } from '../backup/restore.ts';
+import { usage } from '../model/errors.ts';
 import { parseBackupRef } from '../model/names.ts';
-import { usage } from './failure.ts';
 import type { Io } from './io.ts';
 import { givenFlags, type MemberFlags, memberOptions, withMember } from './member-options.ts';
 import {

@@ -1,6 +1,7 @@
 /** `--filter` and `--sort` of lists. */
+
 import { nearest } from '../config/words.ts';
-import { usage } from './failure.ts';
+import { usage } from '../model/errors.ts';
 
 export type Row = Readonly<Record<string, unknown>>;
 export type Filter = readonly [field: string, value: string];

@@ -1,12 +1,13 @@
 /** From the options of a command to a workspace, with everything freed when the command ends. */
+
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openWorkspace, type Workspace, type WorkspaceOptions } from '../execute/workspace.ts';
 import { type Judge, openSource, type Source } from '../git/source.ts';
+import { usage } from '../model/errors.ts';
 import { type Identities, loadIdentities } from '../secrets/identities.ts';
 import { RememberedCredentials } from '../secrets/remembered.ts';
-import { usage } from './failure.ts';
 import type { Io } from './io.ts';
 import type { BucketOptions, KeyOptions, SourceOptions } from './options.ts';
 

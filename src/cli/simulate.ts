@@ -1,10 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Keep } from '../model/config.ts';
-import { GranaryError } from '../model/errors.ts';
+import { GranaryError, usage } from '../model/errors.ts';
 import { formatCount } from '../model/units.ts';
 import { parseCron, slotsBetween } from '../plan/schedule.ts';
 import { type SimulatedBackup, type Simulation, simulate } from '../plan/simulate.ts';
-import { usage } from './failure.ts';
 import type { Io } from './io.ts';
 import { readKeep, readTimes, requireTimeZone } from './keep-rules.ts';
 import { type OutputOptions, type SourceOptions, withOutput, withSource } from './options.ts';

@@ -1,6 +1,7 @@
 /** What is piped into a command. */
+
 import { buffer } from 'node:stream/consumers';
-import { usage } from './failure.ts';
+import { usage } from '../model/errors.ts';
 
 /** All of stdin. @throws GranaryError `usage` where it is not UTF-8 */
 export async function readStdin(): Promise<string> {

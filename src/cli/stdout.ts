@@ -1,7 +1,6 @@
 /** Bytes on stdout, for whoever pipes them on. */
 import { once } from 'node:events';
-import { GranaryError, isGranaryError } from '../model/errors.ts';
-import { usage } from './failure.ts';
+import { GranaryError, isGranaryError, usage } from '../model/errors.ts';
 
 /**
  * @param what would be written, and what to do instead

@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { completeDestination } from '../config/complete.ts';
 import type { Destination } from '../model/config.ts';
-import { GranaryError } from '../model/errors.ts';
+import { type GranaryError, usage } from '../model/errors.ts';
 import type { DestinationDocument } from '../model/generated/destination.ts';
 
 /** What stands beside the address. */
@@ -44,7 +44,7 @@ export function destinationOfUrl(url: string, settings: BucketSettings, env: Nod
   const spec = specOf(url, settings, env);
   for (const name of Object.keys(optionOf) as (keyof BucketSettings)[]) {
     if (settings[name] === undefined || fitting[spec.provider].includes(name)) continue;
-    throw wrong(`${optionOf[name]} has no meaning for ${url}`, 'leave it out');
+    throw usage(`${optionOf[name]} has no meaning for ${url}`, 'leave it out');
   }
   const document: DestinationDocument = {
     apiVersion: 'granary.dev/v1',
@@ -106,7 +106,7 @@ function folderOf(url: string): string {
   try {
     return fileURLToPath(url);
   } catch {
-    throw wrong(`\`${url}\` names no folder of this machine`, 'write file:// and the path from the root');
+    throw usage(`\`${url}\` names no folder of this machine`, 'write file:// and the path from the root');
   }
 }
 
@@ -121,9 +121,5 @@ function named(value: string | undefined): string | undefined {
 }
 
 function notAnAddress(url: string): GranaryError {
-  return wrong(`\`${url}\` is no address of a bucket`, `write it as ${forms}`);
-}
-
-function wrong(message: string, hint: string): GranaryError {
-  return new GranaryError('usage', message, { hint });
+  return usage(`\`${url}\` is no address of a bucket`, `write it as ${forms}`);
 }

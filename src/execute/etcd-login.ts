@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { connectMember, type EtcdCallOptions, type MemberConnection } from '../etcd/connection.ts';
 import { type EtcdTarget, parseEndpoint } from '../etcd/target.ts';
-import { asGranaryError, type ErrorCode, GranaryError } from '../model/errors.ts';
+import { asGranaryError, type ErrorCode, GranaryError, usage } from '../model/errors.ts';
 import { Secret } from '../secrets/secret.ts';
 
 export interface EtcdLogin {
@@ -122,8 +122,4 @@ async function readGiven(file: string | undefined): Promise<string | undefined> 
     const why = code === 'ENOENT' ? 'does not exist' : `cannot be read (${code ?? 'unknown'})`;
     throw new GranaryError('file-unreadable', `${file} ${why}`, { hint: 'look at the path', cause });
   }
-}
-
-function usage(message: string, hint: string): GranaryError {
-  return new GranaryError('usage', message, { hint });
 }

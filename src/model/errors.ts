@@ -135,6 +135,11 @@ export class GranaryError extends Error {
   }
 }
 
+/** A mistake on the command line. */
+export function usage(message: string, hint: string): GranaryError {
+  return new GranaryError('usage', message, { hint });
+}
+
 /**
  * A failure at a destination, with the destination's name in front of the message, once. Whoever has said the name
  * already takes the message by `withoutDestination`.

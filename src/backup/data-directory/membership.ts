@@ -3,7 +3,7 @@
  * the same flags, so that members which were written on different machines find one another (reference "Restore").
  */
 import { createHash } from 'node:crypto';
-import { GranaryError } from '../../model/errors.ts';
+import { usage } from '../../model/errors.ts';
 
 /** As etcdutl's flags of the same names say it. */
 export interface MembershipFlags {
@@ -142,8 +142,4 @@ function idBytes(id: bigint): Uint8Array {
 
 function isSame(a: readonly string[], b: readonly string[]): boolean {
   return a.toSorted().join() === b.toSorted().join();
-}
-
-function usage(message: string, hint: string): GranaryError {
-  return new GranaryError('usage', message, { hint });
 }
