@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { Access, Listen } from '../agent/http.ts';
 import type { TrustOptions } from '../agent/trust.ts';
+import { isCommitId } from '../git/commit-id.ts';
 import type { CommitTrust } from '../model/config.ts';
 import { usage } from '../model/errors.ts';
 import { parseDuration } from '../model/units.ts';
@@ -83,7 +84,7 @@ function trustOptions(options: AgentCommandOptions): TrustOptions {
   if (repo === undefined && (verifyCommits !== 'none' || allowedSigners !== null || acceptCommit !== null)) {
     throw usage('signatures can be verified of a repository only', 'name it with --repo instead of --path');
   }
-  if (acceptCommit !== null && !/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(acceptCommit)) {
+  if (acceptCommit !== null && !isCommitId(acceptCommit)) {
     throw usage(`\`${acceptCommit}\` is no commit id in full`, '`git rev-parse COMMIT` prints it');
   }
   return { floor: verifyCommits, allowedSigners, accepted: acceptCommit, stateFolder: state };

@@ -2,6 +2,7 @@
 import { GranaryError } from '../model/errors.ts';
 import type { RepositoryAddress } from './address.ts';
 import { type GitContext, runGit } from './command.ts';
+import { isCommitId } from './commit-id.ts';
 
 /** A ref to follow: `name` null is the remote's default branch; `commit` is set where it is a full commit id. */
 export interface WantedRef {
@@ -16,12 +17,10 @@ export interface RemoteRef {
   readonly commit: string;
 }
 
-const commitId = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
-
 /** Checks a ref by git's rules for names (git-check-ref-format). `usage` where no ref can have that name. */
 export function parseRef(text: string | null): WantedRef {
   if (text === null) return { name: null, commit: null };
-  if (commitId.test(text)) return { name: text, commit: text };
+  if (isCommitId(text)) return { name: text, commit: text };
   const forbidden =
     text === '' ||
     text.startsWith('-') ||
@@ -77,7 +76,7 @@ function parseListing(text: string): Map<string, string> {
   const found = new Map<string, string>();
   for (const line of text.split('\n')) {
     const [commit = '', ref = ''] = line.split('\t');
-    if (commitId.test(commit) && ref !== '') found.set(ref, commit);
+    if (isCommitId(commit) && ref !== '') found.set(ref, commit);
   }
   return found;
 }

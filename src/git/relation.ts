@@ -2,13 +2,7 @@
 import { isGranaryError } from '../model/errors.ts';
 import type { Relation } from '../model/state.ts';
 import { type GitContext, runGit } from './command.ts';
-
-const commitId = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
-
-/** A full commit id, such as may stand in a command line of git. What lies in a bucket may be anything. */
-export function isCommitId(text: string): boolean {
-  return commitId.test(text);
-}
+import { isCommitId } from './commit-id.ts';
 
 /**
  * The relation of `commit` to `other`, as the repository in `context.folder` tells it: `newer` where the other is part of
@@ -34,6 +28,6 @@ export async function isShallow(context: GitContext): Promise<boolean> {
 }
 
 /** Lists the one commit unless it is part of the other's history. Fails where either is not here. */
-async function isPartOf(commit: string, of: string, context: GitContext): Promise<boolean> {
+export async function isPartOf(commit: string, of: string, context: GitContext): Promise<boolean> {
   return (await runGit(['rev-list', '-n', '1', commit, `^${of}`, '--'], context)).trim() === '';
 }

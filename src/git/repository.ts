@@ -14,10 +14,11 @@ import { parseAddress, type RepositoryAddress } from './address.ts';
 import { type Base, openMergeBase, writeTree } from './base.ts';
 import { type GitContext, runGit } from './command.ts';
 import { type Commit, readCommit } from './commit.ts';
+import { isCommitId } from './commit-id.ts';
 import type { Judge, Source } from './contract.ts';
 import { type History, readHistory } from './history.ts';
 import { parseRef, resolveRemoteRef, type WantedRef } from './refs.ts';
-import { isCommitId, relationOf } from './relation.ts';
+import { isPartOf, relationOf } from './relation.ts';
 import { findUntrusted } from './signatures.ts';
 
 export interface RepositoryOptions {
@@ -299,14 +300,12 @@ class Clone {
   async #describeMove(commit: Commit, context: GitContext): Promise<string | null> {
     const before = this.commit;
     if (before === null) return null;
-    // Lists the old commit unless it is part of the new one's history. After a fresh clone it may be gone altogether.
-    const left = await runGit(['rev-list', '-n', '1', before.id, `^${commit.id}`, '--'], context).catch(
-      (error: unknown) => {
-        if (isGranaryError(error)) return before.id;
-        throw error;
-      },
-    );
-    if (left.trim() === '') return null;
+    const follows = await isPartOf(before.id, commit.id, context).catch((error: unknown) => {
+      // After a fresh clone the old one may be gone altogether.
+      if (isGranaryError(error)) return false;
+      throw error;
+    });
+    if (follows) return null;
     return `history was rewritten: ${commit.id.slice(0, 7)} does not follow from ${before.id.slice(0, 7)}`;
   }
 
