@@ -2,6 +2,7 @@
 import type { Buckets } from './buckets.ts';
 import { ProtobufReader, wire } from './protobuf.ts';
 import type { RowDecoder } from './rows.ts';
+import { encryptedStart, encryptionOf, protobufMark } from './value-form.ts';
 
 export interface ContentSurvey {
   /** Keys or values are of the form that Kubernetes gives them. */
@@ -28,45 +29,39 @@ export interface LeaseSurvey {
 const maxListed = 100;
 /** `/registry/…`, and what OpenShift has instead. */
 const keyStarts = ['/registry/', '/kubernetes.io/'].map((text) => Buffer.from(text));
-/** Of values in protobuf: https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding */
-const protobufMark = 0x6b38_7300;
-/** Of `k8s:enc:`: https://kubernetes.io/docs/tasks/administer-cluster/encrypt-data/ */
-const encryptedMark = 0x6b38_733a;
-/** `k8s:enc:aescbc:v1:key1:`: names are short. */
-const maxMarkBytes = 300;
+/** As numbers, for every row is looked at. */
+const [protobuf, encrypted] = [protobufMark.readUInt32BE(), encryptedStart.readUInt32BE()];
 
 /** Looks at rows of bucket `key` as they go by. */
 export class SurveyBuilder {
-  readonly #encryptedWith = new Map<string, number>();
+  readonly #encryptedWith = new Map<string, { provider: string; key: string; rows: number }>();
   #kubernetes = false;
 
   note(view: DataView, row: RowDecoder): void {
     if (!this.#kubernetes) this.#kubernetes = keyStarts.some((start) => beginsWith(view, row, start));
     if (row.valueLength < 8) return;
     const mark = view.getUint32(row.valueStart);
-    if (mark === protobufMark) this.#kubernetes = true;
-    if (mark === encryptedMark) this.#noteEncrypted(view, row);
+    if (mark === protobuf) this.#kubernetes = true;
+    if (mark === encrypted) this.#noteEncrypted(view, row);
   }
 
   #noteEncrypted(view: DataView, { valueStart, valueLength }: RowDecoder): void {
-    const length = Math.min(valueLength, maxMarkBytes);
-    const text = Buffer.from(view.buffer, view.byteOffset + valueStart, length).toString('latin1');
-    const mark = /^k8s:enc:([a-z0-9]{1,20}:v\d{1,2}:[\x21-\x39\x3b-\x7e]{1,200}):/.exec(text)?.[1];
-    if (mark === undefined) return;
+    const found = encryptionOf(Buffer.from(view.buffer, view.byteOffset + valueStart, valueLength));
+    if (found === null) return;
     this.#kubernetes = true;
-    if (this.#encryptedWith.size < maxListed || this.#encryptedWith.has(mark))
-      this.#encryptedWith.set(mark, (this.#encryptedWith.get(mark) ?? 0) + 1);
+    const { provider, version, keyName } = found;
+    const id = `${provider}:${version}:${keyName}`;
+    const known = this.#encryptedWith.get(id);
+    if (known !== undefined) known.rows += 1;
+    else if (this.#encryptedWith.size < maxListed)
+      this.#encryptedWith.set(id, { provider, key: keyName, rows: 1 });
   }
 
   /** @param buckets to read leases and users from; faults in them are told elsewhere */
   finish(buckets: Buckets): ContentSurvey {
-    const encryptedWith = [...this.#encryptedWith].map(([mark, rows]) => {
-      const [provider = '', , key = ''] = mark.split(':');
-      return { provider, key, rows };
-    });
     return {
       kubernetes: this.#kubernetes,
-      encryptedWith,
+      encryptedWith: [...this.#encryptedWith.values()],
       leases: leasesIn(buckets),
       users: usersIn(buckets),
     };

@@ -9,18 +9,37 @@ export type ValueForm =
   | { readonly form: 'binary' };
 
 /** https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding */
-const protobufMark = Buffer.from('k8s\0');
+export const protobufMark = Buffer.from('k8s\0');
 /** `k8s:enc:aescbc:v1:key1:`: https://kubernetes.io/docs/tasks/administer-cluster/encrypt-data/ */
-const encryptedMark = /^k8s:enc:([a-z0-9]{1,20}):v\d{1,2}:([\x21-\x39\x3b-\x7e]{1,200}):/;
+const encryption = /^k8s:enc:([a-z0-9]{1,20}):(v\d{1,2}):([\x21-\x39\x3b-\x7e]{1,200}):/;
+/** What an encrypted value begins with. */
+export const encryptedStart = Buffer.from('k8s:');
+/** Names are short. */
 const maxMarkBytes = 300;
+
+/** What Kubernetes has encrypted a value with, as `k8s:enc:PROVIDER:VERSION:KEY:` at its beginning says. */
+export interface Encryption {
+  readonly provider: string;
+  readonly version: string;
+  readonly keyName: string;
+}
+
+/** null: the value does not say that it is encrypted. */
+export function encryptionOf(value: Buffer): Encryption | null {
+  const [, provider, version, keyName] = encryption.exec(value.toString('latin1', 0, maxMarkBytes)) ?? [];
+  if (provider === undefined || version === undefined || keyName === undefined) return null;
+  return { provider, version, keyName };
+}
 
 /** Looks at a value. Bytes that are no valid UTF-8 are `binary`. */
 export function valueForm(value: Uint8Array): ValueForm {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.length);
   if (bytes.subarray(0, protobufMark.length).equals(protobufMark)) return protobufForm(bytes);
-  const [, provider, keyName] = encryptedMark.exec(bytes.toString('latin1', 0, maxMarkBytes)) ?? [];
-  if (provider !== undefined && keyName !== undefined)
+  const encrypted = encryptionOf(bytes);
+  if (encrypted !== null) {
+    const { provider, keyName } = encrypted;
     return { form: 'kubernetes-encrypted', provider, keyName };
+  }
   const text = utf8(bytes);
   if (text === undefined) return { form: 'binary' };
   try {
