@@ -60,7 +60,7 @@ export async function serve(options: ServeOptions): Promise<AgentServer> {
   const basics = { logger: false, forceCloseConnections: true, bodyLimit: maxPayloadBytes } as const;
   const server =
     tls === null ? fastify(basics) : (fastify({ ...basics, https: tls }) as unknown as FastifyInstance);
-  const renewal = access.tls === null ? null : renew(server, access.tls);
+  const renewal = access.tls === null || tls === null ? null : renew(server, access.tls, tls);
   addProbes(server, options);
   addTold(server, options);
   addWebhook(server, options);
@@ -128,6 +128,13 @@ function addWebhook(server: FastifyInstance, { access, onPush }: ServeOptions): 
   });
 }
 
+type TlsFiles = NonNullable<Access['tls']>;
+
+interface TlsPair {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
 /** @throws GranaryError `file-unreadable`, also for an empty file: an empty secret would let everybody in */
 async function readSecret(file: string): Promise<Secret> {
   try {
@@ -139,7 +146,7 @@ async function readSecret(file: string): Promise<Secret> {
   throw unreadable(file, 'it is empty', undefined);
 }
 
-function readTls({ certFile, keyFile }: NonNullable<Access['tls']>): { cert: Buffer; key: Buffer } {
+function readTls({ certFile, keyFile }: TlsFiles): TlsPair {
   const read = (file: string) => {
     try {
       return readFileSync(file);
@@ -151,8 +158,8 @@ function readTls({ certFile, keyFile }: NonNullable<Access['tls']>): { cert: Buf
 }
 
 /** A certificate that was renewed counts without a restart; one that is being written is read the next time. */
-function renew(server: FastifyInstance, files: NonNullable<Access['tls']>): NodeJS.Timeout {
-  let known = readTls(files);
+function renew(server: FastifyInstance, files: TlsFiles, inUse: TlsPair): NodeJS.Timeout {
+  let known = inUse;
   const timer = setInterval(() => {
     try {
       const tls = readTls(files);
