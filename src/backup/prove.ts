@@ -2,6 +2,7 @@
 
 import { quickFacts } from '../bolt/facts.ts';
 import { agreesWith, type HashKv } from '../bolt/hashkv.ts';
+import { problemsInBrief } from '../bolt/problems.ts';
 import type { DatabaseReport } from '../bolt/report.ts';
 import { analyseInWorker } from '../bolt/worker-client.ts';
 import { agreeingMembers, divergenceOf } from '../catalog/divergence.ts';
@@ -183,17 +184,11 @@ function differing(
 }
 
 function requireSound(report: DatabaseReport): void {
-  const [first] = report.problems;
-  if (first === undefined) return;
-  const where = first.page === null ? '' : ` (page ${first.page})`;
-  const more = report.problemCount === 1 ? '' : `, and ${report.problemCount - 1} more`;
-  throw new GranaryError(
-    'snapshot-corrupt',
-    `the snapshot is not a sound database: ${first.message}${where}${more}`,
-    {
-      hint: "etcd's own file may be damaged: compare its members with `etcdctl endpoint hashkv --cluster`",
-    },
-  );
+  const wrong = problemsInBrief(report);
+  if (wrong === null) return;
+  throw new GranaryError('snapshot-corrupt', `the snapshot is not a sound database: ${wrong}`, {
+    hint: "etcd's own file may be damaged: compare its members with `etcdctl endpoint hashkv --cluster`",
+  });
 }
 
 function mismatch(member: MemberConnection, theirs: HashKV, own: HashKv): GranaryError {

@@ -1,6 +1,6 @@
 /** A data directory from a snapshot file, without any backup: what `etcdutl snapshot restore` does. */
-import { type FileHandle, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { problemsInBrief } from '../bolt/problems.ts';
 import type { DatabaseReport } from '../bolt/report.ts';
 import { bodySize } from '../bolt/trailer.ts';
 import { analyseInWorker } from '../bolt/worker-client.ts';
@@ -9,6 +9,9 @@ import type { CallOptions } from '../store/store.ts';
 import { DataDirectory, leftoverWarning, requireDirectoryRoom } from './data-directory/directory.ts';
 import { bumpTarget, notesAbout, targetVersion } from './preflight.ts';
 import type { MemberOptions, Restored } from './restore.ts';
+import { openDatabaseFile } from './snapshot-file.ts';
+
+const fileHint = 'name a snapshot file; a backup is named without --file, as SEED/CLUSTER';
 
 export interface FileOptions extends CallOptions {
   readonly onWarning: (message: string) => void;
@@ -26,7 +29,7 @@ export async function restoreFile(
   { signal, onWarning }: FileOptions,
 ): Promise<Restored> {
   const source = resolve(file);
-  await using opened = await openSnapshot(source);
+  await using opened = await openDatabaseFile(source, fileHint);
   const before = await opened.stat({ bigint: true });
   const size = Number(before.size);
   const place = await requireDirectoryRoom(resolve(path), size);
@@ -50,42 +53,18 @@ export async function restoreFile(
   return { bytes: size, destination: null, report, notes, bumpedTo, failed: [] };
 }
 
-async function openSnapshot(file: string): Promise<FileHandle> {
-  const unreadable = (why: string, cause?: unknown) =>
-    new GranaryError('file-unreadable', `${file} ${why}`, {
-      hint: 'name a snapshot file; a backup is named without --file, as SEED/CLUSTER',
-      cause,
-    });
-  let handle: FileHandle;
-  try {
-    handle = await open(file, 'r');
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw unreadable(code === 'ENOENT' ? 'does not exist' : `cannot be read: ${message}`, error);
-  }
-  if ((await handle.stat()).isFile()) return handle;
-  await handle.close();
-  throw unreadable('is not a file');
-}
-
 /** Of a file without the trailer of a snapshot. */
 export function unhashedWarning(file: string): string {
   return `${file} has no hash at its end: it is a copy of a server's database, or was cut there; its structure is sound, its values cannot be checked`;
 }
 
 /** @throws GranaryError `snapshot-corrupt` where anything is wrong with a snapshot file */
-export function requireSound({ problems, problemCount }: DatabaseReport, file: string): void {
-  const [first] = problems;
-  if (first === undefined) return;
-  const where = first.page === null ? '' : ` (page ${first.page})`;
-  const more = problemCount > 1 ? `, and ${problemCount - 1} more` : '';
-  throw new GranaryError(
-    'snapshot-corrupt',
-    `${file} is no sound snapshot: ${first.message}${where}${more}`,
-    {
-      hint: 'restore from another snapshot; `granary inspect` lists all that is wrong with this one',
-    },
-  );
+export function requireSound(report: DatabaseReport, file: string): void {
+  const wrong = problemsInBrief(report);
+  if (wrong === null) return;
+  throw new GranaryError('snapshot-corrupt', `${file} is no sound snapshot: ${wrong}`, {
+    hint: 'restore from another snapshot; `granary inspect` lists all that is wrong with this one',
+  });
 }
 
 function throwFirst(results: readonly PromiseSettledResult<unknown>[]): void {

@@ -24,3 +24,15 @@ export class ProblemList {
     if (this.listed.length < maxListedProblems) this.listed.push({ page, message });
   }
 }
+
+/** The first problem, where it is, and how many more there are; null where there is none. */
+export function problemsInBrief(report: {
+  readonly problems: readonly Problem[];
+  readonly problemCount: number;
+}): string | null {
+  const [first] = report.problems;
+  if (first === undefined) return null;
+  const where = first.page === null ? '' : ` (page ${first.page})`;
+  const more = report.problemCount > 1 ? `, and ${report.problemCount - 1} more` : '';
+  return `${first.message}${where}${more}`;
+}

@@ -5,5 +5,6 @@ export { migrateBackups, overlaid, seedsWithBackup } from './migrate/backup.ts';
 export { isOurs, migrateOthers } from './migrate/others.ts';
 export type { MigratedFile, Migration } from './migrate/result.ts';
 export { parseFile } from './parse.ts';
+export { childPointer } from './pointer.ts';
 export { closureOf, namedDestinations, policyMatches, resolveAssignments } from './resolve.ts';
 export { readSource } from './source.ts';

@@ -1,7 +1,7 @@
 /** On which line of which file a changed field stands. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseFile, readSource } from '../config/index.ts';
+import { childPointer, parseFile, readSource } from '../config/index.ts';
 import type { Configuration, Position } from '../model/config.ts';
 import type { Change } from '../model/generated/plan.ts';
 
@@ -40,7 +40,7 @@ function pointerOf(document: unknown, path: string): string {
     const key = Array.isArray(value) ? String(value.findIndex((one) => child(one, 'name') === part)) : part;
     const next = child(value, key);
     if (next === undefined) break;
-    pointer += `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+    pointer = childPointer(pointer, key);
     value = next;
   }
   return pointer;

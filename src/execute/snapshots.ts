@@ -1,10 +1,11 @@
 /** Databases to look into: a file as it lies there, or a backup read back into a nameless file. */
-import { type FileHandle, open } from 'node:fs/promises';
 import { type ReadOptions, readBackup } from '../backup/read.ts';
+import { openDatabaseFile } from '../backup/snapshot-file.ts';
 import { requireFreeDisk, Spool } from '../backup/spool.ts';
 import type { FoundBackup } from '../catalog/find.ts';
-import { GranaryError } from '../model/errors.ts';
 import type { CallOptions } from '../store/store.ts';
+
+const fileHint = 'name a snapshot file, `-` for what is piped in, or a backup as SEED/CLUSTER/POLICY/SLOT';
 
 /** Open until it is disposed of. */
 export interface OpenSnapshot extends AsyncDisposable {
@@ -17,25 +18,9 @@ export interface OpenSnapshot extends AsyncDisposable {
  * @throws GranaryError `file-unreadable`
  */
 export async function openSnapshotFile(file: string): Promise<OpenSnapshot> {
-  let handle: FileHandle;
-  try {
-    handle = await open(file, 'r');
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? 'does not exist' : `cannot be read: ${message}`;
-    throw new GranaryError('file-unreadable', `${file} ${why}`, {
-      hint: 'name a snapshot file, `-` for what is piped in, or a backup as SEED/CLUSTER/POLICY/SLOT',
-      cause: error,
-    });
-  }
-  const stats = await handle.stat();
-  if (!stats.isFile()) {
-    await handle.close();
-    throw new GranaryError('file-unreadable', `${file} is not a file`, {
-      hint: 'name a snapshot file, or `-` for what is piped in',
-    });
-  }
-  return { fd: handle.fd, size: stats.size, [Symbol.asyncDispose]: () => handle.close() };
+  const handle = await openDatabaseFile(file, fileHint);
+  const { size } = await handle.stat();
+  return { fd: handle.fd, size, [Symbol.asyncDispose]: () => handle.close() };
 }
 
 /** What is piped in, read into a file without a name first, since a database is not read in one go. */
