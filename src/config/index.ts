@@ -7,4 +7,4 @@ export type { MigratedFile, Migration } from './migrate/result.ts';
 export { parseFile } from './parse.ts';
 export { childPointer } from './pointer.ts';
 export { closureOf, namedDestinations, policyMatches, resolveAssignments } from './resolve.ts';
-export { readSource } from './source.ts';
+export { readSource, type Source } from './source.ts';

@@ -1,7 +1,7 @@
 /** On which line of which file a changed field stands. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { childPointer, parseFile, readSource } from '../config/index.ts';
+import { childPointer, parseFile, readSource, type Source } from '../config/index.ts';
 import type { Configuration, Position } from '../model/config.ts';
 import type { Change } from '../model/generated/plan.ts';
 
@@ -14,20 +14,27 @@ export function fieldLocator(
   root: string,
   { seeds, destinations, credentials, policies, repository }: Configuration,
 ): (change: Change, path: string | null) => Position | null {
+  const sources = new Map<string, readonly Source[]>();
+  const sourcesIn = (file: string): readonly Source[] => {
+    const read = sources.get(file) ?? readSources(root, file);
+    sources.set(file, read);
+    return read;
+  };
   const objects = [...seeds, ...destinations, ...credentials, ...policies, repository];
   return ({ kind, name }, path) => {
     const object = objects.find((one) => one.kind === kind && one.name === name);
     if (object === undefined || object.position.file === '') return null;
-    const { file } = object.position;
-    const { documents } = parseFile(file, readFileSync(join(root, file), 'utf8'));
-    for (const document of documents) {
-      const { source } = readSource(document, []);
-      if (source?.kind !== kind || source.name !== name) continue;
-      if (path === null) return source.locate('/metadata/name', 'value');
-      return source.locate(pointerOf(source.value, path), 'key');
-    }
-    return object.position;
+    const source = sourcesIn(object.position.file).find((one) => one.kind === kind && one.name === name);
+    if (source === undefined) return object.position;
+    if (path === null) return source.locate('/metadata/name', 'value');
+    return source.locate(pointerOf(source.value, path), 'key');
   };
+}
+
+/** All objects of a file. */
+function readSources(root: string, file: string): Source[] {
+  const { documents } = parseFile(file, readFileSync(join(root, file), 'utf8'));
+  return documents.map((document) => readSource(document, []).source).filter((one) => one !== null);
 }
 
 /** `clusters.prod-a.endpoints` as a pointer, as far as the document goes along with it. */
