@@ -4,7 +4,6 @@
  * `node bench/plan.ts [clusters] [backups] [last]`: by default 4 of the 100 go; with `last` 1 nearly half of them do.
  */
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { createReadStream, mkdtempSync, rmSync, statSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,12 +14,11 @@ import { slotOf } from '../src/model/names.ts';
 import { asApplied } from '../src/plan/applied.ts';
 import { makePlan } from '../src/plan/plan.ts';
 import { folderNamed, policyNamed, position, repositoryNamed, seedNamed } from '../test/config/objects.ts';
+import { copyOf, inventoryOf, now, options, read } from '../test/plan/fixtures.ts';
 
 const clusterCount = Number(process.argv[2] ?? 5_000);
 const backupCount = Number(process.argv[3] ?? 100);
 const last = Number(process.argv[4] ?? 95);
-const now = new Date('2026-11-21T14:03:00Z');
-const hash = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 function makeDesired(): Desired {
   const keep: Keep = {
@@ -81,43 +79,15 @@ function makeInventory(desired: Desired): Inventory {
   ).reverse();
   const copies = desired.assignments.flatMap(({ cluster }) =>
     slots.map(
-      (slot): Copy => ({
-        seed: 'bench',
-        cluster: cluster.name,
-        policy: 'hourly',
-        slot,
-        attempt: null,
-        fallback: false,
-        otherAttempts: [],
-        storedBytes: 90_000_000,
-        published: '2026-11-21T13:00:05Z',
-        manifestEtag: 'etag',
-        pinnedUntil: null,
-        expires: null,
-        tombstone: null,
-        proofs: [{ kind: 'hashkv', ok: true, time: '2026-11-21T13:00:05Z' }],
-      }),
+      (slot): Copy =>
+        copyOf(cluster.name, slot, {
+          seed: 'bench',
+          storedBytes: 90_000_000,
+          proofs: [{ kind: 'hashkv', ok: true, time: '2026-11-21T13:00:05Z' }],
+        }),
     ),
   );
-  return {
-    formatVersion: 1,
-    takenAt: now.toISOString(),
-    destinations: [
-      {
-        name: 'store',
-        url: 'file:///backups',
-        status: 'read',
-        markerId: null,
-        copies,
-        unfinished: [],
-        remnants: [],
-        leases: [],
-        freezes: [],
-        acceptances: [],
-        foreign: 0,
-      },
-    ],
-  };
+  return inventoryOf(read('store', copies, { url: 'file:///backups', markerId: null }));
 }
 
 const mebibytes = (bytes: number): number => Math.round(bytes / 2 ** 20);
@@ -145,8 +115,8 @@ try {
   const started = performance.now();
   const cpu = process.cpuUsage();
   const inventory = await parseInventory(createReadStream(file, { highWaterMark: 2 ** 20 }));
-  const read = Math.round(performance.now() - started);
-  const plan = makePlan(desired, { applied: asApplied(desired, now), inventory }, now, { hash });
+  const readMilliseconds = Math.round(performance.now() - started);
+  const plan = makePlan(desired, { applied: asApplied(desired, now), inventory }, now, options);
   const milliseconds = Math.round(performance.now() - started);
   console.log(
     JSON.stringify({
@@ -154,7 +124,7 @@ try {
       backups: backupCount,
       last,
       fileMiB: mebibytes(statSync(file).size),
-      readMilliseconds: read,
+      readMilliseconds,
       milliseconds,
       // Where other work runs beside it, this is what it takes itself, the collector's threads counted.
       cpuMilliseconds: Math.round((process.cpuUsage(cpu).user + process.cpuUsage(cpu).system) / 1_000),
