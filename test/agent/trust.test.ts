@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Trust, type TrustOptions } from '../../src/agent/trust.ts';
 import { openSource, type Source } from '../../src/git/source.ts';
-import { Repository } from '../git/repository-fixture.ts';
+import { Repository, withoutOwnSettings } from '../git/repository-fixture.ts';
 import { type SshKey, signWith, sshKey, trustFiles } from '../git/signing.ts';
 import { GpgHome } from '../secrets/gpg-home.ts';
 import { describeWith } from '../servers/describe.ts';
@@ -23,9 +23,7 @@ describeWith(['git', 'ssh'], 'commits that count', () => {
   let state: string;
 
   beforeEach(() => {
-    vi.stubEnv('GIT_CONFIG_GLOBAL', '/dev/null');
-    vi.stubEnv('GIT_CONFIG_NOSYSTEM', '1');
-    vi.stubEnv('HOME', folder.path);
+    withoutOwnSettings(folder.path);
     count++;
     origin = new Repository(folder.join(`origin-${count}`));
     state = folder.join(`state-${count}`);

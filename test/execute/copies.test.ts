@@ -11,11 +11,11 @@ import { type Slot, slotOf } from '../../src/model/names.ts';
 import { loadIdentities } from '../../src/secrets/identities.ts';
 import { Fleet } from '../cli/fleet.ts';
 import { describeWith } from '../servers/describe.ts';
-import { type EtcdServer, startEtcd } from '../servers/etcd.ts';
+import type { EtcdServer } from '../servers/etcd.ts';
 import { fillEtcd } from '../servers/keys.ts';
-import { type MinioServer, startMinio } from '../servers/minio.ts';
-import { bucketName } from '../store/destinations.ts';
-import { FaultProxy, type SeenRequest } from '../store/fault-proxy.ts';
+import type { MinioServer } from '../servers/minio.ts';
+import type { FaultProxy, SeenRequest } from '../store/fault-proxy.ts';
+import { type ProxiedStore, startProxiedStore } from './proxied-store.ts';
 
 const { signal } = new AbortController();
 const hourMs = 3_600_000;
@@ -23,27 +23,22 @@ const noon = new Date(Math.floor(Date.now() / hourMs) * hourMs);
 const slotAt = (hours: number): Slot => slotOf(new Date(noon.getTime() + hours * hourMs));
 
 describeWith(['etcd-3.6', 'minio', 'sops'], 'copies of one backup', () => {
+  let servers: ProxiedStore;
   let etcd: EtcdServer;
   let minio: MinioServer;
   let proxy: FaultProxy;
   let fleet: Fleet;
   let bucket: string;
   beforeAll(async () => {
-    [etcd, minio] = await Promise.all([startEtcd({ version: '3.6' }), startMinio()]);
-    await etcd.etcdctl('put', 'a', '1');
-    proxy = await FaultProxy.start(minio.endpoint);
+    servers = await startProxiedStore();
+    ({ etcd, minio, proxy } = servers);
   });
-  afterAll(async () => {
-    await proxy[Symbol.asyncDispose]();
-    await Promise.all([etcd.stop(), minio.stop()]);
-  });
+  afterAll(() => servers[Symbol.asyncDispose]());
   beforeEach(async () => {
-    bucket = bucketName();
-    await minio.createBucket(bucket);
-    proxy.decide = () => null;
+    const destination = await servers.freshBucket();
+    bucket = destination.bucket;
     fleet = await Fleet.make({ endpoints: etcd.endpoints, destinations: {} });
-    const where = { provider: 's3', bucket, region: minio.region, endpoint: proxy.endpoint };
-    fleet.write('Destination', 'store', { ...where, forcePathStyle: true, credential: 'key' });
+    fleet.write('Destination', 'store', destination);
     fleet.write('Destination', 'local', fleet.local('local'));
     const { accessKeyId, secretAccessKey } = minio;
     fleet.seal('key', 's3', { accessKeyId, secretAccessKey });

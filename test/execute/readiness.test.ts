@@ -14,43 +14,30 @@ import { loadIdentities } from '../../src/secrets/identities.ts';
 import { Fleet, freshSecret } from '../cli/fleet.ts';
 import { expectNoSecret, granary, granaryJson } from '../cli/granary.ts';
 import { describeWith } from '../servers/describe.ts';
-import { type EtcdServer, startEtcd } from '../servers/etcd.ts';
-import { type MinioServer, startMinio } from '../servers/minio.ts';
-import { bucketName } from '../store/destinations.ts';
-import { type Fault, FaultProxy } from '../store/fault-proxy.ts';
+import type { EtcdServer } from '../servers/etcd.ts';
+import type { MinioServer } from '../servers/minio.ts';
+import type { Fault, FaultProxy } from '../store/fault-proxy.ts';
+import { type ProxiedStore, startProxiedStore } from './proxied-store.ts';
 
 const { signal } = new AbortController();
 const slot = slotOf(new Date());
 
 describeWith(['etcd-3.6', 'minio', 'sops'], 'the readiness of a destination', () => {
+  let servers: ProxiedStore;
   let etcd: EtcdServer;
   let minio: MinioServer;
   let proxy: FaultProxy;
   let fleet: Fleet;
   let bucket: string;
   beforeAll(async () => {
-    [etcd, minio] = await Promise.all([startEtcd({ version: '3.6' }), startMinio()]);
-    await etcd.etcdctl('put', 'a', '1');
-    proxy = await FaultProxy.start(minio.endpoint);
+    servers = await startProxiedStore();
+    ({ etcd, minio, proxy } = servers);
   });
-  afterAll(async () => {
-    await proxy[Symbol.asyncDispose]();
-    await Promise.all([etcd.stop(), minio.stop()]);
-  });
+  afterAll(() => servers[Symbol.asyncDispose]());
   beforeEach(async () => {
-    bucket = bucketName();
-    await minio.createBucket(bucket);
-    proxy.decide = () => null;
-    proxy.seen.length = 0;
-    fleet = await Fleet.make({
-      endpoints: etcd.endpoints,
-      destinations: {
-        store: {
-          ...{ provider: 's3', bucket, region: minio.region, endpoint: proxy.endpoint },
-          ...{ forcePathStyle: true, credential: 'key' },
-        },
-      },
-    });
+    const destination = await servers.freshBucket();
+    bucket = destination.bucket;
+    fleet = await Fleet.make({ endpoints: etcd.endpoints, destinations: { store: destination } });
     seal(minio.secretAccessKey);
   });
   afterEach(() => {

@@ -12,7 +12,7 @@ import { describeWith } from '../servers/describe.ts';
 import { type SshServer, startSshd } from '../servers/sshd.ts';
 import { tempFolder } from '../servers/temp.ts';
 import { requireTool } from '../servers/tools.ts';
-import { gitOverHttp, type HttpServer, Repository, serve } from './repository-fixture.ts';
+import { gitOverHttp, type HttpServer, Repository, serve, withoutOwnSettings } from './repository-fixture.ts';
 
 const signal = new AbortController().signal;
 
@@ -23,16 +23,6 @@ async function refusal(attempt: Promise<unknown>): Promise<GranaryError> {
   );
   expect(error).toBeInstanceOf(GranaryError);
   return error as GranaryError;
-}
-
-/** Whatever the developer's own Git is set to do must not matter. */
-function withoutOwnSettings(home: string): void {
-  vi.stubEnv('GIT_CONFIG_GLOBAL', '/dev/null');
-  vi.stubEnv('GIT_CONFIG_NOSYSTEM', '1');
-  vi.stubEnv('HOME', home);
-  for (const name of ['GIT_ASKPASS', 'SSH_ASKPASS', 'SSH_AUTH_SOCK', 'GIT_SSL_CAINFO', 'SSL_CERT_FILE']) {
-    vi.stubEnv(name, undefined);
-  }
 }
 
 describeWith(['git', 'ssh', 'sshd'], 'over SSH', () => {

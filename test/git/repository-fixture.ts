@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type RequestListener, type ServerRe
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
+import { vi } from 'vitest';
 import type { KeyPair } from '../servers/certificates.ts';
 
 const env = {
@@ -19,6 +20,16 @@ const env = {
   GIT_COMMITTER_EMAIL: 'ops@acme.example',
   GIT_COMMITTER_DATE: '2026-11-21T10:00:00+01:00',
 };
+
+/** Whatever the developer's own Git is set to do must not matter; `vi.unstubAllEnvs` ends it. */
+export function withoutOwnSettings(home: string): void {
+  vi.stubEnv('GIT_CONFIG_GLOBAL', '/dev/null');
+  vi.stubEnv('GIT_CONFIG_NOSYSTEM', '1');
+  vi.stubEnv('HOME', home);
+  for (const name of ['GIT_ASKPASS', 'SSH_ASKPASS', 'SSH_AUTH_SOCK', 'GIT_SSL_CAINFO', 'SSL_CERT_FILE']) {
+    vi.stubEnv(name, undefined);
+  }
+}
 
 export class Repository {
   readonly folder: string;

@@ -15,7 +15,7 @@ import { GranaryError } from '../../src/model/errors.ts';
 import { describeWith } from '../servers/describe.ts';
 import { freePort } from '../servers/ports.ts';
 import { tempFolder } from '../servers/temp.ts';
-import { gitOverHttp, type HttpServer, Repository, serve } from './repository-fixture.ts';
+import { gitOverHttp, type HttpServer, Repository, serve, withoutOwnSettings } from './repository-fixture.ts';
 
 const signal = new AbortController().signal;
 
@@ -44,10 +44,7 @@ describeWith(['git'], 'sources', () => {
   const read = (source: Source) => readFileSync(join(source.root, 'seeds/eu.yaml'), 'utf8');
 
   beforeEach(() => {
-    // Whatever the developer's own Git is set to do must not matter.
-    vi.stubEnv('GIT_CONFIG_GLOBAL', '/dev/null');
-    vi.stubEnv('GIT_CONFIG_NOSYSTEM', '1');
-    vi.stubEnv('HOME', folder.path);
+    withoutOwnSettings(folder.path);
     count++;
     origin = new Repository(folder.join(`origin-${count}`));
     workDir = folder.join(`work-${count}`);
