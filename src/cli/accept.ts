@@ -4,6 +4,7 @@ import { usage } from '../model/errors.ts';
 import { wordsForFreeze } from '../model/freeze.ts';
 import { parseClusterRef } from '../model/names.ts';
 import { formatCount } from '../model/units.ts';
+import { withExamples } from './help.ts';
 import { exitCodes, type Io, worst } from './io.ts';
 import {
   type KeyOptions,
@@ -27,14 +28,11 @@ export function addAccept(program: Command, io: Io): Command {
     .description(
       'When a backup is a step back from the one before it (another etcd cluster, a lower revision, nine of ten keys gone), or when members hold different data, Granary keeps everything: no backup of that cluster is removed any more, and the marked ones are not restored by themselves. If the cluster was restored or replaced on purpose, this says so: it records the etcd cluster and revision of its newest backup in every destination, and later backups are compared with that.',
     )
-    .option('--dry-run', 'only say what would be accepted')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  granary accept eu-west/prod-a --dry-run\n  granary accept eu-west/prod-a',
-    );
+    .option('--dry-run', 'only say what would be accepted');
   withSource(command);
   withKeys(command);
   withOutput(command);
+  withExamples(command, 'granary accept eu-west/prod-a --dry-run', 'granary accept eu-west/prod-a');
   return command.action((cluster: string, options: AcceptCommandOptions) => accept(io, cluster, options));
 }
 

@@ -5,6 +5,7 @@ import { isCommitId } from '../git/commit-id.ts';
 import type { CommitTrust } from '../model/config.ts';
 import { usage } from '../model/errors.ts';
 import { parseDuration } from '../model/units.ts';
+import { withExamples } from './help.ts';
 import type { Io } from './io.ts';
 import { type KeyOptions, type SourceOptions, withKeys, withSource } from './options.ts';
 
@@ -43,13 +44,13 @@ export function addAgent(program: Command, io: Io): Command {
     .option('--webhook-secret-file <file>', 'opens POST /webhook to who knows the secret in this file')
     .option('--http-token-file <file>', 'asks for the bearer token in this file, but not of probes')
     .option('--http-cert-file <file>', 'serves HTTPS with this certificate, PEM, its chain after it')
-    .option('--http-key-file <file>', 'the private key of that certificate')
-    .addHelpText(
-      'after',
-      '\nExample:\n  granary agent --repo https://git.example/fleet.git --seed eu-west --state /var/lib/granary --age-key-file key.txt',
-    );
+    .option('--http-key-file <file>', 'the private key of that certificate');
   withSource(command);
   withKeys(command);
+  withExamples(
+    command,
+    'granary agent --repo https://git.example/fleet.git --seed eu-west --state /var/lib/granary --age-key-file key.txt',
+  );
   return command.action((options: AgentCommandOptions) => agent(io, options));
 }
 

@@ -3,6 +3,7 @@ import type { ActionResult, ApplyResult } from '../execute/apply.ts';
 import { isGranaryError, withoutDestination } from '../model/errors.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import { formatBackupRef, type Slot } from '../model/names.ts';
+import { withExamples, withExitCodes } from './help.ts';
 import { type ExitCode, exitCodes, type Io, worst } from './io.ts';
 import {
   type KeyOptions,
@@ -37,21 +38,21 @@ export function addApply(program: Command, io: Io): Command {
     .option(
       '--approve <digest>',
       'approves what guards against mistakes hold back; the digest is the one that `plan` shows',
-    )
-    .addHelpText(
-      'after',
-      `
-Exit codes: 0 done, 1 nothing could be done, 3 a guard blocked something or the saved plan is stale, 4 some of it failed.
-
-Examples:
-  granary apply --repo https://git.example/fleet.git --seed eu-west
-  granary plan --out plan.json
-  granary apply --plan plan.json`,
     );
   withSource(command);
   withKeys(command);
   withProgress(command);
   withOutput(command);
+  withExitCodes(
+    command,
+    '0 done, 1 nothing could be done, 3 a guard blocked something or the saved plan is stale, 4 some of it failed.',
+  );
+  withExamples(
+    command,
+    'granary apply --repo https://git.example/fleet.git --seed eu-west',
+    'granary plan --out plan.json',
+    'granary apply --plan plan.json',
+  );
   return command.action((options: ApplyCommandOptions) => apply(io, options));
 }
 

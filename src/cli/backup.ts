@@ -4,6 +4,7 @@ import type { Assignment, Policy } from '../model/config.ts';
 import { GranaryError, usage, withoutDestination } from '../model/errors.ts';
 import { parseClusterRef } from '../model/names.ts';
 import { formatBytes, formatDuration, parseDuration } from '../model/units.ts';
+import { withExamples } from './help.ts';
 import { type ExitCode, exitCodes, type Io, worst } from './io.ts';
 import {
   type KeyOptions,
@@ -33,15 +34,16 @@ export function addBackup(program: Command, io: Io): Command {
     )
     .option('--destination <name>', 'only here; may be given again', collect, [])
     .option('--policy <name>', 'whose destinations and checks to use, where a cluster has several policies')
-    .option('--keep <duration>', 'how long to keep it: 7d, 48h or forever')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  granary backup eu-west/prod-a\n  granary backup eu-west/prod-a --keep forever -o json',
-    );
+    .option('--keep <duration>', 'how long to keep it: 7d, 48h or forever');
   withSource(command);
   withKeys(command);
   withProgress(command);
   withOutput(command);
+  withExamples(
+    command,
+    'granary backup eu-west/prod-a',
+    'granary backup eu-west/prod-a --keep forever -o json',
+  );
   return command.action((cluster: string, options: BackupCommandOptions) => backup(io, cluster, options));
 }
 

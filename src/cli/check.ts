@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { parseClusterRef } from '../model/names.ts';
+import { withExamples } from './help.ts';
 import { type Io, worst } from './io.ts';
 import {
   type KeyOptions,
@@ -20,10 +21,6 @@ export function addCheck(program: Command, io: Io): Command {
     .summary('try out destinations and clusters, and name what is missing')
     .description(
       'Tries a destination: signs in, then writes, reads, lists, replaces and deletes a small object of its own. Asks each member of a cluster for its state, and whether snapshots and hashes are allowed. Nothing but that object is written, and it is removed again.',
-    )
-    .addHelpText(
-      'after',
-      '\nExamples:\n  granary check\n  granary check eu-minio\n  granary check eu-west/prod-a -o json\n  granary check eu-s3 --iam > policy.json',
     );
   command.option(
     '--iam',
@@ -32,6 +29,13 @@ export function addCheck(program: Command, io: Io): Command {
   withSource(command);
   withKeys(command);
   withOutput(command);
+  withExamples(
+    command,
+    'granary check',
+    'granary check eu-minio',
+    'granary check eu-west/prod-a -o json',
+    'granary check eu-s3 --iam > policy.json',
+  );
   return command.action((place: string | undefined, options: CheckCommandOptions) =>
     options.iam === true ? printPolicy(io, place, options) : check(io, place, options),
   );

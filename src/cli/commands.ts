@@ -1,4 +1,4 @@
-/** Every command, in the order in which the help lists them. */
+/** Every command, in the groups and the order in which the help lists them. */
 import type { Command } from 'commander';
 import { addAccept } from './accept.ts';
 import { addAgent } from './agent.ts';
@@ -26,29 +26,14 @@ import { addUnpin } from './unpin.ts';
 import { addValidate } from './validate.ts';
 import { addVerify } from './verify.ts';
 
-export const commands: readonly ((program: Command, io: Io) => Command)[] = [
-  addInit,
-  addValidate,
-  addPlan,
-  addApply,
-  addAgent,
-  addBackup,
-  addGet,
-  addInventory,
-  addVerify,
-  addRestore,
-  addInspect,
-  addLs,
-  addCat,
-  addDiff,
-  addCheck,
-  addSecrets,
-  addPrune,
-  addPin,
-  addUnpin,
-  addUndelete,
-  addAccept,
-  addSimulate,
-  addExplain,
-  addMigrate,
+/** What adds one command to the program. */
+export type AddCommand = (program: Command, io: Io) => Command;
+
+/** By what people are about to do. */
+export const commandGroups: readonly (readonly [heading: string, commands: readonly AddCommand[]])[] = [
+  ['Configuration:', [addInit, addValidate, addExplain, addSecrets, addMigrate]],
+  ['Keeping it so:', [addPlan, addApply, addAgent, addCheck, addAccept]],
+  ['Backups:', [addBackup, addGet, addVerify, addRestore, addInventory]],
+  ['Looking into one:', [addInspect, addLs, addCat, addDiff]],
+  ['What stays and what goes:', [addSimulate, addPrune, addPin, addUnpin, addUndelete]],
 ];

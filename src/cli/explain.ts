@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { withExamples } from './help.ts';
 import type { Io } from './io.ts';
 import { type OutputOptions, withOutput } from './options.ts';
 
@@ -10,12 +11,14 @@ export function addExplain(program: Command, io: Io): Command {
     .summary('what a field of the configuration means')
     .description(
       'Says what a kind or one of its fields is for, what it takes, and which fields it has. Nothing is read but the schemas; `spec` may be left out.',
-    )
-    .addHelpText(
-      'after',
-      '\nExamples:\n  granary explain policy\n  granary explain policy.keep.daily\n  granary explain destination.bucket -o json',
     );
   withOutput(command);
+  withExamples(
+    command,
+    'granary explain policy',
+    'granary explain policy.keep.daily',
+    'granary explain destination.bucket -o json',
+  );
   return command.action((path: string, options: OutputOptions) => explainPath(io, path, options));
 }
 

@@ -3,6 +3,7 @@ import type { BackupList } from '../execute/list.ts';
 import { usage, withoutDestination } from '../model/errors.ts';
 import { formatBackupRef } from '../model/names.ts';
 import type { Listing } from '../report/configured.ts';
+import { withExamples } from './help.ts';
 import { exitCodes, type Io, worst } from './io.ts';
 import {
   type BucketOptions,
@@ -42,15 +43,18 @@ export function addGet(program: Command, io: Io): Command {
     )
     .option('--filter <field=value>', 'only rows where this holds; may be given again', addFilter, [])
     .option('--sort <field>', 'in the order of this field; `-FIELD` from the largest down')
-    .option('--all', `all backups, not only the newest ${shownBackups}`)
-    .addHelpText(
-      'after',
-      '\nExamples:\n  granary get backups --filter cluster=prod-a\n  granary get backups --from s3://etcd-backups/prod --endpoint https://minio.example:9000\n  granary get clusters -o json\n  granary get credentials --sort lastModifiedAt',
-    );
+    .option('--all', `all backups, not only the newest ${shownBackups}`);
   withSource(command);
   withBucket(command);
   withKeys(command);
   withOutput(command);
+  withExamples(
+    command,
+    'granary get backups --filter cluster=prod-a',
+    'granary get backups --from s3://etcd-backups/prod --endpoint https://minio.example:9000',
+    'granary get clusters -o json',
+    'granary get credentials --sort lastModifiedAt',
+  );
   return command.action((kind: string, options: GetOptions) => get(io, kind, options));
 }
 

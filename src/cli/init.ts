@@ -1,6 +1,7 @@
 import { join, relative } from 'node:path';
 import type { Command } from 'commander';
 import type { Initialised } from '../execute/init.ts';
+import { withExamples } from './help.ts';
 import type { Io } from './io.ts';
 import { type OutputOptions, withOutput } from './options.ts';
 import { shellWord } from './shell.ts';
@@ -13,9 +14,9 @@ export function addInit(program: Command, io: Io): Command {
     .summary('write a configuration repository to begin with')
     .description(
       'Writes a seed, a destination, a policy, rules for SOPS, a CI workflow and a new age key that opens the backups. No file is ever overwritten: where one is there already, nothing is written.',
-    )
-    .addHelpText('after', '\nExamples:\n  granary init fleet\n  granary init');
+    );
   withOutput(command);
+  withExamples(command, 'granary init fleet', 'granary init');
   return command.action((dir: string | undefined, options: OutputOptions) => init(io, dir ?? '.', options));
 }
 

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { DatabaseReport } from '../bolt/report.ts';
+import { withExamples } from './help.ts';
 import { exitCodes, type Io } from './io.ts';
 import { namesFile, pipedIn, readRevision } from './look.ts';
 import {
@@ -33,16 +34,18 @@ export function addInspect(program: Command, io: Io): Command {
     .description(
       'Reads a snapshot file or a backup from its first to its last page: structure, etcd’s own hash, revision, keys, HashKV, leases, alarms, members. Nothing is changed.',
     )
-    .option('--revision <n>', 'HashKV and live keys at this revision (default: the newest)')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  granary inspect snapshot.db\n  zstd -dc data.db.zst | granary inspect -\n  granary inspect eu-west/prod-a --revision 88213004 -o json',
-    );
+    .option('--revision <n>', 'HashKV and live keys at this revision (default: the newest)');
   withSource(command);
   withBucket(command);
   withKeys(command);
   withProgress(command);
   withOutput(command);
+  withExamples(
+    command,
+    'granary inspect snapshot.db',
+    'zstd -dc data.db.zst | granary inspect -',
+    'granary inspect eu-west/prod-a --revision 88213004 -o json',
+  );
   return command.action((what: string, options: InspectCommandOptions) => inspect(io, what, options));
 }
 

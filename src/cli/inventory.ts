@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { withExamples } from './help.ts';
 import { exitCodes, type Io } from './io.ts';
 import { type KeyOptions, type SourceOptions, withKeys, withOutput, withSource } from './options.ts';
 
@@ -9,11 +10,11 @@ export function addInventory(program: Command, io: Io): Command {
     .summary('what really lies in the destinations, as JSON')
     .description(
       'Lists what the destinations hold and prints it as JSON, free of secrets, for `plan --inventory` where they cannot be reached. A destination that cannot be read is `unknown`, with the reason.',
-    )
-    .addHelpText('after', '\nExample:\n  granary inventory > inventory.json');
+    );
   withSource(command);
   withKeys(command);
   withOutput(command, ['json']);
+  withExamples(command, 'granary inventory > inventory.json');
   return command.action((options: SourceOptions & KeyOptions) => inventory(io, options));
 }
 

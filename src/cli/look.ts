@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import { KeyReader, type KeyReaderOptions } from '../bolt/key-reader.ts';
+import type { KeyReader, KeyReaderOptions } from '../bolt/key-reader.ts';
 import type { OpenSnapshot } from '../execute/snapshots.ts';
 import { usage } from '../model/errors.ts';
 import { formatBackupRef, parseBackupRef, parseClusterRef } from '../model/names.ts';
@@ -93,7 +93,12 @@ export function pipedIn(): AsyncIterable<Uint8Array> {
 }
 
 /** Reads keys in a thread. */
-export function readerOf(io: Io, snapshot: OpenSnapshot, options: KeyReaderOptions): KeyReader {
+export async function readerOf(
+  io: Io,
+  snapshot: OpenSnapshot,
+  options: KeyReaderOptions,
+): Promise<KeyReader> {
+  const { KeyReader } = await import('../bolt/key-reader.ts');
   return new KeyReader(snapshot.fd, snapshot.size, options, { signal: io.signal });
 }
 

@@ -1,20 +1,8 @@
 import type { Command } from 'commander';
-import type { KeyReader } from '../bolt/key-reader.ts';
-import type { StoredKey } from '../bolt/keys.ts';
-import { utf8 } from '../bolt/value-form.ts';
-import { usage } from '../model/errors.ts';
-import { kindOf, parseKubernetesKey } from '../model/kubernetes-key.ts';
-import { formatBytes, formatCount } from '../model/units.ts';
-import { padEnd, padStart, printable, textWidth } from '../report/text.ts';
+import { withExamples } from './help.ts';
 import type { Io } from './io.ts';
-import { keyJson, keyText } from './key-words.ts';
-import { type LookOptions, openWhat, readerOf, readRevision, whatHelp, withLook } from './look.ts';
-import { jsonPieces, printList } from './stdout.ts';
-
-interface LsOptions extends LookOptions {
-  atRevision?: string;
-  limit?: string;
-}
+import { whatHelp, withLook } from './look.ts';
+import type { LsOptions } from './ls-keys.ts';
 
 /** `ls BACKUP|FILE.db [PREFIX]`: the keys in a backup, never a value. */
 export function addLs(program: Command, io: Io): Command {
@@ -27,114 +15,16 @@ export function addLs(program: Command, io: Io): Command {
       'Lists the keys alive in a backup or a snapshot file, in the order of their bytes, with the revision that wrote each and the size of its value. Keys of Kubernetes are read as kind, namespace and name. No value is shown.',
     )
     .option('--at-revision <n>', 'as they were after this revision (default: the last)')
-    .option('--limit <n>', 'only the first so many; the others are counted')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  granary ls eu-west/prod-a /registry/secrets/shop/\n  granary ls snapshot.db --at-revision 88213004\n  granary ls eu-west/prod-a --from s3://etcd-backups/prod /registry/ -o json',
-    );
+    .option('--limit <n>', 'only the first so many; the others are counted');
   withLook(command);
-  return command.action((what: string, prefix: string | undefined, options: LsOptions) =>
-    list(io, what, prefix ?? '', options),
+  withExamples(
+    command,
+    'granary ls eu-west/prod-a /registry/secrets/shop/',
+    'granary ls snapshot.db --at-revision 88213004',
+    'granary ls eu-west/prod-a --from s3://etcd-backups/prod /registry/ -o json',
   );
-}
-
-async function list(io: Io, what: string, prefix: string, options: LsOptions): Promise<void> {
-  const revision = readRevision(options.atRevision);
-  const limit = readLimit(options.limit);
-  await using snapshot = await openWhat(io, what, options);
-  await using reader = readerOf(io, snapshot, { prefix: Buffer.from(prefix), revision, values: false });
-  // What is wrong with the file is told before anything is printed.
-  const { revision: shownAt, compactRevision } = await reader.first();
-  const counts = { keys: 0, hidden: 0 };
-  const shown = counted(reader, limit, counts);
-  if (options.output === 'json') {
-    const items = mapped(shown);
-    const rest = () => ({ revision: shownAt, compactRevision, ...counts });
-    await printList(jsonPieces(items, rest));
-    return;
-  }
-  await printList(tableOf(shown));
-  const hidden = counts.hidden > 0 ? `, ${formatCount(counts.hidden)} of them not shown (--limit)` : '';
-  io.err(
-    `${formatCount(counts.keys)} key${counts.keys === 1 ? '' : 's'} at revision ${formatCount(shownAt)}${hidden}`,
-  );
-}
-
-async function* counted(
-  reader: KeyReader,
-  limit: number,
-  counts: { keys: number; hidden: number },
-): AsyncGenerator<StoredKey> {
-  for await (const record of reader.records()) {
-    counts.keys += 1;
-    if (counts.keys <= limit) yield record;
-    else counts.hidden += 1;
-  }
-}
-
-async function* mapped(records: AsyncIterable<StoredKey>): AsyncGenerator<object> {
-  for await (const record of records) yield keyJson(record);
-}
-
-/** Rows are aligned in groups of so many, as there may be more of them than fit in memory. */
-const groupRows = 500;
-const plainTitles = ['REVISION', 'SIZE', 'KEY'];
-const objectTitles = ['REVISION', 'SIZE', 'KIND', 'NAMESPACE', 'NAME', 'KEY'];
-
-async function* tableOf(records: AsyncIterable<StoredKey>): AsyncGenerator<string> {
-  const widths: number[] = [];
-  let titles: readonly string[] = [];
-  let group: StoredKey[] = [];
-  const flush = (): string => {
-    const hasObjects = group.some(({ key }) => parseKubernetesKey(utf8(key) ?? '') !== undefined);
-    const rows = group.map((record) => cellsOf(record, hasObjects));
-    const wanted = hasObjects ? objectTitles : plainTitles;
-    const all = wanted === titles || rows.length === 0 ? rows : [wanted, ...rows];
-    if (wanted !== titles) widths.length = 0;
-    titles = wanted;
-    group = [];
-    widen(widths, all);
-    return all.map((cells) => `${alignedLine(cells, widths)}\n`).join('');
-  };
-  for await (const record of records) {
-    group.push(record);
-    if (group.length === groupRows) yield flush();
-  }
-  yield flush();
-}
-
-function cellsOf(record: StoredKey, withObject: boolean): string[] {
-  const { key, modRevision, valueLength } = record;
-  const object = parseKubernetesKey(utf8(key) ?? '');
-  const read =
-    object === undefined
-      ? ['', '', '']
-      : [kindOf(object), object.namespace ?? '', object.name].map(printable);
-  return [formatCount(modRevision), formatBytes(valueLength), ...(withObject ? read : []), keyText(key)];
-}
-
-/** Columns only get wider from one group to the next. */
-function widen(widths: number[], rows: readonly (readonly string[])[]): void {
-  for (const cells of rows) {
-    for (const [index, cell] of cells.entries())
-      widths[index] = Math.max(widths[index] ?? 0, textWidth(cell));
-  }
-}
-
-/** Numbers stand right; the key comes last and is never cut. */
-function alignedLine(cells: readonly string[], widths: readonly number[]): string {
-  const last = cells.length - 1;
-  return cells
-    .map((cell, index) => {
-      const width = index === last ? 0 : (widths[index] ?? 0);
-      return index < 2 ? padStart(cell, width) : padEnd(cell, width);
-    })
-    .join('  ');
-}
-
-/** @throws GranaryError `usage` */
-function readLimit(text: string | undefined): number {
-  if (text === undefined) return Number.POSITIVE_INFINITY;
-  if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
-  throw usage(`\`${text}\` is no number of keys`, 'give a whole number from 1 on');
+  return command.action(async (what: string, prefix: string | undefined, options: LsOptions) => {
+    const { list } = await import('./ls-keys.ts');
+    await list(io, what, prefix ?? '', options);
+  });
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { PreparedMigration } from '../execute/migrate.ts';
 import { usage } from '../model/errors.ts';
+import { withExamples } from './help.ts';
 import type { Io } from './io.ts';
 import { type OutputOptions, withOutput } from './options.ts';
 import { shellWord } from './shell.ts';
@@ -27,12 +28,15 @@ export function addMigrate(program: Command, io: Io): Command {
     )
     .option('--path <dir>', 'folder of the configuration (default: the current one)')
     .option('--output-dir <dir>', "where to write what is made of other programs' manifests")
-    .option('--yes', 'write the files, instead of showing what would change')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  granary migrate seeds/eu-west.yaml\n  granary migrate --path fleet --yes\n  granary migrate kubermatic-seed.yaml backup-configs.yaml --output-dir fleet\n  kubectl get backupstoragelocations --all-namespaces --output yaml | granary migrate - --output-dir fleet --yes',
-    );
+    .option('--yes', 'write the files, instead of showing what would change');
   withOutput(command);
+  withExamples(
+    command,
+    'granary migrate seeds/eu-west.yaml',
+    'granary migrate --path fleet --yes',
+    'granary migrate kubermatic-seed.yaml backup-configs.yaml --output-dir fleet',
+    'kubectl get backupstoragelocations --all-namespaces --output yaml | granary migrate - --output-dir fleet --yes',
+  );
   return command.action((files: string[], options: MigrateCommandOptions) => migrate(io, files, options));
 }
 

@@ -32,8 +32,19 @@ export interface ProgressOptions {
   progress: 'auto' | 'plain' | 'none';
 }
 
+/** Options under a heading of their own in the help. */
+export function grouped(command: Command, heading: string, add: (command: Command) => Command): Command {
+  const before = command.optionsGroup();
+  add(command.optionsGroup(heading));
+  return command.optionsGroup(before);
+}
+
 /** `--path DIR | --repo URL --ref REF`, `--seed`: where the configuration is. */
 export function withSource(command: Command): Command {
+  return grouped(command, 'Where the configuration is:', withSourceOptions);
+}
+
+function withSourceOptions(command: Command): Command {
   return command
     .addOption(
       new Option('--path <dir>', 'folder with the configuration (default: the current one)').conflicts(
@@ -51,6 +62,10 @@ export function withSource(command: Command): Command {
 
 /** `--from URL` and what stands beside it: for commands that only read backups, and need no configuration for that. */
 export function withBucket(command: Command): Command {
+  return grouped(command, 'Without a configuration:', withBucketOptions);
+}
+
+function withBucketOptions(command: Command): Command {
   const from = new Option(
     '--from <url>',
     's3://bucket/prefix, gs://bucket/prefix, azblob://account/container/prefix or file:///folder instead of a configuration; credentials come from the usual environment of the provider',

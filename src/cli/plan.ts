@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { usage } from '../model/errors.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import type { PlanTextOptions } from '../report/plan-text.ts';
+import { withExamples, withExitCodes } from './help.ts';
 import { type ExitCode, exitCodes, type Io, worst } from './io.ts';
 import {
   type KeyOptions,
@@ -37,21 +38,20 @@ export function addPlan(program: Command, io: Io): Command {
     )
     .option('--inventory <file>', 'with --base: what `granary inventory` wrote, a file or an http(s) URL')
     .option('--out <file>', 'save the plan for `apply --plan`')
-    .option('--detailed-exitcode', 'exit with 2 where changes or actions are pending')
-    .addHelpText(
-      'after',
-      `
-Exit codes: 0 a plan was made, 1 it could not be, 2 changes or actions are pending (with --detailed-exitcode),
-3 a guard blocked something.
-
-Examples:
-  granary plan --seed eu-west
-  granary plan --base origin/main -o markdown
-  granary plan --out plan.json`,
-    );
+    .option('--detailed-exitcode', 'exit with 2 where changes or actions are pending');
   withSource(command);
   withKeys(command);
   withOutput(command, ['text', 'json', 'markdown', 'github']);
+  withExitCodes(
+    command,
+    '0 a plan was made, 1 it could not be, 2 changes or actions are pending (with --detailed-exitcode), 3 a guard blocked something.',
+  );
+  withExamples(
+    command,
+    'granary plan --seed eu-west',
+    'granary plan --base origin/main -o markdown',
+    'granary plan --out plan.json',
+  );
   return command.action((options: PlanOptions) => plan(io, options));
 }
 

@@ -1,32 +1,59 @@
 /** The command line: reads it, runs one command, tells failures, ends with its exit code. */
-import { readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
+import { type Argument, Command, CommanderError } from 'commander';
 import { type GranaryError, isGranaryError, usage } from '../model/errors.ts';
-import { commands } from './commands.ts';
+import { commandGroups } from './commands.ts';
 import { tellFailure } from './failure.ts';
+import { helpItem, withExamples } from './help.ts';
 import { exitCodes, type Io, processIo } from './io.ts';
+import { versionText } from './version.ts';
 
-const packageFile = new URL('../../package.json', import.meta.url);
+/** What is about the program itself. */
+const ownGroup = 'This program:';
 
 /** The whole command line, ready to parse. */
 export function buildProgram(io: Io): Command {
-  const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
   const program = new Command('granary')
     .description(
       'GitOps for etcd backups: what is wanted stands in Git, what is there is read from the buckets',
     )
-    .version(`granary ${version}, Node ${process.version}`, '-V, --version', 'show the version')
+    .option('-V, --version', 'show the version, the commit it was made of, and that of Node')
+    .on('option:version', () => {
+      io.out(versionText());
+      throw new CommanderError(0, 'commander.version', '');
+    })
+    .usage('COMMAND [options]')
     .helpOption('-h, --help', 'show this help')
-    .helpCommand('help [command]', 'show the help of a command')
+    .addHelpCommand(
+      new Command('help').argument('[command]').description('show the help of a command').helpGroup(ownGroup),
+    )
     .showSuggestionAfterError()
-    .configureHelp({ helpWidth: Math.min(io.width, 120), sortSubcommands: false })
+    .configureHelp({
+      helpWidth: Math.min(io.width, 120),
+      minWidthToWrap: 20,
+      sortSubcommands: false,
+      // Without `[options]`, which nearly all have: the width is for what they do.
+      subcommandTerm: (command) =>
+        [command.name(), ...command.registeredArguments.map(argumentTerm)].join(' '),
+      formatItem: helpItem,
+    })
     .configureOutput({ writeOut: (text) => io.out(text), writeErr: () => {} })
     .exitOverride();
-  for (const add of commands) {
-    const command = add(program, io);
-    command.copyInheritedSettings(program);
+  withExamples(
+    program,
+    'granary init fleet',
+    'granary plan --path fleet',
+    'granary restore eu-west/prod-a --data-dir /var/lib/etcd-new',
+    'granary restore --help',
+  );
+  for (const [heading, commands] of commandGroups) {
+    for (const add of commands) add(program, io).helpGroup(heading).copyInheritedSettings(program);
   }
   return program;
+}
+
+function argumentTerm(argument: Argument): string {
+  const name = `${argument.name()}${argument.variadic ? '…' : ''}`;
+  return argument.required ? `<${name}>` : `[${name}]`;
 }
 
 async function main(io: Io, argv: readonly string[]): Promise<void> {
@@ -36,7 +63,7 @@ async function main(io: Io, argv: readonly string[]): Promise<void> {
       program.outputHelp();
       return;
     }
-    await program.parseAsync([...argv], { from: 'user' });
+    await program.parseAsync(wordsToParse(argv, program), { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return;
     tellFailure(
@@ -46,6 +73,14 @@ async function main(io: Io, argv: readonly string[]): Promise<void> {
     );
     if (!isGranaryError(error) || io.exitCode === exitCodes.done) io.exitCode = exitCodes.failed;
   }
+}
+
+/** `help secrets lint` is `secrets lint --help`; of an unknown command that is all that is to be said. */
+function wordsToParse(argv: readonly string[], program: Command): string[] {
+  const words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv];
+  const [first = ''] = words;
+  const isUnknown = !first.startsWith('-') && program.commands.every((command) => command.name() !== first);
+  return isUnknown ? [first] : words;
 }
 
 /** Commander's words as ours: what is wrong is the message, what would be right and where to read on the hint. */

@@ -1,4 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
 import { type Command, Option } from 'commander';
 import type { ActionResult } from '../execute/apply.ts';
 import type { SeedPlan } from '../execute/plan.ts';
@@ -7,6 +6,7 @@ import type { Workspace } from '../execute/workspace.ts';
 import { usage } from '../model/errors.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import { formatBackupRef, parseClusterRef, type Slot } from '../model/names.ts';
+import { withExamples } from './help.ts';
 import { exitCodes, type Io, worst } from './io.ts';
 import {
   type KeyOptions,
@@ -49,20 +49,24 @@ export function addPrune(program: Command, io: Io): Command {
         'backups that the configuration no longer names: lists them; with names (SEED/CLUSTER/POLICY) removes these',
       ).conflicts(['policy', 'cluster']),
     )
-    .option('--yes', 'do it; without this it is only said what would be done')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  granary prune\n  granary prune --policy hourly --cluster eu-west/prod-a --yes\n  granary prune --orphans\n  granary prune --orphans eu-west/prod-a/nightly --yes',
-    );
+    .option('--yes', 'do it; without this it is only said what would be done');
   withSource(command);
   withKeys(command);
   withOutput(command);
+  withExamples(
+    command,
+    'granary prune',
+    'granary prune --policy hourly --cluster eu-west/prod-a --yes',
+    'granary prune --orphans',
+    'granary prune --orphans eu-west/prod-a/nightly --yes',
+  );
   return command.action((options: PruneCommandOptions) => runPrune(io, options));
 }
 
 async function runPrune(io: Io, options: PruneCommandOptions): Promise<void> {
   // A listing of 100,000 backups leaves little behind and makes much garbage on the way, for which V8 takes memory rather
   // than time wherever the machine has much. Told this, it takes a third less (docs/benchmarks.md).
+  const { setFlagsFromString } = await import('node:v8');
   setFlagsFromString('--optimize-for-size');
   if (options.orphans !== undefined) return runOrphans(io, options, options.orphans);
   const { openSession } = await import('./session.ts');

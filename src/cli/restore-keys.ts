@@ -7,62 +7,11 @@ import { parseKubernetesKey } from '../model/kubernetes-key.ts';
 import { formatBytes, formatCount } from '../model/units.ts';
 import { exitCodes, type Io } from './io.ts';
 import { bytesJson, keyText, leaseText } from './key-words.ts';
+import type { KeysFlags } from './keys-options.ts';
 import { type LookOptions, type NamedSnapshot, openNamedBackup, readerOf, readRevision } from './look.ts';
 import { givenWords } from './options.ts';
 import { commandLine } from './shell.ts';
 import { jsonPieces, printAll } from './stdout.ts';
-
-export interface KeysFlags {
-  keys?: string;
-  exact?: boolean;
-  into?: string;
-  onlyMissing?: boolean;
-  includeLeased?: boolean;
-  rate?: string;
-  yes?: boolean;
-  plannedAt?: string;
-  atRevision?: string;
-  cacert?: string;
-  cert?: string;
-  key?: string;
-  user?: string;
-  passwordFile?: string;
-}
-
-export function withKeysInto(command: Command): Command {
-  return command
-    .option('--keys <prefix>', 'only the keys that begin with it, into a running cluster: with --into')
-    .option('--into <endpoints>', 'client URLs of that cluster; nothing is written without --yes')
-    .option('--yes', 'with --into: write what the plan says')
-    .option('--exact', 'with --into: --keys is one whole key, and not a prefix')
-    .option('--only-missing', 'with --into: overwrite nothing')
-    .option('--include-leased', 'with --into: also keys that had a lease; they get none, and stay for ever')
-    .option('--at-revision <n>', 'with --into: as the keys were after this revision (default: the last)')
-    .option(
-      '--planned-at <n>',
-      'with --into: overwrite nothing that was written after this revision there (default: after the start)',
-    )
-    .option('--rate <n>', 'with --into: keys written a second (default: 200)')
-    .option('--cacert <file>', 'with --into: PEM of the authority that the members are signed by')
-    .option('--cert <file>', 'with --into: PEM of the client certificate')
-    .option('--key <file>', 'with --into: PEM of its key')
-    .option('--user <name>', 'with --into: user of that etcd; the password is never on the command line')
-    .option('--password-file <file>', 'with --into: its password (or ETCDCTL_PASSWORD)');
-}
-
-const flagNames = {
-  ...{ keys: '--keys', into: '--into', yes: '--yes', exact: '--exact', onlyMissing: '--only-missing' },
-  ...{ includeLeased: '--include-leased', atRevision: '--at-revision', plannedAt: '--planned-at' },
-  ...{ rate: '--rate', cacert: '--cacert', cert: '--cert', key: '--key', user: '--user' },
-  passwordFile: '--password-file',
-} as const satisfies Record<keyof KeysFlags, string>;
-
-/** Names of the flags that were given. */
-export function givenKeysFlags(flags: KeysFlags): string[] {
-  return Object.entries(flagNames).flatMap(([name, flag]) =>
-    flags[name as keyof KeysFlags] === undefined ? [] : [flag],
-  );
-}
 
 export interface KeysSource {
   /** A backup by its name, or a snapshot file. */
@@ -93,7 +42,7 @@ export async function restoreKeys(
   await using snapshot = await openSource(io, source, options);
   const bytes = Buffer.from(prefix);
   const which = options.exact ? { key: bytes } : { prefix: bytes };
-  await using reader = readerOf(io, snapshot, { ...which, revision, values: true });
+  await using reader = await readerOf(io, snapshot, { ...which, revision, values: true });
   const { revision: from } = await reader.first();
   const status = await connection.status({ signal: io.signal });
   const plannedAt = planned ?? status.revision;

@@ -3,8 +3,10 @@ import type { Command } from 'commander';
 import type { Restored, RestoreTarget } from '../backup/restore.ts';
 import { usage } from '../model/errors.ts';
 import { parseBackupRef } from '../model/names.ts';
+import { withExamples } from './help.ts';
 import type { Io } from './io.ts';
-import { givenFlags, type MemberFlags, memberOptions, withMember } from './member-options.ts';
+import { givenKeysFlags, type KeysFlags, withKeysInto } from './keys-options.ts';
+import { givenFlags, type MemberFlags, withMember } from './member-options.ts';
 import {
   type BucketOptions,
   givenWords,
@@ -18,8 +20,7 @@ import {
   withProgress,
   withSource,
 } from './options.ts';
-import { givenKeysFlags, type KeysFlags, restoreKeys, withKeysInto } from './restore-keys.ts';
-import { type RestoredHow, type RestoredTo, restoredJson, tellFound, tellRestored } from './restore-words.ts';
+import type { RestoredHow, RestoredTo } from './restore-words.ts';
 import { rfc3339 } from './rfc3339.ts';
 import { requirePipe, writeStdout } from './stdout.ts';
 
@@ -52,11 +53,7 @@ export function addRestore(program: Command, io: Io): Command {
     .option('--to <file.db>', 'the snapshot file to write, which must not exist; - is stdout')
     .option('--data-dir <dir>', 'the data directory to write; it must not exist, or be empty')
     .option('--file <file.db>', 'a snapshot file in place of a backup; with --data-dir or --into')
-    .option('--at <time>', 'the newest that had ended by then, as 2026-11-21T14:00:00Z')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  granary restore eu-west/prod-a --to prod-a.db\n  granary restore eu-west/prod-a --at 2026-11-21T03:00:00Z --data-dir /var/lib/etcd-new\n  granary restore eu-west/prod-a --from s3://etcd-backups/prod --data-dir /var/lib/etcd-new --name m1 --initial-cluster m1=https://10.0.0.1:2380,m2=https://10.0.0.2:2380\n  granary restore --file prod-a.db --data-dir /var/lib/etcd-new\n  granary restore eu-west/prod-a --keys /registry/configmaps/shop/ --into https://10.0.0.1:2379 --cacert ca.crt --cert client.crt --key client.key',
-    );
+    .option('--at <time>', 'the newest that had ended by then, as 2026-11-21T14:00:00Z');
   withMember(command);
   withKeysInto(command);
   withBucket(command);
@@ -64,6 +61,14 @@ export function addRestore(program: Command, io: Io): Command {
   withKeys(command);
   withProgress(command);
   withOutput(command);
+  withExamples(
+    command,
+    'granary restore eu-west/prod-a --to prod-a.db',
+    'granary restore eu-west/prod-a --at 2026-11-21T03:00:00Z --data-dir /var/lib/etcd-new',
+    'granary restore eu-west/prod-a --from s3://etcd-backups/prod --data-dir /var/lib/etcd-new --name m1 --initial-cluster m1=https://10.0.0.1:2380,m2=https://10.0.0.2:2380',
+    'granary restore --file prod-a.db --data-dir /var/lib/etcd-new',
+    'granary restore eu-west/prod-a --keys /registry/configmaps/shop/ --into https://10.0.0.1:2379 --cacert ca.crt --cert client.crt --key client.key',
+  );
   return command.action((name: string | undefined, options: RestoreOptions) => {
     if ((options.keys ?? options.into) !== undefined) return someKeys(io, name, options, command);
     const [flag] = givenKeysFlags(options);
@@ -99,6 +104,7 @@ async function someKeys(
       'one backup or snapshot file must be named',
       'name SEED/CLUSTER, or a snapshot file with --file',
     );
+  const { restoreKeys } = await import('./restore-keys.ts');
   await restoreKeys(io, { backup: name, file, at: timeOf(name, options) }, options, command);
 }
 
@@ -111,7 +117,7 @@ async function fromBackup(
   if (name === undefined)
     throw usage('nothing is named to restore', 'name SEED/CLUSTER, or a snapshot file with --file');
   const at = timeOf(name, options);
-  const { target, to } = targetOf(options);
+  const { target, to } = await targetOf(options);
   const { openReadingFor } = await import('./session.ts');
   const { findByName } = await import('../execute/find.ts');
   const { restoreBackup } = await import('../execute/restore.ts');
@@ -119,6 +125,7 @@ async function fromBackup(
   await using session = await openReadingFor(io, options, name);
   const found = await findByName(session.workspace, name, { signal: io.signal, at });
   const quiet = options.output === 'json';
+  const { tellFound } = await import('./restore-words.ts');
   if (!quiet) tellFound(io, found);
   using view = progressView(io, quiet ? 'none' : options.progress);
   const began = Date.now();
@@ -128,7 +135,7 @@ async function fromBackup(
     onProgress: view.onProgress,
   });
   view.clear();
-  tell(io, options, restored, { from: found, to, given, elapsedMs: Date.now() - began });
+  await tell(io, options, restored, { from: found, to, given, elapsedMs: Date.now() - began });
 }
 
 async function fromFile(
@@ -144,19 +151,22 @@ async function fromFile(
     throw usage('--from and --at choose a backup', 'leave them out: --file names a snapshot');
   if (options.dataDir === undefined)
     throw usage('--file is already a snapshot file', 'add --data-dir DIR to make a data directory of it');
-  const { target, to } = targetOf(options);
+  const { target, to } = await targetOf(options);
   if (target.type !== 'directory') return;
   const { restoreFile } = await import('../backup/restore-file.ts');
   const began = Date.now();
   const restored = await restoreFile(file, target.path, target, { signal: io.signal, onWarning: io.warn });
-  tell(io, options, restored, { from: { file }, to, given, elapsedMs: Date.now() - began });
+  await tell(io, options, restored, { from: { file }, to, given, elapsedMs: Date.now() - began });
 }
 
 /** @throws GranaryError `usage` */
-function targetOf(options: RestoreOptions): { readonly target: RestoreTarget; readonly to: RestoredTo } {
+async function targetOf(
+  options: RestoreOptions,
+): Promise<{ readonly target: RestoreTarget; readonly to: RestoredTo }> {
   const { to, dataDir } = options;
   if (dataDir !== undefined) {
     if (to !== undefined) throw usage('both --to and --data-dir are given', 'give one of them');
+    const { memberOptions } = await import('./member-values.ts');
     const member = memberOptions(options);
     const path = resolve(dataDir);
     return {
@@ -182,7 +192,8 @@ function targetOf(options: RestoreOptions): { readonly target: RestoreTarget; re
   return { target: { type: 'stream', write: writeStdout }, to: { type: 'stream' } };
 }
 
-function tell(io: Io, { output }: OutputOptions, restored: Restored, how: RestoredHow): void {
+async function tell(io: Io, { output }: OutputOptions, restored: Restored, how: RestoredHow): Promise<void> {
+  const { restoredJson, tellRestored } = await import('./restore-words.ts');
   if (output === 'json') io.out(JSON.stringify(restoredJson(restored, how), null, 2));
   else tellRestored(io, restored, how);
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { withExamples } from './help.ts';
 import { exitCodes, type Io } from './io.ts';
 import { type OutputOptions, withOutput } from './options.ts';
 
@@ -18,12 +19,9 @@ export function addRecipients(secrets: Command, io: Io): void {
     .option(
       '--path <dir>',
       'folder of the configuration, with .sops.yaml or below it (default: the current one)',
-    )
-    .addHelpText(
-      'after',
-      '\nExamples:\n  granary secrets recipients\n  granary secrets recipients --path fleet -o json',
     );
   withOutput(command);
+  withExamples(command, 'granary secrets recipients', 'granary secrets recipients --path fleet -o json');
   command.action((files: string[], options: RecipientsOptions) => recipients(io, files, options));
 }
 

@@ -5,6 +5,7 @@ import { type CheckResult, failures } from '../model/check.ts';
 import { usage } from '../model/errors.ts';
 import type { RotationOutcome } from '../model/secrets.ts';
 import type { Secret } from '../secrets/secret.ts';
+import { withExamples } from './help.ts';
 import { exitCodes, type Io } from './io.ts';
 import { type KeyOptions, type OutputOptions, withKeys, withOutput } from './options.ts';
 import { shellWord } from './shell.ts';
@@ -44,13 +45,15 @@ export function addRotate(secrets: Command, io: Io): void {
     )
     .option('--yes', 'write the file; without it, only try')
     .option('--path <dir>', 'folder of the configuration (default: the current one)')
-    .option('--state <dir>', 'folder where it is remembered how new each credential was (default: nowhere)')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  granary secrets rotate eu-minio-key --set-from secretAccessKey=new.txt\n  granary secrets rotate eu-minio-key --data-file new.yaml --yes\n  vault kv get -format=json -field=data kv/eu-minio | granary secrets rotate eu-minio-key --data-file - --yes',
-    );
+    .option('--state <dir>', 'folder where it is remembered how new each credential was (default: nowhere)');
   withKeys(command);
   withOutput(command);
+  withExamples(
+    command,
+    'granary secrets rotate eu-minio-key --set-from secretAccessKey=new.txt',
+    'granary secrets rotate eu-minio-key --data-file new.yaml --yes',
+    'vault kv get -format=json -field=data kv/eu-minio | granary secrets rotate eu-minio-key --data-file - --yes',
+  );
   command.action((target: string, options: RotateCommandOptions) => rotate(io, target, options));
 }
 

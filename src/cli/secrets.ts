@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { withExamples } from './help.ts';
 import { exitCodes, type Io } from './io.ts';
 import { type KeyOptions, type OutputOptions, withKeys, withOutput } from './options.ts';
 import { addRecipients } from './secrets-recipients.ts';
@@ -19,11 +20,14 @@ export function addSecrets(program: Command, io: Io): Command {
     .summary('check credential files, see who can read them, put new values in')
     .description(
       'Checks credential files by themselves, more strictly than `sops decrypt` does; says who can read them; puts new values in. A value is never shown.',
-    )
-    .addHelpText(
-      'after',
-      '\nExamples:\n  granary secrets lint credentials/*.sops.yaml\n  granary secrets verify credentials/*.sops.yaml --age-key-file age.key\n  granary secrets recipients\n  granary secrets rotate eu-minio-key --set-from secretAccessKey=new.txt',
     );
+  withExamples(
+    command,
+    'granary secrets lint credentials/*.sops.yaml',
+    'granary secrets verify credentials/*.sops.yaml --age-key-file age.key',
+    'granary secrets recipients',
+    'granary secrets rotate eu-minio-key --set-from secretAccessKey=new.txt',
+  );
   const lint = command
     .command('lint')
     .argument('<file...>', 'credential files')
@@ -31,6 +35,7 @@ export function addSecrets(program: Command, io: Io): Command {
     .description(
       'Checks structure, encryption and recipients of credential files, and the rule in .sops.yaml for them. No private key is needed.',
     );
+  withExamples(lint, 'granary secrets lint credentials/*.sops.yaml');
   withRulesFolder(lint);
   withOutput(lint, ['text', 'json', 'github']);
   lint.action((files: string[], options: FolderOptions & OutputOptions) => lintFiles(io, files, options));
@@ -41,6 +46,7 @@ export function addSecrets(program: Command, io: Io): Command {
     .description(
       'Opens credential files with the private key and checks that nothing in them was changed without SOPS, beside all that `secrets lint` checks.',
     );
+  withExamples(verify, 'granary secrets verify credentials/*.sops.yaml --age-key-file age.key');
   withRulesFolder(verify);
   verify.option('--state <dir>', 'folder of an agent: what is older than it has accepted is rejected');
   withKeys(verify);

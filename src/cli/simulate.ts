@@ -1,36 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { Keep } from '../model/config.ts';
-import { GranaryError, usage } from '../model/errors.ts';
-import { formatCount } from '../model/units.ts';
-import { parseCron, slotsBetween } from '../plan/schedule.ts';
-import { type SimulatedBackup, type Simulation, simulate } from '../plan/simulate.ts';
+import { withExamples } from './help.ts';
 import type { Io } from './io.ts';
-import { readKeep, readTimes, requireTimeZone } from './keep-rules.ts';
-import { type OutputOptions, type SourceOptions, withOutput, withSource } from './options.ts';
-import { rfc3339 } from './rfc3339.ts';
-
-interface SimulateOptions extends SourceOptions, OutputOptions {
-  policy?: string;
-  keep?: string;
-  days: number;
-  cron?: string;
-  times?: string;
-  now?: string;
-  timeZone?: string;
-}
-
-/** What is decided about: rules, and when backups are made. */
-interface Rules {
-  readonly keep: Keep;
-  readonly cron: string;
-  /** Of the schedule. */
-  readonly timeZone: string;
-}
-
-const defaultCron = '0 * * * *';
-const dayMs = 86_400_000;
-/** Finding a slot takes croner some 50 microseconds: this many take seconds, more would look like a hang. */
-const backupsLimit = 100_000;
+import { withOutput, withSource } from './options.ts';
+import type { SimulateOptions } from './simulate-rules.ts';
 
 /** `simulate`: what rules keep, before anybody applies them. */
 export function addSimulate(program: Command, io: Io): Command {
@@ -43,7 +15,7 @@ export function addSimulate(program: Command, io: Io): Command {
     .addOption(new Option('--policy <name>', 'the rules and the schedule of this policy').conflicts('keep'))
     .option('--keep <rules>', 'rules: last, hourly, daily, weekly, monthly, yearly, within')
     .option('--days <count>', 'how many days of backups, up to now', readDays, 365)
-    .option('--cron <schedule>', `when they are made (default: the policy's, else "${defaultCron}")`)
+    .option('--cron <schedule>', `when they are made (default: the policy's, else "0 * * * *")`)
     .addOption(
       new Option('--times <file>', 'the times of the backups instead: a JSON array, RFC 3339').conflicts([
         'cron',
@@ -51,98 +23,23 @@ export function addSimulate(program: Command, io: Io): Command {
       ]),
     )
     .option('--now <time>', 'the moment to decide at, as 2026-11-21T14:00:00Z (default: now)')
-    .option('--time-zone <zone>', "of days, weeks and the schedule (default: the policy's, else UTC)")
-    .addHelpText(
-      'after',
-      '\nExamples:\n  granary simulate --policy hourly\n  granary simulate --keep "daily=7,weekly=5,monthly=12" --cron "0 */6 * * *"\n  granary simulate --keep last=3,within=48h --times times.json --now 2026-11-21T14:00:00Z -o json',
-    );
+    .option('--time-zone <zone>', "of days, weeks and the schedule (default: the policy's, else UTC)");
   withSource(command);
   withOutput(command);
-  return command.action((options: SimulateOptions) => runSimulate(io, options));
-}
-
-async function runSimulate(io: Io, options: SimulateOptions): Promise<void> {
-  const now = options.now === undefined ? new Date() : rfc3339(options.now);
-  if (now === undefined) throw usage(`\`${options.now}\` is not a time`, 'write it as 2026-11-21T14:00:00Z');
-  if (options.timeZone !== undefined) requireTimeZone(options.timeZone);
-  const rules = await rulesOf(io, options);
-  const backups =
-    options.times === undefined ? scheduledBackups(rules, options.days, now) : await readTimes(options.times);
-  const simulation = simulate(backups, rules.keep, now);
-  if (options.output === 'json') io.out(JSON.stringify(asJson(simulation), null, 2));
-  else {
-    const { retentionCalendar } = await import('../report/calendar.ts');
-    io.out(retentionCalendar(simulation, rules.keep));
-  }
-}
-
-async function rulesOf(io: Io, options: SimulateOptions): Promise<Rules> {
-  const { policy, timeZone, cron } = options;
-  if (policy !== undefined) {
-    const found = await policyOf(io, policy, options);
-    return {
-      keep: { ...found.keep, timeZone: timeZone ?? found.keep.timeZone },
-      cron: cron ?? found.schedule.cron,
-      timeZone: timeZone ?? found.schedule.timeZone,
-    };
-  }
-  if (options.keep === undefined)
-    throw usage(
-      'there are no rules to simulate',
-      'give --policy NAME, or --keep "daily=7,last=3,within=48h"',
-    );
-  const zone = timeZone ?? 'UTC';
-  return { keep: readKeep(options.keep, zone), cron: cron ?? defaultCron, timeZone: zone };
-}
-
-/** A policy of the configuration. Errors elsewhere in it do not matter here; in the policy itself they do. */
-async function policyOf(io: Io, name: string, options: SimulateOptions) {
-  const { openSourceOf } = await import('./session.ts');
-  const { loadChecked } = await import('../execute/lint.ts');
-  await using source = await openSourceOf(io, options);
-  const { policies, diagnostics } = await loadChecked(source.root);
-  const error = diagnostics.find(
-    ({ severity, subject }) => severity === 'error' && subject?.kind === 'Policy' && subject.name === name,
+  withExamples(
+    command,
+    'granary simulate --policy hourly',
+    'granary simulate --keep "daily=7,weekly=5,monthly=12" --cron "0 */6 * * *"',
+    'granary simulate --keep last=3,within=48h --times times.json --now 2026-11-21T14:00:00Z -o json',
   );
-  if (error !== undefined) {
-    const { file, line, column, message, hint } = error;
-    throw new GranaryError('config-invalid', `${file}:${line}:${column}: ${message}`, {
-      hint: hint ?? '`granary validate` lists all errors',
-    });
-  }
-  const found = policies.find((one) => one.name === name);
-  if (found !== undefined) return found;
-  throw new GranaryError('unknown-object', `there is no policy ${name} in the configuration`, {
-    hint:
-      policies.length === 0
-        ? 'the configuration has no policy at all'
-        : `defined here are ${policies.map((one) => one.name).join(', ')}`,
+  return command.action(async (options: SimulateOptions) => {
+    const { runSimulate } = await import('./simulate-rules.ts');
+    await runSimulate(io, options);
   });
-}
-
-function scheduledBackups({ cron, timeZone }: Rules, days: number, now: Date): SimulatedBackup[] {
-  const problem = parseCron(cron, timeZone);
-  if (problem !== null) throw usage(problem, 'five fields, as "0 * * * *"');
-  const after = new Date(now.getTime() - days * dayMs);
-  const slots = slotsBetween({ cron, timeZone }, after, now, backupsLimit + 1);
-  if (slots.length > backupsLimit) {
-    throw usage(
-      `\`${cron}\` makes more than ${formatCount(backupsLimit)} backups in ${days} days`,
-      'name fewer --days, or a schedule with fewer backups',
-    );
-  }
-  return slots.map((time) => ({ time, text: time.toISOString().replace(/\.\d{3}Z$/, 'Z') }));
 }
 
 function readDays(text: string): number {
   if (!/^\d{1,5}$/.test(text) || Number(text) === 0)
     throw new InvalidArgumentError('Write a number of days.');
   return Number(text);
-}
-
-function asJson({ keep, remove }: Simulation) {
-  return {
-    keep: keep.map(({ backup, reasons }) => ({ time: backup.text, reasons })),
-    remove: remove.map(({ backup, reason }) => ({ time: backup.text, reason })),
-  };
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { withExamples } from './help.ts';
 import type { Io } from './io.ts';
 import { type KeepingOptions, runKeeping, withKeeping } from './keeping.ts';
 
@@ -10,9 +11,9 @@ export function addUnpin(program: Command, io: Io): Command {
     .summary('take the pins of a backup away')
     .description(
       'Takes all pins of a backup away, those of `undelete` too. Nothing is removed by that: where no rule keeps the backup, it gets a tombstone and its whole grace time first.',
-    )
-    .addHelpText('after', '\nExample:\n  granary unpin eu-west/prod-a/hourly/20261121T140000Z --yes');
+    );
   withKeeping(command);
+  withExamples(command, 'granary unpin eu-west/prod-a/hourly/20261121T140000Z --yes');
   return command.action((name: string, options: KeepingOptions) =>
     runKeeping(io, name, { type: 'unpin' }, options),
   );

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { DiagnosticsReport } from '../report/diagnostics.ts';
+import { withExamples } from './help.ts';
 import { exitCodes, type Io, worst } from './io.ts';
 import {
   type KeyOptions,
@@ -20,14 +21,16 @@ export function addValidate(program: Command, io: Io): Command {
     .description(
       'Checks every file of the configuration and tells all faults at once. Nothing is contacted and no private key is needed, unless --online asks for it.',
     )
-    .option('--online', 'where nothing is wrong offline, try destinations and clusters out, as `check` does')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  granary validate\n  granary validate --path fleet -o github\n  granary validate --online --age-key-file age.key',
-    );
+    .option('--online', 'where nothing is wrong offline, try destinations and clusters out, as `check` does');
   withSource(command);
   withKeys(command);
   withOutput(command, ['text', 'json', 'github']);
+  withExamples(
+    command,
+    'granary validate',
+    'granary validate --path fleet -o github',
+    'granary validate --online --age-key-file age.key',
+  );
   return command.action((options: ValidateOptions) => validate(io, options));
 }
 

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { VerifyResult } from '../execute/verify.ts';
 import { formatBytes, formatCount } from '../model/units.ts';
+import { withExamples } from './help.ts';
 import { exitCodes, type Io, worst } from './io.ts';
 import {
   type BucketOptions,
@@ -36,16 +37,19 @@ export function addVerify(program: Command, io: Io): Command {
     .description(
       'Reads every copy of a backup, hashes what is stored, opens it, walks the database and compares revision, keys and HashKV with the manifest. Without the private key of an encrypted backup only the stored bytes can be checked, and it says so.',
     )
-    .option('--repair', 'replace bad copies by the bytes of a sound one of the same attempt')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  granary verify\n  granary verify eu-west/prod-a/hourly/20261121T140000Z@eu-minio\n  granary verify --repair eu-west/prod-a\n  granary verify --from s3://etcd-backups/prod --age-key-file key.txt',
-    );
+    .option('--repair', 'replace bad copies by the bytes of a sound one of the same attempt');
   withSource(command);
   withBucket(command);
   withKeys(command);
   withProgress(command);
   withOutput(command);
+  withExamples(
+    command,
+    'granary verify',
+    'granary verify eu-west/prod-a/hourly/20261121T140000Z@eu-minio',
+    'granary verify --repair eu-west/prod-a',
+    'granary verify --from s3://etcd-backups/prod --age-key-file key.txt',
+  );
   return command.action((names: string[], options: VerifyCommandOptions) => verify(io, names, options));
 }
 
