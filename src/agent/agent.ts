@@ -44,7 +44,7 @@ export async function runAgent(options: AgentOptions, drain: AbortSignal): Promi
   // First of all: what follows writes to that folder.
   if (stateFolder !== null) stack.use(await lockState(stateFolder));
   const state = newAgentState(now());
-  const metrics = makeMetrics(state, now);
+  const metrics = makeMetrics(state, now, options.spoolFolder);
   let pollNow = () => {};
   const { listen, access } = options;
   const onPush = () => {

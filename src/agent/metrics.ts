@@ -3,7 +3,9 @@
  * configuration no longer names. Labels hold only names from the configuration and words of ours: an error's text never
  * becomes one.
  */
+import { tmpdir } from 'node:os';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { diskSpace } from '../backup/spool.ts';
 import type { DestinationReadiness } from '../catalog/status.ts';
 import type { ActionResult } from '../execute/apply.ts';
 import { packageVersion } from '../execute/version.ts';
@@ -11,6 +13,7 @@ import type { NotificationType } from '../model/config.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import { isRemoval } from '../plan/actions.ts';
 import { runnableActions } from '../plan/plan.ts';
+import type { ProofTally } from './proofs.ts';
 import type { AgentState, SeedState } from './state.ts';
 
 export interface Metrics {
@@ -31,7 +34,8 @@ interface Sample {
   readonly value: number;
 }
 
-export function makeMetrics(state: AgentState, now: () => Date): Metrics {
+/** @param spoolFolder where snapshots lie for a moment; default: the system's temporary folder */
+export function makeMetrics(state: AgentState, now: () => Date, spoolFolder: string = tmpdir()): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const gauge = (name: string, help: string, labelNames: readonly string[], samples: () => Sample[]) => {
@@ -131,6 +135,35 @@ export function makeMetrics(state: AgentState, now: () => Date): Metrics {
     ({ run }) => run?.storedBytes ?? null,
   );
 
+  gauge(
+    'last_proof_timestamp_seconds',
+    'When a backup last passed a check, by kind: hashkv, read, drill.',
+    ['seed', 'cluster', 'policy', 'kind'],
+    () =>
+      seeds().flatMap((seed) =>
+        policiesOf(seed).flatMap(({ cluster, policy, proofs }) =>
+          [...(proofs?.passed ?? [])].map(([kind, time]) => ({
+            labels: { seed: seed.seed, cluster, policy, kind },
+            value: time.getTime() / 1_000,
+          })),
+        ),
+      ),
+  );
+  perPolicy('damaged_copies', 'Copies whose newest check failed.', ({ proofs }) => proofs?.damaged ?? 0);
+  gauge(
+    'certificate_expiry_timestamp_seconds',
+    'When the first certificate ends that a cluster is reached with: client, member.',
+    ['seed', 'cluster', 'certificate'],
+    () =>
+      seeds().flatMap(({ seed, certificates }) =>
+        [...certificates].flatMap(([cluster, { client, member }]) => [
+          ...sample({ seed, cluster, certificate: 'client' }, seconds(client)),
+          ...sample({ seed, cluster, certificate: 'member' }, seconds(member)),
+        ]),
+      ),
+  );
+  addSpool(registry, spoolFolder);
+
   const runs = counter(registry, 'runs_total', 'Runs of backups and copies.', [
     'seed',
     'cluster',
@@ -198,16 +231,41 @@ function counter(registry: Registry, name: string, help: string, labelNames: rea
   return new Counter({ name: `granary_${name}`, help, labelNames: [...labelNames], registers: [registry] });
 }
 
+/** The disk that snapshots lie on for a moment. One that cannot be asked has no sample. */
+function addSpool(registry: Registry, folder: string): void {
+  const add = (name: string, help: string, read: 'free' | 'size') => {
+    const one: Gauge = new Gauge({
+      name: `granary_${name}`,
+      help,
+      registers: [registry],
+      collect: async () => {
+        // Set to zero by its constructor.
+        one.remove();
+        const space = await diskSpace(folder).catch(() => null);
+        if (space !== null) one.set(space[read]);
+      },
+    });
+  };
+  add('spool_free_bytes', 'Free bytes of the disk that snapshots lie on for a moment.', 'free');
+  add('spool_size_bytes', 'Size of that disk.', 'size');
+}
+
 /** What is known of one cluster under one policy. */
 type OnePolicy = Plan['forecast'][number] & {
   readonly success: Date | null;
+  readonly proofs: ProofTally | undefined;
   readonly run: SeedState['lastRun'] extends Map<string, infer Run> ? Run | undefined : never;
 };
 
-function policiesOf({ plan, lastSuccess, lastRun }: SeedState): OnePolicy[] {
+function policiesOf({ plan, lastSuccess, lastRun, proofs }: SeedState): OnePolicy[] {
   return (plan?.forecast ?? []).map((forecast) => {
     const key = `${forecast.cluster}/${forecast.policy}`;
-    return { ...forecast, success: lastSuccess.get(key) ?? null, run: lastRun.get(key) };
+    return {
+      ...forecast,
+      success: lastSuccess.get(key) ?? null,
+      run: lastRun.get(key),
+      proofs: proofs.get(key),
+    };
   });
 }
 

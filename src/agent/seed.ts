@@ -11,6 +11,7 @@ import type { ErrorCode } from '../model/errors.ts';
 import type { Action } from '../model/generated/plan.ts';
 import { runnableActions } from '../plan/plan.ts';
 import { nextRunOf } from '../plan/wake.ts';
+import { CertificateWatch } from './certificates.ts';
 import { SeedDestinations } from './destinations.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -57,6 +58,7 @@ export class SeedRunner {
   readonly #destinations: SeedDestinations;
   readonly #queue: ClusterQueue<Job>;
   readonly #scrubber: Scrubber;
+  readonly #certificates: CertificateWatch;
   #current: Shared<Workspace> | null = null;
   /** A pass, or writing down what was applied: one at a time. */
   #busy: Promise<void> | null = null;
@@ -72,12 +74,13 @@ export class SeedRunner {
     this.#seed = options.state.seed;
     this.#destinations = new SeedDestinations(options.state, this.#log);
     this.#passes = new Passes(options.now());
-    this.#scrubber = new Scrubber({
+    const background = {
       ...options,
       log: this.#log,
       signal: AbortSignal.any([this.#stop.signal, options.abort]),
-      onBad: () => this.#passes.outdate(),
-    });
+    };
+    this.#scrubber = new Scrubber({ ...background, onBad: () => this.#passes.outdate() });
+    this.#certificates = new CertificateWatch(background);
     this.#queue = new ClusterQueue(
       clustersAtOnce,
       (job) => this.#work(job),
@@ -95,12 +98,15 @@ export class SeedRunner {
     // Whatever it was may be mended by what is new.
     this.#retries.clear();
     this.#passes.renew();
+    this.#certificates.renew();
     this.tick();
   }
 
   /** Begins what is due. Cheap where nothing is: it is called every few seconds. */
   tick(): void {
-    if (this.#busy !== null || this.#current === null || this.#stop.signal.aborted) return;
+    if (this.#current === null || this.#stop.signal.aborted) return;
+    this.#certificates.tick(this.#current);
+    if (this.#busy !== null) return;
     const retryAt = this.#retries.next(this.#passes.plannedAt);
     const reason = this.#passes.due(this.#options.now(), retryAt);
     if (reason !== null) this.#occupy(this.#pass(this.#current, reason));
@@ -113,7 +119,7 @@ export class SeedRunner {
   /** Begins nothing new, and resolves when all that runs has ended. */
   async close(): Promise<void> {
     this.#stop.abort();
-    await Promise.all([this.#queue.close(), this.#busy, this.#scrubber.close()]);
+    await Promise.all([this.#queue.close(), this.#busy, this.#scrubber.close(), this.#certificates.close()]);
     this.#unrecorded?.held.release();
     this.#unrecorded = null;
     await this.#current?.freed();

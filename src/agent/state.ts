@@ -3,6 +3,7 @@ import type { BackupResult, ResultError } from '../backup/result.ts';
 import type { DestinationReadiness } from '../catalog/status.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import type { Inventory } from '../model/inventory.ts';
+import { type ProofTally, tallyProofs } from './proofs.ts';
 
 export interface AgentState {
   /** When the loop last showed that it is alive. */
@@ -39,10 +40,22 @@ export interface SeedState {
   readonly lastSuccess: Map<string, Date>;
   /** The newest run of `cluster/policy` that ended well, since the agent started. */
   readonly lastRun: Map<string, LastRun>;
+  /** What the proofs of `cluster/policy` say, as the newest plan saw them. */
+  proofs: ReadonlyMap<string, ProofTally>;
+  /** By cluster; those that were looked at. */
+  readonly certificates: Map<string, CertificateTimes>;
   /** What the last probe of each destination found, by name. */
   destinations: Readonly<Record<string, DestinationReadiness>>;
   running: number;
   waiting: number;
+}
+
+/** When certificates end; null: there is none, or it could not be looked at yet. */
+export interface CertificateTimes {
+  /** The one that Granary shows. */
+  readonly client: Date | null;
+  /** The one among the members' that ends first. */
+  readonly member: Date | null;
 }
 
 export interface LastRun {
@@ -72,6 +85,8 @@ export function newSeedState(seed: string): SeedState {
     lastPassMs: 0,
     lastSuccess: new Map(),
     lastRun: new Map(),
+    proofs: new Map(),
+    certificates: new Map(),
     destinations: {},
     running: 0,
     waiting: 0,
@@ -83,7 +98,8 @@ export function notePlan(state: SeedState, plan: Plan, inventory: Inventory, at:
   const found = newestPublished(inventory, state.seed);
   // A backup that ended while the destinations were listed may be missing in the list.
   for (const [key, time] of state.lastSuccess) if (time > at) found.set(key, time);
-  Object.assign(state, { plan, lastPass: at, lastPassMs: passMs });
+  const proofs = tallyProofs(inventory, state.seed);
+  Object.assign(state, { plan, lastPass: at, lastPassMs: passMs, proofs });
   state.lastSuccess.clear();
   for (const [key, time] of found) state.lastSuccess.set(key, time);
 }

@@ -232,11 +232,16 @@ export async function requireFreeDisk(bytes: number, folder: string = tmpdir()):
 async function freeDisk(folder: string): Promise<number> {
   try {
     await mkdir(folder, { recursive: true });
-    const { bavail, bsize } = await statfs(folder);
-    return bavail * bsize;
+    return (await diskSpace(folder)).free;
   } catch (error) {
     throw cannotSpool(error, folder);
   }
+}
+
+/** Bytes of the disk that a folder lies on: what this user may still write, and all. @throws what the system says */
+export async function diskSpace(folder: string): Promise<{ readonly free: number; readonly size: number }> {
+  const { bavail, blocks, bsize } = await statfs(folder);
+  return { free: bavail * bsize, size: blocks * bsize };
 }
 
 const unusable = new Set(['EACCES', 'EROFS', 'EPERM', 'ENOTDIR', 'EEXIST', 'ENAMETOOLONG']);

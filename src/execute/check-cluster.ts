@@ -1,6 +1,4 @@
 /** Whether a cluster can be backed up: each member asked, the rights tried, alarms and certificates looked at. */
-import { X509Certificate } from 'node:crypto';
-import { memberCertificateEnd } from '../etcd/certificate.ts';
 import { connectMember } from '../etcd/connection.ts';
 import { type Candidate, chooseMember, type MemberAnswer, surveyMembers } from '../etcd/select.ts';
 import type { EtcdTarget } from '../etcd/target.ts';
@@ -9,6 +7,7 @@ import { asGranaryError } from '../model/errors.ts';
 import type { ClusterRef } from '../model/names.ts';
 import { formatBytes, formatCount, formatTime } from '../model/units.ts';
 import type { CallOptions } from '../store/store.ts';
+import { certificateEnds } from './certificates.ts';
 import { etcdTarget } from './etcd-target.ts';
 import { assignmentsOf, clusterOf, type Workspace } from './workspace.ts';
 
@@ -135,24 +134,13 @@ async function certificateSteps(
   members: readonly Candidate[],
   signal: AbortSignal,
 ): Promise<CheckStep[]> {
-  const ends: { whose: string; end: Date }[] = [];
-  const steps: CheckStep[] = [];
-  const { certificate } = target.tls ?? { certificate: null };
-  if (certificate !== null) {
-    ends.push({ whose: 'the client certificate', end: new Date(new X509Certificate(certificate).validTo) });
-  }
-  for (const { endpoint } of members) {
-    try {
-      const end = await memberCertificateEnd(target, endpoint, { signal });
-      if (end !== null) ends.push({ whose: `the certificate of ${endpoint}`, end });
-    } catch (error) {
-      signal.throwIfAborted();
-      steps.push(refused('certificates', error));
-    }
-  }
+  const endpoints = members.map(({ endpoint }) => endpoint);
+  const { ends, failures } = await certificateEnds(target, endpoints, { signal });
+  const steps = failures.map((error) => refused('certificates', error));
   const [first] = ends.toSorted((a, b) => a.end.getTime() - b.end.getTime());
   if (first === undefined) return steps;
-  const detail = `${first.whose} ends first, on ${formatTime(first.end)}`;
+  const whose = first.endpoint === null ? 'the client certificate' : `the certificate of ${first.endpoint}`;
+  const detail = `${whose} ends first, on ${formatTime(first.end)}`;
   const isSoon = first.end.getTime() - Date.now() < certificateNoticeMs;
   const hint = 'renew it before that: the day it ends backups fail';
   return [...steps, isSoon ? warned('certificates', detail, hint) : passed('certificates', detail)];

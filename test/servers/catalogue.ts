@@ -113,6 +113,8 @@ export const catalogue = {
     build: { how: 'install', package: 'github.com/rclone/rclone', goVersion: 'v1.75.1' },
   },
   age: { kind: 'debian', packages: ['age'], binaries: ['age', 'age-keygen'], how: 'unpack' },
+  // Only promtool is used: rules are checked, and no Prometheus runs.
+  prometheus: { kind: 'debian', packages: ['prometheus'], binaries: ['promtool'], how: 'unpack' },
   zstd: { kind: 'debian', packages: ['zstd'], binaries: ['zstd'], how: 'install' },
   git: { kind: 'debian', packages: ['git'], binaries: ['git'], how: 'install' },
   // Only its program: no service starts, and no host key of the machine is made or read.
