@@ -1,8 +1,12 @@
 /** Makes a new configuration repository: all of its files or none. */
 import { lstat, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import type { EtcdAuth } from '../etcd/target.ts';
 import { GranaryError } from '../model/errors.ts';
 import { keyFile, newIdentity } from '../secrets/generate.ts';
+import { newCredentialFile } from '../secrets/new-file.ts';
+import { Secret } from '../secrets/secret.ts';
+import { loginCredential } from './seed-file.ts';
 import { starterFiles } from './starter-files.ts';
 
 export interface Initialised {
@@ -28,17 +32,26 @@ interface NewFile {
 const privateKey = 'age.key';
 
 /**
- * Writes the repository into `path`, which is made where it is missing. `target-exists` where one of the files is
+ * Writes the repository into `path`, which is made where it is missing, around a seed that is given or an example. `target-exists` where one of the files is
  * there already, and nothing is written then; `target-unwritable`, and what was written is removed again.
  */
-export async function initialise(path: string, now: Date): Promise<Initialised> {
+export async function initialise(
+  path: string,
+  now: Date,
+  given: { readonly name: string; readonly yaml: string; readonly auth: EtcdAuth | null } | null = null,
+): Promise<Initialised> {
   const folder = resolve(path);
   const backups = join(dirname(folder), `${basename(folder) || 'granary'}-backups`);
   const identity = await newIdentity();
   const key = keyFile(identity, now);
-  const written = starterFiles({ recipient: identity.recipient, backups });
+  const written = starterFiles({ recipient: identity.recipient, backups, seed: given ?? undefined });
+  const login = given?.auth == null ? {} : await loginFile(given.auth, identity.recipient, now);
   const files: readonly NewFile[] = [
-    ...Object.entries(written).map(([name, text]) => ({ name, mode: 0o666, content: () => text })),
+    ...Object.entries({ ...written, ...login }).map(([name, text]) => ({
+      name,
+      mode: 0o666,
+      content: () => text,
+    })),
     { name: privateKey, mode: 0o600, content: () => key.reveal() },
   ];
   await refuseExisting(folder, files);
@@ -50,6 +63,19 @@ export async function initialise(path: string, now: Date): Promise<Initialised> 
     recipient: identity.recipient,
     backups,
   };
+}
+
+async function loginFile(
+  { username, password }: EtcdAuth,
+  recipient: string,
+  now: Date,
+): Promise<Readonly<Record<string, string>>> {
+  const values = new Map([
+    ['username', new Secret(username)],
+    ['password', password],
+  ]);
+  const credential = { name: loginCredential, type: 'etcd', values, recipients: [recipient] };
+  return { [`credentials/${loginCredential}.sops.yaml`]: await newCredentialFile(credential, now) };
 }
 
 async function refuseExisting(folder: string, files: readonly NewFile[]): Promise<void> {

@@ -5,21 +5,23 @@ export interface StarterOptions {
   readonly recipient: string;
   /** Absolute path of the folder that backups go to. */
   readonly backups: string;
+  /** The seed that is there already, and its file; without it an example to be changed. */
+  readonly seed?: { readonly name: string; readonly yaml: string } | undefined;
 }
 
 /** Content by path in the repository; the private key aside. */
-export function starterFiles({ recipient, backups }: StarterOptions): Readonly<Record<string, string>> {
+export function starterFiles({ recipient, backups, seed }: StarterOptions): Readonly<Record<string, string>> {
   return {
-    'seeds/example.yaml': seed,
+    [`seeds/${seed?.name ?? 'example'}.yaml`]: seed?.yaml ?? exampleSeed,
     'destinations/local.yaml': destination(backups),
-    'policies/hourly.yaml': policy(recipient),
+    'policies/hourly.yaml': policy(recipient, seed?.name ?? 'example'),
     '.sops.yaml': sopsRules(recipient),
     '.gitignore': ignored,
     '.github/workflows/granary.yaml': workflow,
   };
 }
 
-const seed = `# A Seed is one place with etcd clusters, served by one agent.
+const exampleSeed = `# A Seed is one place with etcd clusters, served by one agent.
 # All fields: granary explain seed
 apiVersion: granary.dev/v1
 kind: Seed
@@ -52,6 +54,7 @@ spec:
 
 const policy = (
   recipient: string,
+  seed: string,
 ) => `# A Policy says which clusters, when, to which destinations, how long and how encrypted.
 # All fields: granary explain policy
 apiVersion: granary.dev/v1
@@ -60,7 +63,7 @@ metadata:
   name: hourly
 spec:
   clusters:
-    seeds: [example]
+    seeds: [${seed}]
   schedule:
     cron: "0 * * * *" # minute, hour, day of the month, month, day of the week
     timeZone: UTC
