@@ -8,8 +8,11 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY schemas ./schemas
+COPY build ./build
 COPY src ./src
-RUN npm run build && npm prune --omit=dev --ignore-scripts
+# What `granary --version` says: the image is built without Git.
+ARG GRANARY_COMMIT=
+RUN GRANARY_COMMIT=$GRANARY_COMMIT npm run build && npm prune --omit=dev --ignore-scripts
 
 FROM node:${NODE}-bookworm-slim
 LABEL org.opencontainers.image.title="Granary" \
