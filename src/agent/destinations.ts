@@ -3,6 +3,7 @@ import type { DestinationReadiness } from '../catalog/status.ts';
 import type { Readiness } from '../execute/readiness.ts';
 import { recordStatus, usedDestinations } from '../execute/status.ts';
 import type { Workspace } from '../execute/workspace.ts';
+import { urlOf } from '../model/place.ts';
 import type { Log } from './log.ts';
 import type { SeedState } from './state.ts';
 
@@ -26,6 +27,7 @@ export class SeedDestinations {
     const { readiness } = destinations;
     readiness.keepOnly(desired.configuration.destinations.map(({ name }) => name));
     await destinations.prepare(used, { signal });
+    this.#state.places = used.map((one) => ({ name: one.name, url: urlOf(one), locked: one.locked }));
     this.#tell(readiness);
   }
 

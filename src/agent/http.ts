@@ -7,7 +7,8 @@ import { GranaryError } from '../model/errors.ts';
 import { Secret } from '../secrets/secret.ts';
 import type { Metrics } from './metrics.ts';
 import { type AgentState, doubtsOf, whyNotReady } from './state.ts';
-import { isFromForge, isSame } from './webhook.ts';
+import { addStatus } from './status/routes.ts';
+import { hasToken, isFromForge } from './webhook.ts';
 
 export interface Listen {
   readonly host: string;
@@ -50,7 +51,8 @@ const renewalMs = 60_000;
 const maxPayloadBytes = 25 * 2 ** 20;
 
 /**
- * Serves `/healthz`, `/readyz`, `/metrics` and, where there is a secret for it, `POST /webhook`.
+ * Serves `/healthz`, `/readyz`, `/metrics`, the status (`/`, `/clusters/…`, `/api/v1/status`, `/api/v1/events`) and, where
+ * there is a secret for it, `POST /webhook`.
  * @throws GranaryError `listen-failed`; `file-unreadable` for a secret or certificate that cannot be read
  */
 export async function serve(options: ServeOptions): Promise<AgentServer> {
@@ -97,17 +99,21 @@ function addProbes(server: FastifyInstance, { state, now }: ServeOptions): void 
 }
 
 /** What only those may read who have the token, where one is asked for. */
-function addTold(server: FastifyInstance, { access, metrics }: ServeOptions): void {
-  const onRequest = async (request: FastifyRequest, reply: FastifyReply) => {
+function addTold(server: FastifyInstance, { listen, access, state, metrics, now }: ServeOptions): void {
+  const mayRead = async ({ headers: { authorization } }: FastifyRequest, reply: FastifyReply) => {
     if (access.tokenFile === null) return;
-    const token = (await readSecret(access.tokenFile)).reveal();
-    if (isSame(request.headers.authorization ?? '', `Bearer ${token}`)) return;
-    await reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'a bearer token is needed' });
+    const token = await readSecret(access.tokenFile);
+    if (hasToken(authorization, token)) return;
+    // A browser asks its user only where Basic is offered.
+    reply.header('www-authenticate', ['Bearer', 'Basic realm="granary", charset="UTF-8"']);
+    await reply.code(401).send({ error: 'the token is needed: as a bearer token, or as a password' });
   };
-  server.get('/metrics', { onRequest }, async (_, reply) => {
+  server.get('/metrics', { onRequest: mayRead }, async (_, reply) => {
     reply.type(metrics.registry.contentType);
     return metrics.registry.metrics();
   });
+  const isPrivate = access.tokenFile === null && ['127.0.0.1', '::1', 'localhost'].includes(listen.host);
+  addStatus(server, { state, now, mayRead, isPrivate });
 }
 
 function addWebhook(server: FastifyInstance, { access, onPush }: ServeOptions): void {

@@ -128,6 +128,7 @@ export class Loop {
       this.#noteRefusal(source);
       if (moved && source.note !== null) log.warn({ note: source.note }, 'source note');
       if (state.source.error !== null) log.info('source read again');
+      if (moved || state.source.error !== null) state.changes.tell();
       state.source.error = null;
       state.source.lastFetch = now();
       notifier.look(lookAtSource(null, 0));
@@ -140,6 +141,7 @@ export class Loop {
         return;
       }
       state.source.error = resultError(error);
+      state.changes.tell();
       log.warn({ error: state.source.error }, 'source not read');
       const unreadMs = now().getTime() - (state.source.lastFetch ?? this.#begun).getTime();
       notifier.look(lookAtSource(state.source.error, unreadMs));
@@ -200,12 +202,15 @@ export class Loop {
     // Whom to tell is known only now.
     for (const [name, error] of loaded.invalid) notifier.look(lookAtConfiguration(name, error, commit));
     notifier.serve(state.seeds.keys());
+    state.changes.tell();
   }
 
   #adopt(name: string, workspace: Workspace, commit: string | null, source: Source): void {
     const { log, metrics, notifier, now, spoolFolder } = this.#options;
     const state = this.#seedState(name);
-    Object.assign(state, { commit, inUse: true, invalid: null });
+    const { trust } = workspace.desired.configuration.repository;
+    const signatures = source.kind === 'repository' ? trust.commits : 'none';
+    Object.assign(state, { commit, revision: source.commit, signatures, inUse: true, invalid: null });
     const warnings = workspace.warnings.length;
     const subject = source.commit?.subject ?? null;
     log.info({ seed: name, commit, subject, warnings }, 'configuration in use');
@@ -216,7 +221,9 @@ export class Loop {
     notifier.look(lookAtConfiguration(name, null, commit));
     let runner = this.#runners.get(name);
     if (runner === undefined) {
-      runner = new SeedRunner({ state, log, metrics, notifier, now, abort: this.#abort.signal, spoolFolder });
+      const { changes } = this.#options.state;
+      const abort = this.#abort.signal;
+      runner = new SeedRunner({ state, changes, log, metrics, notifier, now, abort, spoolFolder });
       this.#runners.set(name, runner);
     }
     runner.adopt(workspace);

@@ -34,6 +34,10 @@ export class ClusterQueue<Job extends ClusterJob> {
     return this.#waiting.size;
   }
 
+  get waitingClusters(): readonly string[] {
+    return [...this.#waiting.keys()];
+  }
+
   get running(): readonly Job[] {
     return [...this.#running.values()].map(({ job }) => job);
   }

@@ -9,6 +9,7 @@ import { sweepAllUploads } from '../execute/sweep.ts';
 import type { Workspace } from '../execute/workspace.ts';
 import type { ErrorCode } from '../model/errors.ts';
 import type { Action } from '../model/generated/plan.ts';
+import { overviewOf } from '../plan/overview.ts';
 import { runnableActions } from '../plan/plan.ts';
 import { nextRunOf } from '../plan/wake.ts';
 import { CertificateWatch } from './certificates.ts';
@@ -23,10 +24,13 @@ import { logResult, PlanNotes, RunNotes } from './report.ts';
 import { attemptedBy, pauseMs, Retries } from './retries.ts';
 import { Scrubber } from './scrubber.ts';
 import { Shared } from './shared.ts';
-import { isLate, noteBackup, notePlan, type SeedState } from './state.ts';
+import { isLate, noteBackup, noteOutcome, notePlan, type SeedState } from './state.ts';
+import type { Changes } from './status/changes.ts';
 
 export interface SeedOptions {
   readonly state: SeedState;
+  /** Is told when something of the state is new. */
+  readonly changes: Changes;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly notifier: Notifier;
@@ -166,8 +170,10 @@ export class SeedRunner {
     }
   }
 
-  #tell({ plan, inventory }: SeedPlan, reason: Reason, at: Date, passMs: number): void {
+  #tell({ plan, inventory, desired }: SeedPlan, reason: Reason, at: Date, passMs: number): void {
     notePlan(this.#state, plan, inventory, at, passMs);
+    this.#state.overview = overviewOf(desired, this.#seed, inventory, at);
+    this.#options.changes.tell();
     const late = plan.forecast.filter((one) => one.late).map(({ cluster, policy }) => `${cluster}/${policy}`);
     const { commit, summary } = plan;
     const { backup: backups, delete: removals, blocked } = summary;
@@ -243,6 +249,8 @@ export class SeedRunner {
     const { action, outcome, backup, error: alarm } = result;
     const now = this.#options.now();
     this.#options.metrics.ended(result);
+    noteOutcome(this.#state, result, now);
+    this.#options.changes.tell();
     if (outcome === 'done') this.#retries.succeeded(attemptedBy(action));
     else this.#retries.failed(attemptedBy(action), codeOf(result), now);
     if (backup === null || outcome === 'failed') return;
@@ -289,8 +297,14 @@ export class SeedRunner {
   }
 
   #count(): void {
-    this.#state.running = this.#queue.running.length;
-    this.#state.waiting = this.#queue.waiting;
+    const running = this.#queue.running.map(({ cluster }) => cluster);
+    const waiting = this.#queue.waitingClusters;
+    Object.assign(this.#state, {
+      running: running.length,
+      waiting: waiting.length,
+      busy: { running, waiting },
+    });
+    this.#options.changes.tell();
   }
 }
 

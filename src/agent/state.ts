@@ -1,11 +1,20 @@
 /** What the agent knows of itself, for metrics and probes. Free of secrets. Written by the loop, read by everything else. */
 import type { BackupResult, ResultError } from '../backup/result.ts';
 import type { DestinationReadiness } from '../catalog/status.ts';
+import type { ActionResult } from '../execute/apply.ts';
+import type { Commit } from '../git/source.ts';
+import type { CommitTrust } from '../model/config.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import type { Inventory } from '../model/inventory.ts';
+import { isSlot } from '../model/names.ts';
+import { type Overview, withBackup } from '../plan/overview.ts';
 import { type ProofTally, tallyProofs } from './proofs.ts';
+import { Changes } from './status/changes.ts';
 
 export interface AgentState {
+  readonly startedAt: Date;
+  /** Tells whoever shows the state that something of it is new. */
+  readonly changes: Changes;
   /** When the loop last showed that it is alive. */
   lastTick: Date;
   /** No new work begins any more. */
@@ -28,12 +37,18 @@ export interface SeedState {
   readonly seed: string;
   /** The commit in use; null where there is none, or the source is no Git repository. */
   commit: string | null;
+  /** The same, as its author wrote it. */
+  revision: Commit | null;
+  /** Which commits must be signed to be used. */
+  signatures: CommitTrust;
   /** A valid configuration is in use. */
   inUse: boolean;
   /** Why the newest configuration is not used; null where it is. */
   invalid: ResultError | null;
   /** The newest plan; null before the first. */
   plan: Plan | null;
+  /** What a status shows beside the plan; null before the first. */
+  overview: Overview | null;
   lastPass: Date | null;
   lastPassMs: number;
   /** When the newest backup of `cluster/policy` was published, by the stores' clocks. */
@@ -44,10 +59,28 @@ export interface SeedState {
   proofs: ReadonlyMap<string, ProofTally>;
   /** By cluster; those that were looked at. */
   readonly certificates: Map<string, CertificateTimes>;
+  /** Why the last run of `cluster/policy` did not end well; none where it did. */
+  readonly lastError: Map<string, LastError>;
   /** What the last probe of each destination found, by name. */
   destinations: Readonly<Record<string, DestinationReadiness>>;
+  /** Where they lie, by name. */
+  places: readonly DestinationPlace[];
   running: number;
   waiting: number;
+  /** Names of the clusters that are counted in `running` and `waiting`. */
+  busy: { readonly running: readonly string[]; readonly waiting: readonly string[] };
+}
+
+export interface DestinationPlace {
+  readonly name: string;
+  readonly url: string;
+  readonly locked: boolean;
+}
+
+export interface LastError extends ResultError {
+  readonly time: Date;
+  /** What failed: `backup`, `copy`, … */
+  readonly action: string;
 }
 
 /** When certificates end; null: there is none, or it could not be looked at yet. */
@@ -59,6 +92,7 @@ export interface CertificateTimes {
 }
 
 export interface LastRun {
+  readonly slot: string;
   readonly durationMs: number;
   readonly snapshotBytes: number | null;
   readonly storedBytes: number | null;
@@ -66,6 +100,8 @@ export interface LastRun {
 
 export function newAgentState(now: Date): AgentState {
   return {
+    startedAt: now,
+    changes: new Changes(),
     lastTick: now,
     draining: false,
     source: { lastFetch: null, error: null },
@@ -78,18 +114,24 @@ export function newSeedState(seed: string): SeedState {
   return {
     seed,
     commit: null,
+    revision: null,
+    signatures: 'none',
     inUse: false,
     invalid: null,
     plan: null,
+    overview: null,
     lastPass: null,
     lastPassMs: 0,
     lastSuccess: new Map(),
     lastRun: new Map(),
     proofs: new Map(),
     certificates: new Map(),
+    lastError: new Map(),
     destinations: {},
+    places: [],
     running: 0,
     waiting: 0,
+    busy: { running: [], waiting: [] },
   };
 }
 
@@ -100,6 +142,8 @@ export function notePlan(state: SeedState, plan: Plan, inventory: Inventory, at:
   for (const [key, time] of state.lastSuccess) if (time > at) found.set(key, time);
   const proofs = tallyProofs(inventory, state.seed);
   Object.assign(state, { plan, lastPass: at, lastPassMs: passMs, proofs });
+  const groups = new Set(plan.forecast.map(({ cluster, policy }) => `${cluster}/${policy}`));
+  for (const key of state.lastError.keys()) if (!groups.has(key)) state.lastError.delete(key);
   state.lastSuccess.clear();
   for (const [key, time] of found) state.lastSuccess.set(key, time);
 }
@@ -109,7 +153,35 @@ export function noteBackup(state: SeedState, backup: BackupResult, durationMs: n
   const key = `${backup.cluster}/${backup.policy}`;
   const { snapshotBytes, storedBytes } = backup;
   if (backup.outcome !== 'exists') state.lastSuccess.set(key, now);
-  state.lastRun.set(key, { durationMs, snapshotBytes, storedBytes });
+  state.lastRun.set(key, { slot: backup.slot, durationMs, snapshotBytes, storedBytes });
+  if (state.overview === null || !isSlot(backup.slot)) return;
+  const stored = backup.copies
+    .filter(({ outcome }) => outcome !== 'failed')
+    .map(({ destination }) => destination);
+  state.overview = withBackup(state.overview, {
+    ...{ cluster: backup.cluster, policy: backup.policy, slot: backup.slot, storedBytes },
+    published: now.toISOString(),
+    on: stored,
+    missingOn: backup.copies
+      .filter(({ outcome }) => outcome === 'failed')
+      .map(({ destination }) => destination),
+    hashEqual: backup.hashKV?.verdict === 'equal',
+  });
+}
+
+/** What became of an action: its error stays until a backup under that policy ends well. */
+export function noteOutcome(state: SeedState, result: ActionResult, now: Date): void {
+  const { action, outcome, backup } = result;
+  const key = `${action.cluster}/${action.policy}`;
+  if (outcome === 'done' && result.error === null) {
+    if (action.type === 'backup' || action.type === state.lastError.get(key)?.action)
+      state.lastError.delete(key);
+    return;
+  }
+  const error = result.error ?? backup?.copies.find((copy) => copy.error !== null)?.error ?? null;
+  // What a guard or a lock holds back is no error, and is told by the plan.
+  if (error === null || outcome === 'blocked' || outcome === 'locked' || error.code === 'interrupted') return;
+  state.lastError.set(key, { ...error, time: now, action: action.type });
 }
 
 /** Whether the newest plan has a cluster for late. */

@@ -1,4 +1,7 @@
-/** Who may tell the agent that something was pushed: GitHub, Gitea, Forgejo and GitLab, each by its own header. Pure. */
+/**
+ * Who may ask, and who may tell the agent that something was pushed: GitHub, Gitea, Forgejo and GitLab, each by its own
+ * header. Pure.
+ */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Secret } from '../secrets/secret.ts';
@@ -25,8 +28,20 @@ export function isFromForge(headers: IncomingHttpHeaders, body: Uint8Array, secr
   });
 }
 
+/**
+ * Whether a request comes from somebody who knows the token: as a bearer token, or, for browsers, as the password of Basic
+ * authentication with any user (RFC 7617).
+ */
+export function hasToken(authorization: string | undefined, token: Secret): boolean {
+  const [, scheme = '', value = ''] = /^(Bearer|Basic) +(\S+)$/i.exec(authorization ?? '') ?? [];
+  if (scheme.toLowerCase() !== 'basic') return isSame(value, token.reveal());
+  const pair = Buffer.from(value, 'base64').toString('utf8');
+  const colon = pair.indexOf(':');
+  return colon >= 0 && isSame(pair.slice(colon + 1), token.reveal());
+}
+
 /** Takes the same time whatever differs. */
-export function isSame(given: string, expected: string): boolean {
+function isSame(given: string, expected: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(given), digest(expected));
 }

@@ -40,9 +40,16 @@ export function addAgent(program: Command, io: Io): Command {
     )
     .option('--allowed-signers <file>', "who may sign by SSH, instead of the repository's own list")
     .option('--accept-commit <id>', 'a commit that you vouch for, with all before it; in full')
-    .option('--listen <host:port>', 'where /healthz, /readyz and /metrics are served', '127.0.0.1:9595')
+    .option(
+      '--listen <host:port>',
+      'where the status page, /healthz, /readyz and /metrics are served',
+      '127.0.0.1:9595',
+    )
     .option('--webhook-secret-file <file>', 'opens POST /webhook to who knows the secret in this file')
-    .option('--http-token-file <file>', 'asks for the bearer token in this file, but not of probes')
+    .option(
+      '--http-token-file <file>',
+      'asks for the token in this file (bearer, or a password), but not of probes',
+    )
     .option('--http-cert-file <file>', 'serves HTTPS with this certificate, PEM, its chain after it')
     .option('--http-key-file <file>', 'the private key of that certificate');
   withSource(command);

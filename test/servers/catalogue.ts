@@ -132,6 +132,7 @@ export const catalogue = {
     how: 'install',
   },
   gpg: { kind: 'debian', packages: ['gnupg'], binaries: ['gpg', 'gpgconf'], how: 'install' },
+  chromium: { kind: 'debian', packages: ['chromium'], binaries: ['chromium'], how: 'install' },
   openssl: { kind: 'debian', packages: ['openssl'], binaries: ['openssl'], how: 'install' },
 } as const satisfies Record<string, Tool>;
 
