@@ -2,18 +2,14 @@
  * One agent for each state folder. A file says whose it is: pid and start time, because a pid alone may be another
  * program's by now. What an agent that was killed left behind is taken over.
  */
-import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { isAlive, markOf, type ProcessMark } from '../backup/processes.ts';
 import { GranaryError } from '../model/errors.ts';
 import { formatTime } from '../model/units.ts';
 
-interface Owner {
-  readonly pid: number;
-  /** Good for comparing only. */
-  readonly started: string;
+interface Owner extends ProcessMark {
   /** When it took the folder, RFC 3339. */
   readonly since: string;
 }
@@ -26,7 +22,7 @@ export async function lockState(folder: string): Promise<AsyncDisposable> {
   const path = join(folder, 'agent.lock');
   const own: Owner = {
     pid: process.pid,
-    started: (await startOf(process.pid)) ?? '',
+    started: (await markOf(process.pid))?.started ?? '',
     since: new Date().toISOString(),
   };
   const text = `${JSON.stringify(own)}\n`;
@@ -99,28 +95,6 @@ function lockedBy(owner: Owner | null, folder: string): GranaryError {
       context: { folder, pid: owner?.pid ?? null },
     },
   );
-}
-
-async function isAlive({ pid, started }: Owner): Promise<boolean> {
-  return (await startOf(pid)) === started;
-}
-
-/** When a process was started, as text; null where there is none. On another machine all of them are other ones. */
-async function startOf(pid: number): Promise<string | null> {
-  try {
-    if (process.platform === 'linux') {
-      const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
-      const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-      // proc(5): the second field is the name in brackets and may hold spaces; the start time is the 22nd field.
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      // A zombie has ended; only its parent has not looked yet.
-      return fields[0] === 'Z' ? null : `${boot} ${fields[19]}`;
-    }
-    const { stdout } = await promisify(execFile)('ps', ['-o', 'lstart=', '-p', String(pid)]);
-    return stdout.trim() || null;
-  } catch {
-    return null;
-  }
 }
 
 /** null where there is no lock, or nothing that makes sense. */

@@ -78,7 +78,7 @@ export async function restore(
 }
 
 /** What another copy may not suffer from. A wrong key, a full disk or a target in the way are the same for all. */
-function concernsCopyOnly(error: unknown): boolean {
+export function concernsCopyOnly(error: unknown): boolean {
   return !isGranaryError(
     error,
     'age-key-missing',

@@ -114,6 +114,26 @@ export class MemberConnection implements Disposable {
     return alarmsOf(await this.call(protocol.alarm, { action: 'GET' }, 'list the alarms', options));
   }
 
+  /** Names of all users. Where authentication is on it takes the role root. */
+  async users(options: EtcdCallOptions): Promise<readonly string[]> {
+    return (await this.call(protocol.userList, {}, 'list the users', options)).users;
+  }
+
+  /** Whether etcd asks who somebody is: told by how it refuses a user that cannot be. Counts for it as a wrong password. */
+  async authEnabled(options: EtcdCallOptions): Promise<boolean> {
+    const nobody = { name: `granary-${crypto.randomUUID()}`, password: crypto.randomUUID() };
+    try {
+      await this.#send(protocol.authenticate, nobody, null, options);
+      return true;
+    } catch (error) {
+      options.signal.throwIfAborted();
+      if (isAuthDisabled(error)) return false;
+      const failure = await this.#failure(error, 'ask for a sign-in', options.signal);
+      if (failure.code === 'etcd-auth') return true;
+      throw failure;
+    }
+  }
+
   /**
    * The member's database, as etcd sends it: its pages, then the SHA-256 of them (32 bytes). The pieces come in order,
    * are never used again by us, and have whatever size they arrived in (about 9 KiB); at most 8 MiB wait for a slow

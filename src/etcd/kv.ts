@@ -155,6 +155,15 @@ export async function leaseGrant(
   return idText(answer.id);
 }
 
+/** Ids of all leases, hexadecimal, in no order. */
+export async function leaseList(
+  connection: MemberConnection,
+  options: EtcdCallOptions,
+): Promise<readonly string[]> {
+  const answer = await connection.call(leasesMethod, {}, 'list the leases', options);
+  return answer.leases.map(({ id }) => idText(id));
+}
+
 /** The end of the range that holds every key with this prefix. Empty, or nothing but 0xff: a zero byte, "no end". */
 export function prefixEnd(prefix: Uint8Array): Uint8Array {
   const last = prefix.findLastIndex((byte) => byte < 0xff);
@@ -242,4 +251,8 @@ const compactMethod = method<{ readonly revision: Int64; readonly physical: bool
   'KV',
   'Compact',
 );
+const leasesMethod = method<
+  Record<string, never>,
+  Answer & { readonly leases: readonly { readonly id: Int64 }[] }
+>('Lease', 'LeaseLeases');
 const leaseMethod = method<{ readonly ttl: Int64 }, Answer & { readonly id: Int64 }>('Lease', 'LeaseGrant');

@@ -58,6 +58,11 @@ export const authenticate = method<{ name: string; password: string }, Answer & 
   'Authenticate',
 );
 
+export const userList = method<Record<string, never>, Answer & { readonly users: readonly string[] }>(
+  'Auth',
+  'UserList',
+);
+
 export const status = method<
   Record<string, never>,
   Answer & {

@@ -30,7 +30,10 @@ export async function restoreBackup(
  * The copies that are there now that the lease holds. One that cannot be asked stays: reading it will tell.
  * @throws GranaryError `backup-not-found` where none is left
  */
-async function stillThere(copies: readonly FoundCopy[], { signal }: CallOptions): Promise<FoundCopy[]> {
+export async function stillThere(
+  copies: readonly FoundCopy[],
+  { signal }: CallOptions,
+): Promise<FoundCopy[]> {
   const checks = await Promise.allSettled(
     copies.map(({ store, copy }) => requireStillThere(store, copy, { signal })),
   );

@@ -8,7 +8,7 @@ import type { Source } from '../catalog/inventory.ts';
 import { holdLease } from '../catalog/leases.ts';
 import { encodeManifest } from '../catalog/manifest.ts';
 import { readManifest, requireStillThere } from '../catalog/manifests.ts';
-import { writeProof } from '../catalog/proofs.ts';
+import { type Proof, writeProof } from '../catalog/proofs.ts';
 import { asGranaryError, GranaryError, isGranaryError } from '../model/errors.ts';
 import type { Copy } from '../model/inventory.ts';
 import { formatBackupRef } from '../model/names.ts';
@@ -83,7 +83,7 @@ export async function* verifyCopies(
   }
 }
 
-function clustersOf({ desired }: Workspace): string[] {
+export function clustersOf({ desired }: Workspace): string[] {
   const names = desired.assignments.map(({ seed, cluster }) => `${seed.name}/${cluster.name}`);
   return [...new Set(names)];
 }
@@ -136,12 +136,22 @@ export const soundInWords = 'every byte read back; structure, revision, keys and
 /** Says beside a copy how reading it back went. Where that cannot be written there is a warning. */
 export async function writeReadProof(
   found: FoundBackup,
+  source: Source,
+  proof: Pick<Proof, 'ok' | 'detail' | 'time'>,
+  options: VerifyOptions,
+): Promise<void> {
+  await writeProofBeside(found, source, { kind: 'read', ...proof }, options);
+}
+
+/** As `writeReadProof`, of any kind. */
+export async function writeProofBeside(
+  found: FoundBackup,
   { name, store }: Source,
-  { ok, detail, time }: { readonly ok: boolean; readonly detail: string; readonly time: Date },
+  facts: Pick<Proof, 'kind' | 'ok' | 'detail' | 'time'>,
   { signal, onProgress }: VerifyOptions,
 ): Promise<void> {
   const { attempt } = found;
-  const proof = { kind: 'read', ok, time, attempt, detail, agentVersion: packageVersion() } as const;
+  const proof = { ...facts, attempt, agentVersion: packageVersion() };
   await writeProof(store, found, proof, { signal }).catch((error: unknown) => {
     signal.throwIfAborted();
     const message = `the proof was not written on ${name}: ${asGranaryError(error).message}`;

@@ -82,6 +82,9 @@ export const errorCatalogue = {
   'target-exists': 'human',
   'target-unwritable': 'human',
   'etcd-too-old': 'human',
+  'etcd-unusable': 'human',
+  'drill-failed': 'human',
+  'drill-running': 'retry',
   // plan
   'plan-stale': 'human',
   'plan-invalid': 'human',
