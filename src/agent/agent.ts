@@ -1,5 +1,7 @@
 /** The daemon: everything it consists of, put together and taken apart in order. */
 
+import { clearLeftovers, scratchIn } from '../backup/drill/scratch.ts';
+import type { DrillPlace } from '../execute/apply.ts';
 import { packageVersion } from '../execute/version.ts';
 import type { Source } from '../git/source.ts';
 import type { Identities } from '../secrets/identities.ts';
@@ -32,6 +34,8 @@ export interface AgentOptions {
   readonly drainMs?: number | undefined;
   readonly now?: (() => Date) | undefined;
   readonly spoolFolder?: string | undefined;
+  /** What drills are made with; default: the etcd on the PATH, and the system's temporary folder. */
+  readonly drills?: DrillPlace | undefined;
 }
 
 /**
@@ -43,6 +47,9 @@ export async function runAgent(options: AgentOptions, drain: AbortSignal): Promi
   await using stack = new AsyncDisposableStack();
   // First of all: what follows writes to that folder.
   if (stateFolder !== null) stack.use(await lockState(stateFolder));
+  const { drills = {} } = options;
+  // An agent that was killed may have left the secrets of a cluster, and an etcd that serves them.
+  await clearLeftovers(scratchIn(drills.scratch));
   const state = newAgentState(now());
   const metrics = makeMetrics(state, now, options.spoolFolder);
   let pollNow = () => {};
@@ -55,7 +62,7 @@ export async function runAgent(options: AgentOptions, drain: AbortSignal): Promi
   const notifier = await Notifier.open({ log, now, stateFolder, onResult: metrics.notified });
   log.info({ version: packageVersion(), pid: process.pid, listen: url, seed: options.seed }, 'agent started');
   const remembered = stateFolder === null ? undefined : new RememberedCredentials(stateFolder);
-  const loop = new Loop({ ...options, remembered, state, metrics, notifier, now, drainMs });
+  const loop = new Loop({ ...options, drills, remembered, state, metrics, notifier, now, drainMs });
   pollNow = () => loop.pollNow();
   options.onStart?.(pollNow);
   await loop.run(drain);

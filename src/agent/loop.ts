@@ -1,6 +1,7 @@
 /** The heart: ticks, looks whether the configuration moved, and lets every seed do what is due. */
 import { schedule } from 'node-cron';
 import { resultError } from '../backup/result.ts';
+import type { DrillPlace } from '../execute/apply.ts';
 import { Readiness } from '../execute/readiness.ts';
 import type { Workspace } from '../execute/workspace.ts';
 import type { Source } from '../git/source.ts';
@@ -8,6 +9,7 @@ import { asGranaryError } from '../model/errors.ts';
 import type { Identities } from '../secrets/identities.ts';
 import type { RememberedCredentials } from '../secrets/remembered.ts';
 import { fingerprint, loadSeeds } from './configuration.ts';
+import { DrillTurn } from './driller.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { lookAtConfiguration, lookAtSource } from './notify/looks.ts';
@@ -36,6 +38,8 @@ export interface LoopOptions {
   /** Running actions get this long to end when the agent drains; then they are aborted. */
   readonly drainMs: number;
   readonly spoolFolder?: string | undefined;
+  /** What drills are made with. */
+  readonly drills: DrillPlace;
 }
 
 /** How often it is looked whether something is due. What is due is reckoned by src/plan. */
@@ -49,6 +53,7 @@ export class Loop {
   readonly #readiness = new Map<string, Readiness>();
   /** Runners of seeds that are no longer served, until what they run has ended. */
   readonly #leaving = new Set<Promise<void>>();
+  readonly #turn = new DrillTurn();
   readonly #stop = new AbortController();
   readonly #abort = new AbortController();
   readonly #failed = Promise.withResolvers<never>();
@@ -206,7 +211,7 @@ export class Loop {
   }
 
   #adopt(name: string, workspace: Workspace, commit: string | null, source: Source): void {
-    const { log, metrics, notifier, now, spoolFolder } = this.#options;
+    const { log, metrics, notifier, now, spoolFolder, drills } = this.#options;
     const state = this.#seedState(name);
     const { trust } = workspace.desired.configuration.repository;
     const signatures = source.kind === 'repository' ? trust.commits : 'none';
@@ -222,8 +227,8 @@ export class Loop {
     let runner = this.#runners.get(name);
     if (runner === undefined) {
       const { changes } = this.#options.state;
-      const abort = this.#abort.signal;
-      runner = new SeedRunner({ state, changes, log, metrics, notifier, now, abort, spoolFolder });
+      const shared = { changes, log, metrics, notifier, now, spoolFolder, drills, turn: this.#turn };
+      runner = new SeedRunner({ ...shared, state, abort: this.#abort.signal });
       this.#runners.set(name, runner);
     }
     runner.adopt(workspace);

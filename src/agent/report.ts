@@ -2,6 +2,7 @@
 import type { OnProgress } from '../backup/events.ts';
 import type { BackupResult } from '../backup/result.ts';
 import type { ActionResult } from '../execute/apply.ts';
+import type { DrillResult } from '../execute/drill.ts';
 import type { Action, Plan } from '../model/generated/plan.ts';
 import type { Log } from './log.ts';
 
@@ -94,6 +95,13 @@ const messages: Record<Action['type'], Record<ActionResult['outcome'], string>> 
     locked: 'sweep waits for the end of a lock',
     failed: 'sweep failed',
   },
+  drill: {
+    done: 'drill done',
+    incomplete: 'drill failed',
+    blocked: 'drill blocked',
+    locked: 'drill waits for the end of a lock',
+    failed: 'drill failed',
+  },
 };
 const levels = {
   done: 'info',
@@ -108,7 +116,7 @@ const levels = {
  * @param commit of the configuration that it was done for
  */
 export function logResult(log: Log, result: ActionResult, notes: RunNotes, commit: string | null): void {
-  const { action, outcome, backup, error } = result;
+  const { action, outcome, backup, drill, error } = result;
   const { cluster, policy, slot, reason } = action;
   log[outcome === 'done' && error !== null ? 'error' : levels[outcome]](
     {
@@ -117,8 +125,9 @@ export function logResult(log: Log, result: ActionResult, notes: RunNotes, commi
       slot,
       ...(action.destination === null ? {} : { destination: action.destination }),
       reason,
-      outcome: backup?.outcome ?? outcome,
+      outcome: backup?.outcome ?? drill?.outcome ?? outcome,
       ...(backup === null ? {} : backupFields(backup)),
+      ...(drill === undefined ? {} : drillFields(drill)),
       ...notes.fields(),
       commit,
       ...(error === null ? {} : { error }),
@@ -140,6 +149,10 @@ function backupFields({ attempt, revision, snapshotBytes, storedBytes, hashKV, c
       ...(error === null ? {} : { code: error.code, reason: error.message }),
     })),
   };
+}
+
+function drillFields({ destination, etcdVersion, revision, keys, sampledKeys, leases }: DrillResult) {
+  return { destination, etcdVersion, revision, keys, sampledKeys, leases };
 }
 
 /** Tells guards and warnings of a plan when they come, not with every pass. */

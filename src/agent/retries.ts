@@ -8,6 +8,8 @@ const longestPauseMs = 300_000;
 /** Locks last for days, and may be extended: looking once an hour is enough. */
 const lockedPauseMs = 3_600_000;
 
+const drillPauseMs = 3_600_000;
+
 /** What may fail and be tried again. */
 export interface Attempted {
   readonly key: string;
@@ -15,6 +17,8 @@ export interface Attempted {
   readonly slot: string | null;
   /** After this it is given up; null: never. */
   readonly deadline: Date | null;
+  /** At least so long it is left alone, for what costs much to try. */
+  readonly pauseMs?: number | undefined;
 }
 
 interface Failure extends Attempted {
@@ -24,6 +28,11 @@ interface Failure extends Attempted {
 
 /** A backup's slot moves on while what keeps it from succeeding stays; everything else is about one slot for good. */
 export function attemptedBy(action: Action): Attempted {
+  // The newest backup moves on while what keeps it from being restored stays, and each try may read all of it.
+  if (action.type === 'drill') {
+    const { seed, cluster, policy } = action;
+    return { key: `drill:${seed}/${cluster}/${policy}`, slot: null, deadline: null, pauseMs: drillPauseMs };
+  }
   if (action.type !== 'backup') return { key: action.id, slot: action.slot, deadline: null };
   const { seed, cluster, policy, slot, deadline } = action;
   const key = `backup:${seed}/${cluster}/${policy}`;
@@ -50,7 +59,9 @@ export class Retries {
 
   failed(attempted: Attempted, code: ErrorCode | null, now: Date): void {
     const failures = (this.#failures.get(attempted.key)?.failures ?? 0) + 1;
-    const retryAt = new Date(now.getTime() + pauseMs(failures, code, attempted.key));
+    const retryAt = new Date(
+      now.getTime() + Math.max(pauseMs(failures, code, attempted.key), attempted.pauseMs ?? 0),
+    );
     this.#failures.set(attempted.key, { ...attempted, failures, retryAt });
   }
 

@@ -43,6 +43,10 @@ export class Scrubber {
     this.#options = options;
   }
 
+  get isRunning(): boolean {
+    return this.#running !== null;
+  }
+
   /** Takes over what a pass has seen. */
   see(planned: SeedPlan): void {
     this.#planned = planned;

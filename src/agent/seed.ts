@@ -3,17 +3,18 @@
  * looks at everything anew, so nothing is lost by a restart, a failure or a missed moment.
  */
 import { resultError } from '../backup/result.ts';
-import { type ActionResult, recordApplied, runAction } from '../execute/apply.ts';
+import { type ActionResult, type DrillPlace, recordApplied, runAction } from '../execute/apply.ts';
 import { planSeed, type SeedPlan } from '../execute/plan.ts';
 import { sweepAllUploads } from '../execute/sweep.ts';
 import type { Workspace } from '../execute/workspace.ts';
 import type { ErrorCode } from '../model/errors.ts';
-import type { Action } from '../model/generated/plan.ts';
+import type { Action, DrillAction } from '../model/generated/plan.ts';
 import { overviewOf } from '../plan/overview.ts';
 import { runnableActions } from '../plan/plan.ts';
 import { nextRunOf } from '../plan/wake.ts';
 import { CertificateWatch } from './certificates.ts';
 import { SeedDestinations } from './destinations.ts';
+import { Driller, type DrillTurn } from './driller.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { lookAtFailedPass, lookAtPlan, lookAtRecord, lookAtRun } from './notify/looks.ts';
@@ -38,6 +39,10 @@ export interface SeedOptions {
   /** Ends what runs. */
   readonly abort: AbortSignal;
   readonly spoolFolder?: string | undefined;
+  /** What drills are made with. */
+  readonly drills: DrillPlace;
+  /** Of the whole agent. */
+  readonly turn: DrillTurn;
 }
 
 /** Actions of one cluster, in the order of the plan: what protects data first, what takes it away last. */
@@ -63,6 +68,7 @@ export class SeedRunner {
   readonly #queue: ClusterQueue<Job>;
   readonly #scrubber: Scrubber;
   readonly #certificates: CertificateWatch;
+  readonly #driller: Driller;
   #current: Shared<Workspace> | null = null;
   /** A pass, or writing down what was applied: one at a time. */
   #busy: Promise<void> | null = null;
@@ -85,6 +91,14 @@ export class SeedRunner {
     };
     this.#scrubber = new Scrubber({ ...background, onBad: () => this.#passes.outdate() });
     this.#certificates = new CertificateWatch(background);
+    this.#driller = new Driller({
+      ...background,
+      onEnd: (result, notes, commit) => {
+        this.#tellRun(result, notes, commit);
+        // The forecast says when the last one was, and what went badly is told by the plan.
+        if (result.outcome === 'done') this.#passes.outdate();
+      },
+    });
     this.#queue = new ClusterQueue(
       clustersAtOnce,
       (job) => this.#work(job),
@@ -116,14 +130,18 @@ export class SeedRunner {
     if (reason !== null) this.#occupy(this.#pass(this.#current, reason));
     else if (!this.#queue.isIdle) return;
     else if (this.#unrecorded !== null) this.#occupy(this.#record());
-    // What reads in the background begins only while nothing else is to be done.
-    else this.#scrubber.tick(this.#current);
+    // What reads in the background begins only while nothing else is to be done, and one after the other.
+    else {
+      if (!this.#scrubber.isRunning) this.#driller.tick(this.#current);
+      if (!this.#driller.isRunning) this.#scrubber.tick(this.#current);
+    }
   }
 
   /** Begins nothing new, and resolves when all that runs has ended. */
   async close(): Promise<void> {
     this.#stop.abort();
-    await Promise.all([this.#queue.close(), this.#busy, this.#scrubber.close(), this.#certificates.close()]);
+    const background = [this.#scrubber, this.#driller, this.#certificates];
+    await Promise.all([this.#queue.close(), this.#busy, ...background.map((one) => one.close())]);
     this.#unrecorded?.held.release();
     this.#unrecorded = null;
     await this.#current?.freed();
@@ -203,10 +221,13 @@ export class SeedRunner {
     for (const [name, code] of waiting) {
       this.#retries.failed({ key: `destination:${name}`, slot: null, deadline: null }, code, at);
     }
-    const ready = runnable.filter((action) => !this.#retries.mustWait(attemptedBy(action), at));
+    const notNow = (action: Action) => this.#retries.mustWait(attemptedBy(action), at);
+    const ready = runnable.filter((action) => !notNow(action));
+    this.#driller.replaceWaiting(planned, held, ready.filter(isDrill));
+    const others = ready.filter((action) => !isDrill(action));
     const jobs: Job[] = [];
     this.#missed.clear();
-    for (const [cluster, actions] of Map.groupBy(ready, (action) => action.cluster)) {
+    for (const [cluster, actions] of Map.groupBy(others, (action) => action.cluster)) {
       const running = this.#queue.runningOf(cluster);
       if (running === undefined) {
         const own = held.hold();
@@ -233,9 +254,7 @@ export class SeedRunner {
       try {
         const options = { signal: abort, spoolFolder, onStart: () => notes.onProgress };
         const result = await runAction(workspace, planned, action, options);
-        logResult(this.#log, result, notes, planned.plan.commit);
-        this.#note(result, notes);
-        this.#options.notifier.look(lookAtRun(result, planned.plan.commit));
+        this.#tellRun(result, notes, planned.plan.commit);
       } catch (error) {
         const fields = { action: action.id, error: resultError(error) };
         if (abort.aborted) this.#log.warn(fields, 'action aborted');
@@ -243,6 +262,12 @@ export class SeedRunner {
         return;
       }
     }
+  }
+
+  #tellRun(result: ActionResult, notes: RunNotes, commit: string | null): void {
+    logResult(this.#log, result, notes, commit);
+    this.#note(result, notes);
+    this.#options.notifier.look(lookAtRun(result, commit));
   }
 
   #note(result: ActionResult, notes: RunNotes): void {
@@ -312,4 +337,8 @@ export class SeedRunner {
 function codeOf({ error, backup }: ActionResult): ErrorCode | null {
   const first = error ?? backup?.copies.find((copy) => copy.error !== null)?.error ?? null;
   return first?.code ?? null;
+}
+
+function isDrill(action: Action): action is DrillAction {
+  return action.type === 'drill';
 }

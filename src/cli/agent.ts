@@ -7,9 +7,17 @@ import { usage } from '../model/errors.ts';
 import { parseDuration } from '../model/units.ts';
 import { withExamples } from './help.ts';
 import type { Io } from './io.ts';
-import { type KeyOptions, type SourceOptions, withKeys, withSource } from './options.ts';
+import {
+  type DrillPlaceOptions,
+  drillPlace,
+  type KeyOptions,
+  type SourceOptions,
+  withDrillPlace,
+  withKeys,
+  withSource,
+} from './options.ts';
 
-interface AgentCommandOptions extends SourceOptions, KeyOptions {
+interface AgentCommandOptions extends SourceOptions, KeyOptions, DrillPlaceOptions {
   interval: string;
   listen: string;
   verifyCommits: CommitTrust;
@@ -52,6 +60,7 @@ export function addAgent(program: Command, io: Io): Command {
     )
     .option('--http-cert-file <file>', 'serves HTTPS with this certificate, PEM, its chain after it')
     .option('--http-key-file <file>', 'the private key of that certificate');
+  withDrillPlace(command);
   withSource(command);
   withKeys(command);
   withExamples(
@@ -80,6 +89,7 @@ async function agent(io: Io, options: AgentCommandOptions): Promise<void> {
       access: accessOf(options),
       onStart: (pollNow) => void process.on('SIGHUP', pollNow),
       stateFolder: options.state ?? null,
+      drills: drillPlace(options),
       log: createLog({ write: io.out, terminal, color: io.color }),
     },
     io.signal,

@@ -6,10 +6,13 @@ import { formatBackupRef, type Slot } from '../model/names.ts';
 import { withExamples, withExitCodes } from './help.ts';
 import { type ExitCode, exitCodes, type Io, worst } from './io.ts';
 import {
+  type DrillPlaceOptions,
+  drillPlace,
   type KeyOptions,
   type OutputOptions,
   type ProgressOptions,
   type SourceOptions,
+  withDrillPlace,
   withKeys,
   withOutput,
   withProgress,
@@ -18,7 +21,12 @@ import {
 import { formatPlans, seedNames } from './plan.ts';
 import type { Session } from './session.ts';
 
-interface ApplyCommandOptions extends SourceOptions, KeyOptions, OutputOptions, ProgressOptions {
+interface ApplyCommandOptions
+  extends SourceOptions,
+    KeyOptions,
+    OutputOptions,
+    ProgressOptions,
+    DrillPlaceOptions {
   approve?: string;
   plan?: string;
 }
@@ -39,6 +47,7 @@ export function addApply(program: Command, io: Io): Command {
       '--approve <digest>',
       'approves what guards against mistakes hold back; the digest is the one that `plan` shows',
     );
+  withDrillPlace(command);
   withSource(command);
   withKeys(command);
   withProgress(command);
@@ -88,6 +97,7 @@ async function apply(io: Io, options: ApplyCommandOptions): Promise<void> {
     const result = await applyPlan(session.workspace, planned, {
       signal: io.signal,
       now: () => new Date(),
+      drills: drillPlace(options),
       onStart: ({ cluster }) => progressView(io, quiet ? 'none' : options.progress, cluster).onProgress,
       onEnd: (one) => {
         if (!quiet) tellAction(io, one);

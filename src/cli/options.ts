@@ -1,4 +1,5 @@
 /** Options that several commands share, each defined once. */
+import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 
 export type OutputFormat = 'text' | 'json' | 'markdown' | 'github';
@@ -104,6 +105,37 @@ export function withProgress(command: Command): Command {
       .choices(['auto', 'plain', 'none'])
       .default('auto'),
   );
+}
+
+export interface DrillPlaceOptions {
+  etcd?: string;
+  scratch?: string;
+}
+
+/** `--etcd FILE`, `--scratch DIR`: for whoever makes drills. */
+export function withDrillPlace(command: Command): Command {
+  return grouped(command, 'Drills:', withDrillPlaceOptions);
+}
+
+function withDrillPlaceOptions(command: Command): Command {
+  return command
+    .option(
+      '--etcd <file>',
+      'the etcd of drills, of the version of the clusters (default: the one on the PATH)',
+    )
+    .option(
+      '--scratch <dir>',
+      'where drills put their data for a moment, open to nobody else (default: the temporary folder)',
+    );
+}
+
+/** What `withDrillPlace` was given, as it stands from wherever it is read. */
+export function drillPlace({ etcd, scratch }: DrillPlaceOptions): DrillPlaceOptions {
+  return {
+    // A name without a slash would be looked for on the PATH by whoever starts it.
+    ...(etcd !== undefined && { etcd: resolve(etcd) }),
+    ...(scratch !== undefined && { scratch: resolve(scratch) }),
+  };
 }
 
 /** The options that were given on the command line, as words of one. */

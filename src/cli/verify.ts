@@ -1,18 +1,20 @@
-import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { DrillResult } from '../execute/drill.ts';
 import type { VerifyResult } from '../execute/verify.ts';
 import { usage } from '../model/errors.ts';
 import { formatBytes, formatCount } from '../model/units.ts';
-import { withExamples } from './help.ts';
+import { withExamples, withExitCodes } from './help.ts';
 import { exitCodes, type Io, worst } from './io.ts';
 import {
   type BucketOptions,
+  type DrillPlaceOptions,
+  drillPlace,
   type KeyOptions,
   type OutputOptions,
   type ProgressOptions,
   type SourceOptions,
   withBucket,
+  withDrillPlace,
   withKeys,
   withOutput,
   withProgress,
@@ -25,11 +27,10 @@ interface VerifyCommandOptions
     BucketOptions,
     KeyOptions,
     OutputOptions,
-    ProgressOptions {
+    ProgressOptions,
+    DrillPlaceOptions {
   repair?: boolean;
   drill?: boolean;
-  etcd?: string;
-  scratch?: string;
 }
 
 /** `verify [BACKUP…]`: read back and check every byte. */
@@ -47,16 +48,22 @@ export function addVerify(program: Command, io: Io): Command {
     .option('--repair', 'replace bad copies by the bytes of a sound one of the same attempt')
     .option(
       '--drill',
-      'restore into a real etcd on this machine, compare, and clear all of it away; without an etcd, what can be proven without',
+      'restore into a real etcd on this machine, compare, and clear all of it away; takes 1.1 times the database and 183 MiB of disk',
     );
+  withDrillPlace(command);
   withSource(command);
   withBucket(command);
   withKeys(command);
   withProgress(command);
   withOutput(command);
+  withExitCodes(
+    command,
+    '0 sound, 1 none could be looked at, 4 some are not sound, or no etcd could be started for a drill.',
+  );
   withExamples(
     command,
     'granary verify',
+    'granary verify --drill eu-west/prod-a --etcd /usr/local/bin/etcd',
     'granary verify eu-west/prod-a/hourly/20261121T140000Z@eu-minio',
     'granary verify --repair eu-west/prod-a',
     'granary verify --from s3://etcd-backups/prod --age-key-file key.txt',
@@ -113,13 +120,13 @@ async function drill(io: Io, names: readonly string[], options: VerifyCommandOpt
   const { drillBackups, etcdForDrill } = await import('../execute/drill.ts');
   const { progressView } = await import('./progress.ts');
   const { signal } = io;
-  const etcd = await etcdForDrill(options.etcd, io.env, { signal });
+  const { etcd: path, scratch } = drillPlace(options);
+  const etcd = await etcdForDrill(path, io.env, { signal });
   await using session = await openReading(io, options);
   const wanted = await wantedNames(io, session, names, options);
   const quiet = options.output === 'json';
   using view = progressView(io, quiet ? 'none' : options.progress);
   const results: DrillResult[] = [];
-  const scratch = options.scratch === undefined ? undefined : resolve(options.scratch);
   const calls = { signal, ...etcd, fallback: true, scratch, onProgress: view.onProgress };
   for await (const result of drillBackups(session.workspace, wanted, calls)) {
     view.clear();

@@ -31,13 +31,14 @@ export function isRemoval(action: Action): action is Removal {
     case 'copy':
     case 'undelete':
     case 'sweep':
+    case 'drill':
       return false;
     default:
       return unknownAction(action);
   }
 }
 
-/** In the order in which they are listed: what protects data first, what takes it away last. */
+/** In the order in which they are listed: what protects data first, then what takes it away, last what only looks. */
 export function rankOf(action: Action): number {
   switch (action.type) {
     case 'backup':
@@ -52,6 +53,8 @@ export function rankOf(action: Action): number {
       return 4;
     case 'sweep':
       return 5;
+    case 'drill':
+      return 6;
     default:
       return unknownAction(action);
   }

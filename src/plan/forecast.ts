@@ -1,9 +1,10 @@
 /** What to expect of a cluster under a policy: next runs, what could be lost, what there is, when it was last proven. */
 import type { Forecast, Proof } from '../model/generated/plan.ts';
+import { drillTimesOf } from './drills.ts';
 import { slotMilliseconds } from './retention.ts';
 import type { View } from './view.ts';
 
-export function forecastOf(view: View): Forecast {
+export function forecastOf(view: View, now: Date): Forecast {
   const { assignment, around, newest, complete, late, places } = view;
   const next = assignment.policy.suspend ? [] : around.next;
   const [soonest] = next;
@@ -12,15 +13,18 @@ export function forecastOf(view: View): Forecast {
   const slots = new Set<string>();
   let bytes = 0;
   let lastProof: Proof | null = null;
+  let lastRead: Proof | null = null;
   for (const { copies } of places) {
     for (const { slot, storedBytes, proofs } of copies) {
       slots.add(slot);
       bytes += storedBytes ?? 0;
       for (const { kind, ok, time } of proofs) {
         if (lastProof === null || time > lastProof.time) lastProof = { kind, ok, time };
+        if (kind === 'read' && (lastRead === null || time > lastRead.time)) lastRead = { kind, ok, time };
       }
     }
   }
+  const { last: lastDrill, due, next: upcoming } = drillTimesOf(view, now);
   return {
     seed: assignment.seed.name,
     cluster: assignment.cluster.name,
@@ -30,6 +34,9 @@ export function forecastOf(view: View): Forecast {
     late,
     worstLossMs,
     lastProof,
+    lastRead,
+    lastDrill,
+    nextDrill: (due ?? upcoming)?.toISOString() ?? null,
     backups: slots.size,
     bytes,
     complete,

@@ -17,6 +17,7 @@ import { plainObjects } from './applied.ts';
 import { withConsequences } from './consequences.ts';
 import { diffObjects } from './diff.ts';
 import { copyOf, digestInput, onlySavedRemovals } from './digest.ts';
+import { drillOf } from './drills.ts';
 import { forecastOf } from './forecast.ts';
 import { guardsOf } from './guards.ts';
 import { type Holdings, holdingsOf, withoutMoved } from './holdings.ts';
@@ -86,7 +87,7 @@ export function makePlan(desired: Desired, actual: Actual, now: Date, options: P
     actions,
     guards,
     warnings: warningsOf({ desired, actual, holdings, views, now }),
-    forecast: views.map(forecastOf),
+    forecast: views.map((view) => forecastOf(view, now)),
   };
 }
 
@@ -119,6 +120,7 @@ function actionsOf(
       ...copiesToMake(view, now),
       ...withdrawalsOf(view, now),
       ...removalsOf(view, repository, times),
+      ...drillOf(view, now),
     ]),
     ...removalsOnDemand(desired, holdings, times),
     ...removalsOfOrphans(desired, holdings, orphans, times),

@@ -175,6 +175,7 @@ const verbs = {
   tombstone: 'tombstone',
   delete: 'delete',
   sweep: 'sweep',
+  drill: 'drill',
 } as const;
 
 function alignRows(rows: readonly Row[], width: number): string[] {

@@ -50,6 +50,8 @@ export function placeText(action: Action): string {
       return `to ${action.destinations.join(', ')}`;
     case 'copy':
       return `to ${action.destination} from ${action.from}`;
+    case 'drill':
+      return `from ${action.destinations.join(' or ')}`;
     case 'undelete':
     case 'tombstone':
     case 'delete':
@@ -125,6 +127,7 @@ export function summaryText(plan: Plan): string {
     ...toDo('tombstone', 'to tombstone'),
     ...toDo('delete', 'to delete'),
     ...toDo('sweep', 'to sweep'),
+    ...toDo('drill', 'to drill'),
     ...(locked > 0 ? [`${formatCount(locked)} held by object lock`] : []),
     ...(plan.summary.blocked > 0 ? [`${formatCount(plan.summary.blocked)} blocked`] : []),
   ];

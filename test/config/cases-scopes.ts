@@ -235,15 +235,9 @@ export const scopeCases: Readonly<Record<string, Files>> = {
   },
   drills: {
     ...sound,
-    'policy.yaml': policy('hourly', ', verify: {⟦without-effect⟧drill: {cron: "0 4 * * 0"}}'),
-    'p.yaml': policy(
-      'other',
-      ', verify: {⟦without-effect⟧drill: {cron: ⟦bad-schedule⟧"0 4 * *"}, hashKV: try}',
-    ),
-    'q.yaml': policy(
-      'third',
-      ', verify: {⟦without-effect⟧drill: {cron: "0 4 * * 0", timeZone: ⟦bad-time-zone⟧Mars}}',
-    ),
+    'policy.yaml': policy('hourly', ', verify: {drill: {cron: "0 4 * * 0"}}'),
+    'p.yaml': policy('other', ', verify: {drill: {cron: ⟦bad-schedule⟧"0 4 * *"}, hashKV: try}'),
+    'q.yaml': policy('third', ', verify: {drill: {cron: "0 4 * * 0", timeZone: ⟦bad-time-zone⟧Mars}}'),
   },
   scrubs: {
     ...sound,

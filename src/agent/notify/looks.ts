@@ -72,7 +72,7 @@ export function lookAtRun(result: ActionResult, commit: string | null): Look {
       found: [],
       endOf: (known) => {
         if (known.origin !== 'run' || !known.key.endsWith(` ${subjectOf(action)}`)) return null;
-        return action.type === 'backup' || known.slot === slot ? end : null;
+        return action.type === 'backup' || action.type === 'drill' || known.slot === slot ? end : null;
       },
     };
   }
@@ -124,7 +124,7 @@ export function lookAtPlan(planned: SeedPlan): Look {
 /** Whether what a run could not do is done, or is not asked for any more. */
 function endOfRun({ key, cluster, policy, destination, slot }: Condition, planned: SeedPlan): string | null {
   const { plan, desired, inventory } = planned;
-  if (destination === null) {
+  if (destination === null && !isOfDrill(key)) {
     const wanted = desired.assignments.some(
       (one) => one.cluster.name === cluster && one.policy.name === policy && one.skipped === null,
     );
@@ -135,8 +135,15 @@ function endOfRun({ key, cluster, policy, destination, slot }: Condition, planne
   const isUnread = inventory.destinations.some(
     ({ name, status }) => name === destination && status === 'unknown',
   );
-  const isLeft = plan.actions.some((one) => one.slot === slot && key.endsWith(` ${subjectOf(one)}`));
+  const isLeft = plan.actions.some(
+    (one) => (one.slot === slot || one.type === 'drill') && key.endsWith(` ${subjectOf(one)}`),
+  );
   return isLeft || isUnread ? null : 'nothing of it is left to do';
+}
+
+/** Its subject is about no one destination, and no newer backup ends it: the next plan has it still, or not. */
+function isOfDrill(key: string): boolean {
+  return / drill [^ ]+$/.test(key);
 }
 
 /** Copies whose newest proof of some kind is bad, by cluster, policy and destination. */

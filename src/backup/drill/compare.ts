@@ -106,16 +106,16 @@ export async function compareWithEtcd(
   // First, while none can have ended.
   const leases = await compareLeases(connection, expected, startedMs, call);
   if (typeof leases === 'string') return leases;
+  const all = { keys: { prefix: '' }, limit: 1, keysOnly: true } as const;
+  const { revision: newest } = await range(connection, all, call);
+  // A later one is of leases that have ended since.
+  if (newest < revision) return `revision ${newest} instead of ${revision}`;
   // etcd 3.4 has no answer at a compaction's own revision, and one for "now" (reference "HashKV").
   const atNow = revision <= Math.max(1, report.compactRevision);
   const answer = await connection.hashKV(atNow ? 0 : revision, call);
-  const { count } = await range(
-    connection,
-    { keys: { prefix: '' }, limit: 1, keysOnly: true, revision },
-    call,
-  );
+  const { count } = await range(connection, { ...all, revision }, call);
   const wrong = difference([
-    ['revision', revision, atNow ? answer.hashRevision : Math.min(answer.revision, revision)],
+    ['HashKV is of revision', revision, answer.hashRevision],
     ['HashKV is computed since revision', report.compactRevision, answer.compactRevision],
     ['HashKV', hash, answer.hash],
     ['live keys', report.keys, count],

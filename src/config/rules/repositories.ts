@@ -79,7 +79,7 @@ function targetProblem(text: string): string | null {
 }
 
 /** Better said than found out: these fields are checked, and this version does nothing by them. */
-export const uselessFieldsAreSaid: Rule = ({ seeds, policies, report }) => {
+export const uselessFieldsAreSaid: Rule = ({ seeds, report }) => {
   const without = (message: string, hint: string): Finding => ({
     code: 'without-effect',
     severity: 'warning',
@@ -95,17 +95,6 @@ export const uselessFieldsAreSaid: Rule = ({ seeds, policies, report }) => {
       without(
         '`coordination` is checked and has no effect in this version: replicas do not share the work yet',
         'run one agent for this seed',
-      ),
-    );
-  }
-  for (const { object, source, spec } of policies) {
-    if (object.verify.drill === null) continue;
-    report(
-      source,
-      `${spec}/verify/drill`,
-      without(
-        '`drill` is checked and has no effect in this version: no restore is tried by itself yet',
-        'try a restore by hand with `granary restore`',
       ),
     );
   }

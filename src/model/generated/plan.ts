@@ -4,7 +4,7 @@
  * One step.
  */
 export type Action =
-  BackupAction | CopyAction | UndeleteAction | TombstoneAction | DeleteAction | SweepAction;
+  BackupAction | CopyAction | UndeleteAction | TombstoneAction | DeleteAction | SweepAction | DrillAction;
 
 /**
  * What `granary plan -o json` prints and `--out` saves: the configuration against what was last applied, what will be done, what is held back and why, and what is to be expected. Free of secrets. Times are RFC 3339 in UTC.
@@ -381,6 +381,49 @@ export interface SweepAction {
   reason: string;
 }
 /**
+ * A backup restored into a real etcd, compared, and cleared away.
+ */
+export interface DrillAction {
+  /**
+   * Names the action within the plan, and the same action in the next plan: `type:seed/cluster/policy/slot`, with `@destination` where it concerns one copy.
+   */
+  id: string;
+  /**
+   * What is done.
+   */
+  type: 'drill';
+  /**
+   * Name of the seed.
+   */
+  seed: string;
+  /**
+   * Name of the cluster within its seed.
+   */
+  cluster: string;
+  /**
+   * Always null: any of `destinations` will do.
+   */
+  destination: null;
+  /**
+   * Name of the policy; `manual` for a backup on demand.
+   */
+  policy: string;
+  /**
+   * The backup's slot, in UTC.
+   */
+  slot: string;
+  /**
+   * Why, in words.
+   */
+  reason: string;
+  /**
+   * Names of the destinations that hold a usable copy, in the policy's order.
+   *
+   * Items: Name of a destination.
+   */
+  destinations: string[];
+}
+/**
  * Why actions do not run.
  */
 export interface Guard {
@@ -514,6 +557,18 @@ export interface Forecast {
    * The newest proof of any of its backups; null where there is none.
    */
   lastProof: null | Proof;
+  /**
+   * The newest time that one of its backups was read back, and how it was; null: never.
+   */
+  lastRead: null | Proof;
+  /**
+   * The newest drill of any of its backups, and how it went; null: never.
+   */
+  lastDrill: null | Proof;
+  /**
+   * When the next drill is to be, a moment that has passed where one is due; null where the policy has none.
+   */
+  nextDrill: string | null;
   /**
    * How many backups there are, copies not counted twice.
    */
