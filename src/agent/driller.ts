@@ -28,7 +28,7 @@ export interface DrillerOptions {
 interface Planned {
   readonly planned: SeedPlan;
   readonly held: Shared<Workspace>;
-  readonly waiting: DrillAction[];
+  waiting: DrillAction[];
 }
 
 export class Driller {
@@ -66,12 +66,21 @@ export class Driller {
       current.release();
       turn.taken = false;
       this.#running = null;
+      this.#leaveOut(action);
     });
   }
 
   /** Resolves when what ran when the signal fired has ended, and nothing of it is left. */
   async close(): Promise<void> {
     await this.#running;
+  }
+
+  /** A plan that was made while it ran wants it still. Whether it is to be tried again is for the next one to say. */
+  #leaveOut({ cluster, policy }: DrillAction): void {
+    if (this.#planned === null) return;
+    this.#planned.waiting = this.#planned.waiting.filter(
+      (other) => other.cluster !== cluster || other.policy !== policy,
+    );
   }
 
   async #drill(workspace: Workspace, planned: SeedPlan, action: DrillAction): Promise<void> {

@@ -10,7 +10,7 @@ import type { DestinationReadiness } from '../catalog/status.ts';
 import type { ActionResult } from '../execute/apply.ts';
 import { packageVersion } from '../execute/version.ts';
 import type { NotificationType } from '../model/config.ts';
-import type { Plan, Proof } from '../model/generated/plan.ts';
+import type { Plan } from '../model/generated/plan.ts';
 import { isRemoval } from '../plan/actions.ts';
 import { runnableActions } from '../plan/plan.ts';
 import type { ProofTally } from './proofs.ts';
@@ -121,16 +121,6 @@ export function makeMetrics(state: AgentState, now: () => Date, spoolFolder: str
   );
   perPolicy('backup_age_seconds', 'Time since the newest backup was published.', ({ success }) =>
     success === null ? null : Math.max(0, (now().getTime() - success.getTime()) / 1_000),
-  );
-  perPolicy(
-    'last_read_timestamp_seconds',
-    'When one of its backups was last read back and sound; 0: the last time it was not.',
-    ({ lastRead }) => (lastRead === null ? null : goodAt(lastRead)),
-  );
-  perPolicy(
-    'last_drill_timestamp_seconds',
-    'When one of its backups was last restored into an etcd and equal; 0: never, or the last time it was not.',
-    ({ lastDrill, nextDrill }) => (lastDrill === null && nextDrill === null ? null : goodAt(lastDrill)),
   );
   perPolicy('drill_due', 'Whether a drill is due.', ({ nextDrill }) =>
     nextDrill === null ? null : Number(Date.parse(nextDrill) <= now().getTime()),
@@ -296,11 +286,6 @@ function sample(labels: Labels, value: number | null): Sample[] {
 
 function seconds(time: Date | null): number | null {
   return time === null ? null : time.getTime() / 1_000;
-}
-
-/** Zero and not nothing: an alert on its age is to fire for what was never proven, or proved to be bad. */
-function goodAt(proof: Proof | null): number {
-  return proof?.ok === true ? Date.parse(proof.time) / 1_000 : 0;
 }
 
 function blockedRemovals(plan: Plan): number {

@@ -25,7 +25,7 @@ import { logResult, PlanNotes, RunNotes } from './report.ts';
 import { attemptedBy, pauseMs, Retries } from './retries.ts';
 import { Scrubber } from './scrubber.ts';
 import { Shared } from './shared.ts';
-import { isLate, noteBackup, noteOutcome, notePlan, type SeedState } from './state.ts';
+import { isDrillDue, isLate, noteBackup, noteOutcome, notePlan, type SeedState } from './state.ts';
 import type { Changes } from './status/changes.ts';
 
 export interface SeedOptions {
@@ -289,7 +289,9 @@ export class SeedRunner {
     noteBackup(this.#state, backup, notes.durationMs, now);
     // Nobody should read for an hour that a cluster is late which is not any more.
     // What freezes removals is told by the plan.
-    if (isLate(this.#state, action) || alarm !== null) this.#passes.outdate();
+    // A drill may have waited for a backup that it can try.
+    const waited = isLate(this.#state, action) || isDrillDue(this.#state, action, now);
+    if (waited || alarm !== null) this.#passes.outdate();
   }
 
   #ended({ cluster }: Job): void {

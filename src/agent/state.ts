@@ -193,6 +193,16 @@ export function isLate(
   return found?.late ?? false;
 }
 
+/** Whether the newest plan has a slot for drills that none was made for. */
+export function isDrillDue(
+  { plan }: SeedState,
+  of: { readonly cluster: string; readonly policy: string },
+  now: Date,
+): boolean {
+  const found = plan?.forecast.find(({ cluster, policy }) => cluster === of.cluster && policy === of.policy);
+  return found?.nextDrill != null && Date.parse(found.nextDrill) <= now.getTime();
+}
+
 /** When the newest backup of each `cluster/policy` of a seed was published, as far as destinations could be read. */
 function newestPublished({ destinations }: Inventory, seed: string): Map<string, Date> {
   const newest = new Map<string, string>();

@@ -34,6 +34,13 @@ export interface FoundBackup extends SlotRef {
   readonly unread: readonly Unread[];
   /** Where something lies in this slot whose manifest cannot be read, and of which attempt it is nobody knows. */
   readonly unreadable: readonly Unread[];
+  /** The backup of the cluster that was restored last for a trial, and was equal; null: none is known. */
+  readonly lastDrill: LastDrill | null;
+}
+
+export interface LastDrill extends SlotRef {
+  /** When, RFC 3339. */
+  readonly time: string;
 }
 
 /** Slots of a policy that are opened in search of one that can be trusted. */
@@ -59,14 +66,32 @@ export async function findBackup(
 ): Promise<FoundBackup> {
   const cluster = await listCluster(sources, query, { signal });
   const all = { ...cluster, unread: [...cluster.unread, ...unopened] };
-  return 'slot' in query ? findNamed(all, query, { signal }) : findNewest(all, query, { signal });
+  const found = await ('slot' in query
+    ? findNamed(all, query, { signal })
+    : findNewest(all, query, { signal }));
+  return { ...found, lastDrill: lastDrillOf(cluster) };
 }
+
+/** The drill itself is what is newest, and not the backup. */
+function lastDrillOf({ listed }: ListedCluster): LastDrill | null {
+  let last: LastDrill | null = null;
+  for (const { copy } of listed) {
+    const { seed, cluster, policy, slot } = copy;
+    for (const { kind, ok, time } of copy.proofs) {
+      if (kind === 'drill' && ok && (last === null || time > last.time))
+        last = { seed, cluster, policy, slot, time };
+    }
+  }
+  return last;
+}
+
+type Found = Omit<FoundBackup, 'lastDrill'>;
 
 async function findNamed(
   { listed, unread, accepted }: ListedCluster,
   query: BackupRef,
   { signal }: CallOptions,
-): Promise<FoundBackup> {
+): Promise<Found> {
   const ofSlot = listed.filter(({ copy }) => copy.policy === query.policy && copy.slot === query.slot);
   if (ofSlot.length === 0) throw slotMissing(query, listed, unread);
   const { candidates, unreadable } = await openSlot(ofSlot, accepted, { signal });
@@ -87,7 +112,7 @@ async function findNewest(
   { listed, unread, accepted }: ListedCluster,
   query: NewestQuery,
   { signal }: CallOptions,
-): Promise<FoundBackup> {
+): Promise<Found> {
   const wanted = listed.filter(({ copy }) => query.policy === undefined || copy.policy === query.policy);
   if (wanted.length === 0) throw nothingAtAll(query, listed, unread);
   const policies = Map.groupBy(wanted, ({ copy }) => copy.policy);

@@ -55,13 +55,20 @@ export function tellFound(io: Io, found: FoundBackup): void {
   );
 }
 
-/** The newest that it was read back or restored by; what a backup is born with says nothing of where it lies now. */
-function lastProof({ copies }: FoundBackup): string {
-  const proofs = copies.flatMap(({ copy }) => copy.proofs.filter(({ kind, ok }) => ok && kind !== 'hashkv'));
+/**
+ * The last drill of the cluster, and of which backup that was; without any, when this one was last read back. What a
+ * backup is born with says nothing of where it lies now.
+ */
+function lastProof({ copies, lastDrill, policy, slot }: FoundBackup): string {
+  if (lastDrill !== null) {
+    const isThis = lastDrill.policy === policy && lastDrill.slot === slot;
+    const which = isThis ? '' : `, of ${lastDrill.policy}/${lastDrill.slot}`;
+    return `; last drill ${formatAge(Date.now() - Date.parse(lastDrill.time))}${which}`;
+  }
+  const proofs = copies.flatMap(({ copy }) => copy.proofs.filter(({ kind, ok }) => ok && kind === 'read'));
   const [newest] = proofs.toSorted((a: ProofSummary, b: ProofSummary) => (a.time < b.time ? 1 : -1));
   if (newest === undefined) return '';
-  const what = newest.kind === 'drill' ? 'last drill' : 'last read back';
-  return `; ${what} ${formatAge(Date.now() - Date.parse(newest.time))}`;
+  return `; last read back ${formatAge(Date.now() - Date.parse(newest.time))}`;
 }
 
 /** How it went. The commands are for stdout, which holds nothing else, or the snapshot itself. */

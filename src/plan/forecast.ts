@@ -13,14 +13,12 @@ export function forecastOf(view: View, now: Date): Forecast {
   const slots = new Set<string>();
   let bytes = 0;
   let lastProof: Proof | null = null;
-  let lastRead: Proof | null = null;
   for (const { copies } of places) {
     for (const { slot, storedBytes, proofs } of copies) {
       slots.add(slot);
       bytes += storedBytes ?? 0;
       for (const { kind, ok, time } of proofs) {
         if (lastProof === null || time > lastProof.time) lastProof = { kind, ok, time };
-        if (kind === 'read' && (lastRead === null || time > lastRead.time)) lastRead = { kind, ok, time };
       }
     }
   }
@@ -34,7 +32,6 @@ export function forecastOf(view: View, now: Date): Forecast {
     late,
     worstLossMs,
     lastProof,
-    lastRead,
     lastDrill,
     nextDrill: (due ?? upcoming)?.toISOString() ?? null,
     backups: slots.size,

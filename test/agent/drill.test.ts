@@ -73,7 +73,9 @@ describeWith(['etcd-3.6'], 'drills of the agent', () => {
     await using agent = new RunningAgent(args);
     await agent.logged('planned');
     const labels = 'seed="eu",cluster="a",policy="often"';
-    expect(await agent.metric(`granary_last_drill_timestamp_seconds{${labels}}`)).toBeGreaterThan(1e9);
+    expect(
+      await agent.metric(`granary_last_proof_timestamp_seconds{${labels},kind="drill"}`),
+    ).toBeGreaterThan(1e9);
     expect(await agent.metric(`granary_drill_due{${labels}}`)).toBe(0);
     expect(readdirSync(scratch)).toEqual([]);
   });
@@ -87,7 +89,7 @@ describeWith(['etcd-3.6'], 'drills of the agent', () => {
     expect(line).toMatchObject({ level: 'error', error: { code: 'etcd-unusable' } });
     const labels = 'seed="eu",cluster="a",policy="often"';
     expect(await agent.metric(`granary_drills_total{${labels},outcome="failed"}`)).toBe(1);
-    expect(await agent.metric(`granary_last_drill_timestamp_seconds{${labels}}`)).toBe(0);
+    expect(await agent.metric(`granary_drill_due{${labels}}`)).toBe(1);
     expect(agent.lines.filter(({ msg }) => msg === 'backup done')).toHaveLength(2);
     expect(proofs()).toEqual([]);
   });

@@ -92,6 +92,9 @@ for (const version of etcdVersions) {
       );
       expect(ran.stderr).toMatch(/1 of 1 backups restored into a running etcd and found equal\n$/);
       expect(ran.code).toBe(0);
+      const target = fleet.folder.join('restored.db');
+      const restored = await granary(['restore', 'eu/prod', '--to', target, ...fleet.source], { env });
+      expect(restored.stderr).toMatch(/, on local; last drill (just now|.* ago)\n/);
     });
   });
 }

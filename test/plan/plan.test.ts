@@ -67,7 +67,6 @@ describe('a calm world', () => {
       late: false,
       worstLossMs: 3_600_000,
       lastProof: null,
-      lastRead: null,
       lastDrill: null,
       nextDrill: null,
       backups: 5,

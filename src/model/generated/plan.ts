@@ -558,10 +558,6 @@ export interface Forecast {
    */
   lastProof: null | Proof;
   /**
-   * The newest time that one of its backups was read back, and how it was; null: never.
-   */
-  lastRead: null | Proof;
-  /**
    * The newest drill of any of its backups, and how it went; null: never.
    */
   lastDrill: null | Proof;
