@@ -1,34 +1,17 @@
 /**
  * The age file format (age-encryption.org/v1): the header by the age-encryption package, the payload by Node's
- * ChaCha20-Poly1305, which is about eight times as fast as that package's own stream.
- * Payload: 16 bytes of nonce, then chunks of 64 KiB, each sealed under HKDF-SHA-256(file key, nonce, "payload") with
- * an 11-byte big-endian counter and a last byte that is 1 for the last chunk (C2SP age specification, "Payload").
+ * ChaCha20-Poly1305 (`age-payload.ts`), which is about eight times as fast as that package's own stream.
  */
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, randomBytes } from 'node:crypto';
 import { Decrypter, Encrypter } from 'age-encryption';
 import { GranaryError } from '../model/errors.ts';
 import type { Secret } from '../secrets/secret.ts';
+import { chunkBytes, chunkNonce, nonceBytes, payloadKey, tagBytes } from './age-payload.ts';
 import { artifactDamaged } from './damaged.ts';
+import { PieceReader } from './pieces.ts';
 
-const chunkBytes = 64 * 1024;
-const tagBytes = 16;
-const nonceBytes = 16;
-const sealedChunkBytes = chunkBytes + tagBytes;
 /** A header holds one short stanza for each recipient; more than this is not one of ours. */
 const maxHeaderBytes = 1 << 20;
-
-function payloadKey(fileKey: Uint8Array, nonce: Uint8Array): Uint8Array {
-  return new Uint8Array(hkdfSync('sha256', fileKey, nonce, 'payload', 32));
-}
-
-function chunkNonce(counter: number, last: boolean): Uint8Array {
-  const nonce = new Uint8Array(12);
-  // 2^48 chunks of 64 KiB are 2^64 bytes: the low six bytes of the counter are always enough.
-  new DataView(nonce.buffer).setUint16(5, Math.floor(counter / 2 ** 32));
-  new DataView(nonce.buffer).setUint32(7, counter >>> 0);
-  nonce[11] = last ? 1 : 0;
-  return nonce;
-}
 
 /** Turns plain bytes into an age file, piece by piece. */
 export class AgeEncryptor {
@@ -116,15 +99,23 @@ export class AgeEncryptor {
   }
 }
 
+/** An age file whose header was opened. */
+export interface OpenedAge {
+  /** Opens the payload: a secret. */
+  readonly key: Uint8Array;
+  /** The payload's sealed chunks. */
+  readonly sealed: AsyncIterable<Uint8Array>;
+}
+
 /**
- * The plain bytes of an age file.
+ * Opens the header of an age file; `decryptPayload` reads on. Where it throws, the source has been let go.
  * @param identities `AGE-SECRET-KEY-1…`; any one that fits is enough
  * @throws GranaryError `age-key-missing`, `age-key-wrong`, `artifact-damaged`
  */
-export async function* decryptAge(
+export async function openAge(
   source: AsyncIterable<Uint8Array>,
   identities: readonly Secret[],
-): AsyncGenerator<Uint8Array> {
+): Promise<OpenedAge> {
   if (identities.length === 0) {
     throw new GranaryError('age-key-missing', 'this backup is encrypted and no age key was given', {
       hint: 'give the private key with --age-key-file FILE or SOPS_AGE_KEY_FILE',
@@ -135,15 +126,10 @@ export async function* decryptAge(
     const fileKey = await openHeader(await readHeader(reader), identities);
     const nonce = await reader.take(nonceBytes);
     if (nonce.length < nonceBytes) throw artifactDamaged('it ends within its age header');
-    const key = payloadKey(fileKey, nonce);
-    for (let counter = 0; ; counter++) {
-      const sealed = await reader.take(sealedChunkBytes);
-      const last = await reader.ended();
-      yield openChunk(key, sealed, counter, last);
-      if (last) return;
-    }
-  } finally {
+    return { key: payloadKey(fileKey, nonce), sealed: reader.rest() };
+  } catch (error) {
     await reader.close();
+    throw error;
   }
 }
 
@@ -162,25 +148,6 @@ async function openHeader(header: Uint8Array, identities: readonly Secret[]): Pr
   }
 }
 
-function openChunk(key: Uint8Array, sealed: Uint8Array, counter: number, last: boolean): Uint8Array {
-  if (sealed.length < tagBytes || (sealed.length === tagBytes && counter > 0)) {
-    throw artifactDamaged('its encrypted data ends too early');
-  }
-  const decipher = createDecipheriv('chacha20-poly1305', key, chunkNonce(counter, last), {
-    authTagLength: tagBytes,
-  });
-  decipher.setAuthTag(sealed.subarray(sealed.length - tagBytes));
-  const plain = decipher.update(sealed.subarray(0, sealed.length - tagBytes));
-  try {
-    decipher.final();
-  } catch {
-    throw artifactDamaged(
-      `its encrypted data is not what was written, near byte ${counter * sealedChunkBytes}`,
-    );
-  }
-  return plain;
-}
-
 /** The header up to the line of its MAC, which begins with `---`. */
 async function readHeader(reader: PieceReader): Promise<Uint8Array> {
   const lines: Uint8Array[] = [];
@@ -192,57 +159,5 @@ async function readHeader(reader: PieceReader): Promise<Uint8Array> {
     total += line.length;
     if (line[0] === 0x2d && line[1] === 0x2d && line[2] === 0x2d && line[3] === 0x20)
       return Buffer.concat(lines);
-  }
-}
-
-/** Takes exact numbers of bytes from a stream of pieces of any size. */
-class PieceReader {
-  readonly #iterator: AsyncIterator<Uint8Array>;
-  #held: Uint8Array = new Uint8Array(0);
-
-  constructor(source: AsyncIterable<Uint8Array>) {
-    this.#iterator = source[Symbol.asyncIterator]();
-  }
-
-  /** So many bytes; fewer only at the end. */
-  async take(bytes: number): Promise<Uint8Array> {
-    const pieces: Uint8Array[] = [];
-    let missing = bytes;
-    while (missing > 0 && !(await this.ended())) {
-      const piece = this.#held.subarray(0, missing);
-      this.#held = this.#held.subarray(piece.length);
-      pieces.push(piece);
-      missing -= piece.length;
-    }
-    return pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces);
-  }
-
-  /** Bytes up to and with the next newline; null where none comes within `limit`. */
-  async takeLine(limit: number): Promise<Uint8Array | null> {
-    const pieces: Uint8Array[] = [];
-    let length = 0;
-    while (length <= limit && !(await this.ended())) {
-      const newline = this.#held.indexOf(0x0a);
-      const piece = newline < 0 ? this.#held : this.#held.subarray(0, newline + 1);
-      this.#held = this.#held.subarray(piece.length);
-      pieces.push(piece);
-      length += piece.length;
-      if (newline >= 0) return Buffer.concat(pieces);
-    }
-    return null;
-  }
-
-  /** Lets the source go, so that an abandoned download frees its connection. */
-  async close(): Promise<void> {
-    await this.#iterator.return?.();
-  }
-
-  async ended(): Promise<boolean> {
-    while (this.#held.length === 0) {
-      const next = await this.#iterator.next();
-      if (next.done === true) return true;
-      this.#held = next.value;
-    }
-    return false;
   }
 }

@@ -1,13 +1,9 @@
-/** The snapshot as it is stored: compressed, then encrypted, each where the policy says so. And the way back. */
+/** The snapshot as it is stored: compressed, then encrypted, each where the policy says so. */
 
-import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
-import { isGranaryError } from '../model/errors.ts';
-import type { Secret } from '../secrets/secret.ts';
+import { constants, createZstdCompress } from 'node:zlib';
 import type { UploadSource } from '../store/store.ts';
-import { AgeEncryptor, decryptAge } from './age-stream.ts';
-import { artifactDamaged } from './damaged.ts';
+import { AgeEncryptor } from './age-stream.ts';
 import { Crc32c, type Digest, Digester } from './digest.ts';
 import { SnapshotHash } from './snapshot-hash.ts';
 import type { Spool } from './spool.ts';
@@ -135,55 +131,4 @@ function zstdCompress(level: number) {
     chunkSize: blockBytes / 2,
     params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
   });
-}
-
-export interface StoredForm {
-  readonly compression: CompressionAlgorithm;
-  readonly encrypted: boolean;
-}
-
-/**
- * The raw snapshot of stored bytes, read as a stream.
- * @param rawSize bytes that must come out; more is refused at once, so that a decompression bomb fills no disk
- * @throws GranaryError `artifact-damaged`, `age-key-missing`, `age-key-wrong`
- */
-export async function* openArtifact(
-  stored: AsyncIterable<Uint8Array>,
-  form: StoredForm,
-  rawSize: number,
-  identities: readonly Secret[],
-): AsyncGenerator<Uint8Array> {
-  const compressed = form.encrypted ? decryptAge(stored, identities) : stored;
-  const raw = form.compression === 'zstd' ? zstdDecompress(compressed) : compressed;
-  let size = 0;
-  for await (const bytes of raw) {
-    size += bytes.length;
-    if (size > rawSize)
-      throw artifactDamaged(`it holds more than the ${rawSize} bytes that its manifest names`);
-    yield bytes;
-  }
-  if (size < rawSize) throw artifactDamaged(`it holds ${size} bytes and its manifest names ${rawSize}`);
-}
-
-async function* zstdDecompress(compressed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const failures: unknown[] = [];
-  const source = Readable.from(compressed, { objectMode: false });
-  const decompressor = createZstdDecompress({ chunkSize: blockBytes / 2 });
-  const done = pipeline(source, decompressor).catch((error: unknown) => failures.push(error));
-  try {
-    for await (const bytes of decompressor) yield bytes as Uint8Array;
-  } catch (error) {
-    failures.push(error);
-  } finally {
-    source.destroy();
-    decompressor.destroy();
-    await done;
-  }
-  const failure = failures.find((one) => isGranaryError(one)) ?? failures[0];
-  if (failure === undefined) return;
-  const code = (failure as { code?: unknown }).code;
-  if (typeof code === 'string' && (code.startsWith('ZSTD') || code === 'Z_BUF_ERROR')) {
-    throw artifactDamaged('its compressed data is not what was written');
-  }
-  throw failure;
 }

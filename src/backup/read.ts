@@ -6,10 +6,10 @@ import type { Manifest } from '../model/generated/manifest.ts';
 import { formatBackupRef, type Slot } from '../model/names.ts';
 import type { Secret } from '../secrets/secret.ts';
 import type { CallOptions } from '../store/store.ts';
-import { openArtifact } from './artifact.ts';
+import { openAge } from './age-stream.ts';
 import { dataKey } from './copy.ts';
-import { Digester } from './digest.ts';
 import type { OnProgress } from './events.ts';
+import { openInto, type RawFile } from './opener.ts';
 
 export interface ReadOptions extends CallOptions {
   readonly identities: readonly Secret[];
@@ -27,32 +27,31 @@ export function isEncrypted(manifest: Manifest): boolean {
 }
 
 /**
- * Hands the raw snapshot, exactly as etcd sent it, to `sink`, piece by piece. When it resolves, all bytes were what
- * the manifest says, at rest and when opened; until then they are not to be trusted. A piece stays as it is after the
- * call of `sink` that it was given to, so that it may be written while the next one is made.
- * @throws GranaryError `backup-damaged`, `object-missing`, `age-key-missing`, `age-key-wrong`, and what stores throw
+ * Writes the raw snapshot, exactly as etcd sent it, to a file. When it resolves, all bytes were what the manifest says,
+ * at rest and when opened; until then they are not to be trusted.
+ * @throws GranaryError `backup-damaged`, `object-missing`, `age-key-missing`, `age-key-wrong`, what stores throw, and
+ *   what the file calls a failed write
  */
 export async function readBackup(
   manifest: Manifest,
   from: Source,
-  sink: (bytes: Uint8Array) => Promise<void>,
+  file: RawFile,
   { signal, identities, onProgress }: ReadOptions,
 ): Promise<void> {
   const { data, snapshot } = manifest;
-  const raw = createHash('sha256');
   const atRest = storedBytes(manifest, from, { signal, onProgress });
-  const form = { compression: data.compression, encrypted: isEncrypted(manifest) };
+  const { compression } = data;
   try {
-    for await (const bytes of openArtifact(atRest, form, snapshot.size, identities)) {
-      raw.update(bytes);
-      await sink(bytes);
-    }
+    const { key, sealed } = isEncrypted(manifest)
+      ? await openAge(atRest, identities)
+      : { key: null, sealed: atRest };
+    const sha256 = await openInto(sealed, { compression, key }, snapshot.size, file, { signal });
+    if (sha256 !== snapshot.sha256) throw damaged(manifest, from, 'SHA-256 differs once opened');
   } catch (error) {
     if (isGranaryError(error, 'artifact-damaged')) throw damaged(manifest, from, error.message);
     if (isGranaryError(error, 'age-key-missing', 'age-key-wrong')) throw locked(manifest, error);
     throw error;
   }
-  if (raw.digest('hex') !== snapshot.sha256) throw damaged(manifest, from, 'SHA-256 differs once opened');
 }
 
 /**
@@ -77,13 +76,15 @@ async function* storedBytes(
   if (info.size !== data.storedBytes) {
     throw damaged(manifest, from, `${info.size} bytes lie there instead of ${data.storedBytes}`);
   }
-  const digester = new Digester();
+  const hash = createHash('sha256');
+  let size = 0;
   for await (const bytes of body) {
-    digester.update(bytes);
-    onProgress?.({ type: 'read', destination: from.name, bytes: digester.size, total: data.storedBytes });
+    hash.update(bytes);
+    size += bytes.length;
+    onProgress?.({ type: 'read', destination: from.name, bytes: size, total: data.storedBytes });
     yield bytes;
   }
-  if (digester.finish().sha256 !== data.sha256) throw damaged(manifest, from, 'SHA-256 differs at rest');
+  if (hash.digest('hex') !== data.sha256) throw damaged(manifest, from, 'SHA-256 differs at rest');
 }
 
 /** Without a key that fits: which backup it is, and whose keys would. */

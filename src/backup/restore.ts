@@ -9,6 +9,7 @@ import { checkDatabase } from './compare.ts';
 import { DataDirectory, leftoverWarning, requireDirectoryRoom } from './data-directory/directory.ts';
 import type { Membership } from './data-directory/membership.ts';
 import type { EtcdMinor } from './data-directory/version.ts';
+import type { RawFile } from './opener.ts';
 import { type Bump, bumpTarget, defaultQuota, type Note, notesAbout, targetVersion } from './preflight.ts';
 import { type ReadOptions, readBackup } from './read.ts';
 import { requireFreeDisk, Spool } from './spool.ts';
@@ -103,12 +104,8 @@ async function prepare(
   const { manifest } = found;
   const { size } = manifest.snapshot;
   /** Receives the snapshot, and proves what is there then. */
-  const receive = async (
-    { destination, store }: FoundCopy,
-    into: { readonly fd: number; append(bytes: Uint8Array): Promise<void>; end(): Promise<void> },
-  ) => {
-    await readBackup(manifest, { name: destination, store }, (bytes) => into.append(bytes), options);
-    await into.end();
+  const receive = async ({ destination, store }: FoundCopy, into: RawFile) => {
+    await readBackup(manifest, { name: destination, store }, into, options);
     return checkDatabase(into.fd, manifest, destination, { signal: options.signal, survey: true });
   };
   switch (target.type) {
@@ -126,7 +123,7 @@ async function prepare(
       await requireFreeDisk(size, undefined);
       return async (copy) => {
         await using spool = await Spool.create(undefined);
-        const report = await receive(copy, spool);
+        const report = await receive(copy, spool.rawFile);
         await target.write(contentOf(spool, options.signal));
         return { report, bumpedTo: null };
       };
@@ -138,7 +135,7 @@ async function prepare(
       if (left !== null) options.onProgress?.({ type: 'warning', message: left });
       return async (copy) => {
         await using directory = await DataDirectory.create(place);
-        const report = await receive(copy, directory);
+        const report = await receive(copy, await directory.receive());
         const version = targetVersion(etcdVersion, manifest.etcd.version, report);
         const bumpedTo = bumpTarget(report, target.bump);
         options.signal.throwIfAborted();

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { asGranaryError, GranaryError } from '../model/errors.ts';
 import { formatBytes } from '../model/units.ts';
 import type { CallOptions, UploadSource } from '../store/store.ts';
+import type { RawFile } from './opener.ts';
 
 /** Bytes are gathered into blocks of this size, and each block goes to the disk in one write. */
 const blockBytes = 1 << 20;
@@ -93,6 +94,20 @@ export class Spool implements UploadSource {
     this.#ended = true;
     this.#free.length = 0;
     this.#wake();
+  }
+
+  /** The file while it is empty, for another thread to write all of it in place of `append` and `end`. */
+  get rawFile(): RawFile {
+    return {
+      fd: this.fd,
+      durable: false,
+      filled: (bytes) => {
+        this.#size = bytes;
+        this.#readable = bytes;
+        this.#ended = true;
+      },
+      cannotWrite: (error) => asSpoolError(error, this.#folder),
+    };
   }
 
   /** Whoever makes the bytes has failed: readers get this error instead of an end. */

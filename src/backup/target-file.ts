@@ -3,7 +3,8 @@ import { constants } from 'node:fs';
 import { access, type FileHandle, link, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { GranaryError } from '../model/errors.ts';
-import { cannotWrite, partialBeside, requireRoom, syncFolder, WriteBehind } from './target.ts';
+import type { RawFile } from './opener.ts';
+import { cannotWrite, partialBeside, requireRoom, syncFolder } from './target.ts';
 
 /**
  * Makes sure, before anything is downloaded, that a file of this size can be written here.
@@ -15,19 +16,18 @@ export async function requireFileRoom(target: string, bytes: number): Promise<vo
   await requireRoom(dirname(target), bytes, target);
 }
 
-export class TargetFile implements AsyncDisposable {
+export class TargetFile implements RawFile, AsyncDisposable {
+  readonly durable = true;
   readonly #target: string;
   readonly #partial: string;
   readonly #handle: FileHandle;
-  readonly #writer: WriteBehind;
-  /** While the content is proven. Whether it was well is asked once more when it is published. */
+  /** While the content is proven. What it failed with is told when it is published, and by nothing else after that. */
   #flushing: Promise<void> = Promise.resolve();
 
   private constructor(target: string, partial: string, handle: FileHandle) {
     this.#target = target;
     this.#partial = partial;
     this.#handle = handle;
-    this.#writer = new WriteBehind(handle);
   }
 
   /** Opens the hidden file beside `target`, readable for its owner only: it will hold every secret of the cluster. */
@@ -46,19 +46,19 @@ export class TargetFile implements AsyncDisposable {
     return this.#handle.fd;
   }
 
-  /** The bytes must stay as they are until the next call, or `end`, has resolved. */
-  async append(bytes: Uint8Array): Promise<void> {
-    await this.#writing(this.#writer.append(bytes));
+  /** All of it can be read now, and the disk takes the rest. */
+  filled(): void {
+    this.#flushing = this.#handle.datasync();
+    this.#flushing.catch(() => {});
   }
 
-  /** No more bytes come: all of them can be read now, and the disk begins to take them. */
-  async end(): Promise<void> {
-    await this.#writing(this.#writer.end());
-    this.#flushing = this.#handle.datasync().catch(() => {});
+  cannotWrite(error: unknown): GranaryError {
+    return cannotWrite(error, this.#target);
   }
 
   /** Makes the file durable and gives it its name. @throws GranaryError `target-exists`, `target-unwritable` */
   async publish(): Promise<void> {
+    await this.#writing(this.#flushing);
     await this.#writing(this.#handle.sync());
     await this.#writing(this.#appear());
     await this.#writing(syncFolder(dirname(this.#target)));
@@ -66,8 +66,7 @@ export class TargetFile implements AsyncDisposable {
 
   /** Closes it, and removes the hidden name. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#writer.end().catch(() => {});
-    await this.#flushing;
+    await this.#flushing.catch(() => {});
     await this.#handle.close();
     await rm(this.#partial, { force: true });
   }
@@ -76,7 +75,7 @@ export class TargetFile implements AsyncDisposable {
     try {
       await work;
     } catch (error) {
-      throw cannotWrite(error, this.#target);
+      throw this.cannotWrite(error);
     }
   }
 

@@ -38,29 +38,6 @@ export async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<v
   }
 }
 
-/** Appends to a file one write behind, so that the next bytes are opened and hashed while the disk takes the last. */
-export class WriteBehind {
-  readonly #handle: FileHandle;
-  #writing: Promise<void> = Promise.resolve();
-
-  constructor(handle: FileHandle) {
-    this.#handle = handle;
-  }
-
-  /** The bytes must stay as they are until the next call, or `end`, has resolved. Throws what the write before failed with. */
-  async append(bytes: Uint8Array): Promise<void> {
-    await this.#writing;
-    this.#writing = writeAll(this.#handle, bytes);
-    // Told to whoever comes next; until then nobody waits for it.
-    this.#writing.catch(() => {});
-  }
-
-  /** All bytes are with the system. */
-  async end(): Promise<void> {
-    await this.#writing;
-  }
-}
-
 /** Makes names in a folder durable. */
 export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, constants.O_RDONLY);

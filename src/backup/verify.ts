@@ -32,8 +32,7 @@ export async function verifyCopy(
   }
   await requireFreeDisk(manifest.snapshot.size, options.spoolFolder);
   await using spool = await Spool.create(options.spoolFolder);
-  await readBackup(manifest, from, (bytes) => spool.append(bytes), options);
-  await spool.end();
+  await readBackup(manifest, from, spool.rawFile, options);
   const report = await checkDatabase(spool.fd, manifest, from.name, options);
   return { depth: 'content', report };
 }

@@ -49,8 +49,7 @@ export async function openBackup(found: FoundBackup, options: ReadOptions): Prom
     await using stack = new AsyncDisposableStack();
     const spool = stack.use(await Spool.create());
     try {
-      await readBackup(found.manifest, { name, store }, (bytes) => spool.append(bytes), options);
-      await spool.end();
+      await readBackup(found.manifest, { name, store }, spool.rawFile, options);
       return { fd: spool.fd, size: spool.size, ...moved(stack) };
     } catch (error) {
       options.signal.throwIfAborted();

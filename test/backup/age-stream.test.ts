@@ -4,7 +4,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { AgeEncryptor, decryptAge } from '../../src/backup/age-stream.ts';
+import { decryptPayload } from '../../src/backup/age-payload.ts';
+import { AgeEncryptor, openAge } from '../../src/backup/age-stream.ts';
 import { Secret } from '../../src/secrets/secret.ts';
 import { describeWith } from '../servers/describe.ts';
 import { tempFolder } from '../servers/temp.ts';
@@ -34,7 +35,8 @@ async function decrypt(sealed: Uint8Array, pieceBytes = sealed.length || 1, key 
     for (let at = 0; at < sealed.length; at += pieceBytes) yield sealed.subarray(at, at + pieceBytes);
   }
   const plain: Uint8Array[] = [];
-  for await (const bytes of decryptAge(pieces(), [new Secret(key)])) plain.push(bytes);
+  const opened = await openAge(pieces(), [new Secret(key)]);
+  for await (const bytes of decryptPayload(opened.sealed, opened.key)) plain.push(bytes);
   return Buffer.concat(plain);
 }
 
@@ -86,8 +88,7 @@ describe('the age file format', () => {
     await expect(decrypt(sealed, 100, await generateX25519Identity())).rejects.toMatchObject({
       code: 'age-key-wrong',
     });
-    const none = decryptAge((async function* () {})(), []);
-    await expect(none.next()).rejects.toMatchObject({ code: 'age-key-missing' });
+    await expect(openAge((async function* () {})(), [])).rejects.toMatchObject({ code: 'age-key-missing' });
     await expect(AgeEncryptor.create(['age1nonsense'])).rejects.toMatchObject({ code: 'recipient-invalid' });
   });
 });

@@ -4,12 +4,10 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  type ArtifactOptions,
-  makeArtifact,
-  openArtifact,
-  plainArtifact,
-} from '../../src/backup/artifact.ts';
+import { openAge } from '../../src/backup/age-stream.ts';
+import { type ArtifactOptions, makeArtifact, plainArtifact } from '../../src/backup/artifact.ts';
+import { openArtifact } from '../../src/backup/open-artifact.ts';
+import { openInto } from '../../src/backup/opener.ts';
 import { receiveSnapshot } from '../../src/backup/receive.ts';
 import { requireFreeDisk, Spool } from '../../src/backup/spool.ts';
 import { Secret } from '../../src/secrets/secret.ts';
@@ -167,15 +165,18 @@ describe('the stored form', () => {
           size: stored.length,
           sha256: createHash('sha256').update(stored).digest('hex'),
         });
-        const form = { compression: compression.algorithm, encrypted };
         const open = async (bytes: Uint8Array, rawSize: number) => {
-          const pieces: Uint8Array[] = [];
           async function* source() {
-            yield bytes;
+            for (let at = 0; at < bytes.length; at += 70_000) yield bytes.subarray(at, at + 70_000);
           }
-          for await (const piece of openArtifact(source(), form, rawSize, [new Secret(identity)]))
-            pieces.push(piece);
-          return Buffer.concat(pieces);
+          const { key, sealed } = encrypted
+            ? await openAge(source(), [new Secret(identity)])
+            : { key: null, sealed: source() };
+          await using spool = await Spool.create();
+          const form = { compression: compression.algorithm, key };
+          const sha256 = await openInto(sealed, form, rawSize, spool.rawFile, { signal });
+          expect(sha256).toBe(rawSha256);
+          return readAll(spool, 100_000);
         };
         expect(Buffer.compare(await open(stored, raw.length), raw)).toBe(0);
         await expect(open(stored, raw.length + 1)).rejects.toMatchObject({ code: 'artifact-damaged' });
@@ -188,7 +189,7 @@ describe('the stored form', () => {
     async function* garbage() {
       yield randomBytes(5000);
     }
-    const opened = openArtifact(garbage(), { compression: 'zstd', encrypted: false }, 1000, []);
+    const opened = openArtifact(garbage(), { compression: 'zstd', key: null }, 1000);
     await expect(opened.next()).rejects.toMatchObject({ code: 'artifact-damaged' });
   });
 });

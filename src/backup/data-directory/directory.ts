@@ -16,7 +16,8 @@ import {
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { GranaryError } from '../../model/errors.ts';
-import { cannotWrite, partialBeside, requireRoom, syncFolder, WriteBehind, writeAll } from '../target.ts';
+import type { RawFile } from '../opener.ts';
+import { cannotWrite, partialBeside, requireRoom, syncFolder, writeAll } from '../target.ts';
 import { type DatabaseOptions, makeMemberDatabase } from './database.ts';
 import { raftSnapshot, raftSnapshotName } from './raft-snapshot.ts';
 import { walBytes, walName, walRecords } from './wal.ts';
@@ -79,7 +80,6 @@ export class DataDirectory implements AsyncDisposable {
   /** Becomes the directory, or stands in it and holds what becomes `member`. */
   readonly #partial: string;
   #database: FileHandle | null = null;
-  #writer: WriteBehind | null = null;
   #flushing: Promise<void> = Promise.resolve();
 
   private constructor(place: DirectoryPlace, partial: string) {
@@ -103,19 +103,19 @@ export class DataDirectory implements AsyncDisposable {
     }
   }
 
-  /** Appends to the database as it is received. The bytes must stay until the next call, or `end`, has resolved. */
-  async append(bytes: Uint8Array): Promise<void> {
-    await this.#writing(async () => {
-      this.#database ??= await open(this.#in('snap/db'), 'wx+', 0o600);
-      this.#writer ??= new WriteBehind(this.#database);
-      await this.#writer.append(bytes);
+  /** The empty database, for a snapshot to be received in. */
+  async receive(): Promise<RawFile> {
+    const { path } = this.#place;
+    const database = await open(this.#in('snap/db'), 'wx+', 0o600).catch((error) => {
+      throw cannotWrite(error, path);
     });
-  }
-
-  /** No more bytes come: all of them can be read now, and the disk begins to take them. */
-  async end(): Promise<void> {
-    await this.#writing(async () => this.#writer?.end());
-    this.#flush();
+    this.#database = database;
+    return {
+      fd: database.fd,
+      durable: true,
+      filled: () => this.#flush(),
+      cannotWrite: (error) => cannotWrite(error, path),
+    };
   }
 
   /** Copies the database from a file. The kernel does it, where it can without moving a byte. */
@@ -147,6 +147,7 @@ export class DataDirectory implements AsyncDisposable {
    */
   async publish(body: number, options: DatabaseOptions): Promise<void> {
     await this.#writing(async () => {
+      await this.#flushing;
       await this.#database?.truncate(body);
       const size = makeMemberDatabase(this.fd, body, options);
       await this.#database?.truncate(size);
@@ -158,16 +159,16 @@ export class DataDirectory implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#writer?.end().catch(() => {});
-    await this.#flushing;
+    await this.#flushing.catch(() => {});
     await this.#database?.close();
     this.#database = null;
     await rm(this.#partial, { recursive: true, force: true });
   }
 
-  /** While the content is proven. Whether it was well is asked once more when it is published. */
+  /** While the content is proven. What it failed with is told when it is published, and by nothing else after that. */
   #flush(): void {
-    this.#flushing = this.#database?.datasync().catch(() => {}) ?? Promise.resolve();
+    this.#flushing = this.#database?.datasync() ?? Promise.resolve();
+    this.#flushing.catch(() => {});
   }
 
   async #writeRaft({ membership, version }: DatabaseOptions): Promise<void> {
