@@ -16,6 +16,8 @@ export type ProgressEvent =
       readonly bytes: number;
       readonly total: number | null;
     }
+  /** Stored bytes that a restore before had left were used. */
+  | { readonly type: 'resumed'; readonly destination: string; readonly bytes: number; readonly path: string }
   | { readonly type: 'warning'; readonly message: string };
 
 export type OnProgress = (event: ProgressEvent) => void;

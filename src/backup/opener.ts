@@ -122,13 +122,7 @@ class Opener {
         signal: this.#closed.signal,
       });
     });
-    this.answer
-      .catch(() => null)
-      .then((answer) => {
-        this.#ended = true;
-        this.#failed = answer?.type !== 'done';
-        this.#wake();
-      });
+    void this.#watch();
   }
 
   /** Hands all bytes over, as fast as they are taken; ends early where the thread has failed. */
@@ -156,6 +150,13 @@ class Opener {
   async close(): Promise<void> {
     this.#closed.abort();
     await this.#worker.terminate();
+  }
+
+  async #watch(): Promise<void> {
+    const answer = await this.answer.catch(() => null);
+    this.#ended = true;
+    this.#failed = answer?.type !== 'done';
+    this.#wake();
   }
 
   /** The block belongs to the thread from now on. */

@@ -10,9 +10,12 @@ import { openAge } from './age-stream.ts';
 import { dataKey } from './copy.ts';
 import type { OnProgress } from './events.ts';
 import { openInto, type RawFile } from './opener.ts';
+import type { StoredPart } from './stored-part.ts';
 
 export interface ReadOptions extends CallOptions {
   readonly identities: readonly Secret[];
+  /** Stored bytes that are here already, and where those that come are kept. */
+  readonly part?: StoredPart | null | undefined;
   readonly onProgress?: OnProgress | undefined;
 }
 
@@ -36,16 +39,16 @@ export async function readBackup(
   manifest: Manifest,
   from: Source,
   file: RawFile,
-  { signal, identities, onProgress }: ReadOptions,
+  { identities, ...options }: ReadOptions,
 ): Promise<void> {
   const { data, snapshot } = manifest;
-  const atRest = storedBytes(manifest, from, { signal, onProgress });
+  const atRest = storedBytes(manifest, from, options);
   const { compression } = data;
   try {
     const { key, sealed } = isEncrypted(manifest)
       ? await openAge(atRest, identities)
       : { key: null, sealed: atRest };
-    const sha256 = await openInto(sealed, { compression, key }, snapshot.size, file, { signal });
+    const sha256 = await openInto(sealed, { compression, key }, snapshot.size, file, options);
     if (sha256 !== snapshot.sha256) throw damaged(manifest, from, 'SHA-256 differs once opened');
   } catch (error) {
     if (isGranaryError(error, 'artifact-damaged')) throw damaged(manifest, from, error.message);
@@ -61,30 +64,41 @@ export async function readBackup(
 export async function checkStoredBytes(
   manifest: Manifest,
   from: Source,
-  options: CallOptions & { readonly onProgress?: OnProgress | undefined },
+  options: Omit<ReadOptions, 'identities' | 'part'>,
 ): Promise<void> {
   for await (const _ of storedBytes(manifest, from, options));
 }
 
+/** All stored bytes, those that are here already first. */
 async function* storedBytes(
   manifest: Manifest,
   from: Source,
-  { signal, onProgress }: CallOptions & { readonly onProgress?: OnProgress | undefined },
+  { signal, onProgress, part }: Omit<ReadOptions, 'identities'>,
 ): AsyncGenerator<Uint8Array> {
-  const { data } = manifest;
-  const { info, body } = await from.store.get(dataKey(manifest), { signal });
-  if (info.size !== data.storedBytes) {
-    throw damaged(manifest, from, `${info.size} bytes lie there instead of ${data.storedBytes}`);
-  }
+  const { storedBytes: total, sha256 } = manifest.data;
   const hash = createHash('sha256');
   let size = 0;
-  for await (const bytes of body) {
+  const note = (bytes: Uint8Array) => {
     hash.update(bytes);
     size += bytes.length;
-    onProgress?.({ type: 'read', destination: from.name, bytes: size, total: data.storedBytes });
+    onProgress?.({ type: 'read', destination: from.name, bytes: size, total });
+  };
+  if (part) {
+    for await (const bytes of part.kept()) {
+      signal.throwIfAborted();
+      note(bytes);
+      yield bytes;
+    }
+    if (size > 0) onProgress?.({ type: 'resumed', destination: from.name, bytes: size, path: part.path });
+  }
+  const { info, body } = await from.store.get(dataKey(manifest), { signal, offset: size });
+  if (info.size !== total) throw damaged(manifest, from, `${info.size} bytes lie there instead of ${total}`);
+  for await (const bytes of body) {
+    note(bytes);
+    await part?.add(bytes);
     yield bytes;
   }
-  if (hash.digest('hex') !== data.sha256) throw damaged(manifest, from, 'SHA-256 differs at rest');
+  if (hash.digest('hex') !== sha256) throw damaged(manifest, from, 'SHA-256 differs at rest');
 }
 
 /** Without a key that fits: which backup it is, and whose keys would. */

@@ -6,7 +6,8 @@ import { bodySize } from '../bolt/trailer.ts';
 import { analyseInWorker } from '../bolt/worker-client.ts';
 import { GranaryError } from '../model/errors.ts';
 import type { CallOptions } from '../store/store.ts';
-import { DataDirectory, leftoverWarning, requireDirectoryRoom } from './data-directory/directory.ts';
+import { DataDirectory, requireDirectoryRoom } from './data-directory/directory.ts';
+import { leftoversOf, leftoverWarning, removeLeftovers } from './leftovers.ts';
 import { bumpTarget, notesAbout, targetVersion } from './preflight.ts';
 import type { MemberOptions, Restored } from './restore.ts';
 import { openDatabaseFile } from './snapshot-file.ts';
@@ -33,7 +34,7 @@ export async function restoreFile(
   const before = await opened.stat({ bigint: true });
   const size = Number(before.size);
   const place = await requireDirectoryRoom(resolve(path), size);
-  const left = leftoverWarning(place);
+  const left = leftoverWarning(await leftoversOf(place.hidden), null);
   if (left !== null) onWarning(left);
   await using directory = await DataDirectory.create(place);
   const analysing = analyseInWorker(opened.fd, size, { digest: true, survey: true, hash: false }, { signal });
@@ -49,6 +50,7 @@ export async function restoreFile(
   const bumpedTo = bumpTarget(report, bump);
   signal.throwIfAborted();
   await directory.publish(bodySize(size), { membership, version, bumpTo: bumpedTo });
+  await removeLeftovers(place.hidden);
   const notes = notesAbout(report, { bump, quota, version });
   return { bytes: size, destination: null, report, notes, bumpedTo, failed: [] };
 }

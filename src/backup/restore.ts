@@ -5,14 +5,18 @@ import { bodySize } from '../bolt/trailer.ts';
 import type { FoundCopy } from '../catalog/candidates.ts';
 import type { FoundBackup } from '../catalog/find.ts';
 import { asGranaryError, GranaryError, isGranaryError } from '../model/errors.ts';
+import { formatBytes } from '../model/units.ts';
 import { checkDatabase } from './compare.ts';
-import { DataDirectory, leftoverWarning, requireDirectoryRoom } from './data-directory/directory.ts';
+import { DataDirectory, requireDirectoryRoom } from './data-directory/directory.ts';
 import type { Membership } from './data-directory/membership.ts';
 import type { EtcdMinor } from './data-directory/version.ts';
+import { leftoversOf, leftoverWarning, removeLeftovers } from './leftovers.ts';
 import type { RawFile } from './opener.ts';
 import { type Bump, bumpTarget, defaultQuota, type Note, notesAbout, targetVersion } from './preflight.ts';
 import { type ReadOptions, readBackup } from './read.ts';
 import { requireFreeDisk, Spool } from './spool.ts';
+import { StoredPart } from './stored-part.ts';
+import { besideTarget, type HiddenPlace } from './target.ts';
 import { requireFileRoom, TargetFile } from './target-file.ts';
 
 /** Where the snapshot goes. */
@@ -49,33 +53,78 @@ export interface Restored {
  * Restores one backup. A file or directory must not exist, or be an empty directory; what is written stands under a
  * hidden name first. Only when every byte of it is what the manifest says, and the database in it is sound, does it
  * appear under its own, or is its first byte written to a stream. A copy that cannot be read or is damaged is passed
- * over for the next one.
+ * over for the next one. Where the stores cannot be reached, or the signal ends it, the stored bytes that had come stay
+ * beside the target, and a later call goes on there (`StoredPart`); nothing of a stream is kept.
  * @throws GranaryError `target-exists`, `target-unwritable`, `disk-full`, `backup-damaged`, `age-key-missing`,
- *   `age-key-wrong`, `etcd-too-old`
+ *   `age-key-wrong`, `etcd-too-old`, `interrupted`
  */
 export async function restore(
   found: FoundBackup,
   target: RestoreTarget,
   options: ReadOptions,
 ): Promise<Restored> {
-  const restoreCopy = await prepare(found, target, options);
+  const way = await prepare(found, target, options);
+  const { hidden } = way;
+  const { manifest } = found;
+  const part = hidden === null ? null : await StoredPart.open(hidden, manifest, manifest.snapshot.size);
+  let keep = true;
+  try {
+    const left = hidden === null ? null : leftoverWarning(await leftoversOf(hidden), part?.path ?? null);
+    if (left !== null) options.onProgress?.({ type: 'warning', message: left });
+    const { copy, report, bumpedTo, failed } = await fromCopies(found.copies, way, part, options);
+    keep = false;
+    const notes = notesAbout(report, notesOptions(found, target, report));
+    return { bytes: manifest.snapshot.size, destination: copy.destination, report, notes, bumpedTo, failed };
+  } catch (error) {
+    throw part === null || part.size === 0 ? error : goesOn(error, part, manifest.data.storedBytes);
+  } finally {
+    await part?.close(keep);
+    if (!keep && hidden !== null) await removeLeftovers(hidden);
+  }
+}
+
+/** From the first copy that serves. What is kept afterwards is only what a later call can go on with. */
+async function fromCopies(
+  copies: readonly FoundCopy[],
+  { restoreCopy }: Way,
+  part: StoredPart | null,
+  options: ReadOptions,
+) {
+  const warn = (message: string) => options.onProgress?.({ type: 'warning', message });
   const failed: { destination: string; error: GranaryError }[] = [];
-  for (const copy of found.copies) {
-    const { destination } = copy;
+  for (const copy of copies) {
     try {
-      const { report, bumpedTo } = await restoreCopy(copy);
-      const notes = notesAbout(report, notesOptions(found, target, report));
-      return { bytes: found.manifest.snapshot.size, destination, report, notes, bumpedTo, failed };
-    } catch (error) {
+      const restored = await restoreCopy(copy, part).catch(async (error) => {
+        if (!part?.inherited || !isGranaryError(error, 'backup-damaged')) throw error;
+        warn(
+          `what was left in ${part.path} is not what is stored, and is read again from ${copy.destination}`,
+        );
+        await part.clear();
+        return restoreCopy(copy, part);
+      });
+      return { copy, failed, ...restored };
+    } catch (thrown) {
       options.signal.throwIfAborted();
+      const error = asGranaryError(thrown);
+      if (error.kind !== 'retry') await part?.clear();
       if (!concernsCopyOnly(error)) throw error;
-      failed.push({ destination, error: asGranaryError(error) });
-      options.onProgress?.({ type: 'warning', message: asGranaryError(error).message });
+      failed.push({ destination: copy.destination, error });
+      warn(error.message);
     }
   }
   throw (
     failed[0]?.error ?? new GranaryError('backup-not-found', 'this backup has no copy that could be read')
   );
+}
+
+/** The same error, saying what stays and for what. */
+function goesOn(thrown: unknown, { path, size }: StoredPart, total: number): GranaryError {
+  const { code, message, hint, cause, context } = asGranaryError(thrown);
+  const how = `the same command goes on from what was read, ${formatBytes(size)} of ${formatBytes(total)}, which stays in ${path}`;
+  return new GranaryError(code, message, {
+    hint: hint === undefined ? how : `${hint}; ${how}`,
+    ...{ cause, context: { ...context, kept: path } },
+  });
 }
 
 /** What another copy may not suffer from. A wrong key, a full disk or a target in the way are the same for all. */
@@ -93,55 +142,60 @@ export function concernsCopyOnly(error: unknown): boolean {
   );
 }
 
-type RestoreCopy = (copy: FoundCopy) => Promise<Pick<Restored, 'report' | 'bumpedTo'>>;
+/** What is to be done with each copy until one serves, and where hidden files stand meanwhile; null: there are none. */
+interface Way {
+  readonly hidden: HiddenPlace | null;
+  readonly restoreCopy: (
+    copy: FoundCopy,
+    part: StoredPart | null,
+  ) => Promise<Pick<Restored, 'report' | 'bumpedTo'>>;
+}
 
-/** Looks at the target before anything is downloaded, and gives what is to be done with each copy until one serves. */
-async function prepare(
-  found: FoundBackup,
-  target: RestoreTarget,
-  options: ReadOptions,
-): Promise<RestoreCopy> {
+/** Looks at the target before anything is downloaded. */
+async function prepare(found: FoundBackup, target: RestoreTarget, options: ReadOptions): Promise<Way> {
   const { manifest } = found;
   const { size } = manifest.snapshot;
   /** Receives the snapshot, and proves what is there then. */
-  const receive = async ({ destination, store }: FoundCopy, into: RawFile) => {
-    await readBackup(manifest, { name: destination, store }, into, options);
+  const receive = async ({ destination, store }: FoundCopy, into: RawFile, part: StoredPart | null) => {
+    await readBackup(manifest, { name: destination, store }, into, { ...options, part });
     return checkDatabase(into.fd, manifest, destination, { signal: options.signal, survey: true });
   };
   switch (target.type) {
     case 'file': {
       const path = resolve(target.path);
       await requireFileRoom(path, size);
-      return async (copy) => {
+      const restoreCopy: Way['restoreCopy'] = async (copy, part) => {
         await using file = await TargetFile.create(path);
-        const report = await receive(copy, file);
+        const report = await receive(copy, file, part);
         await file.publish();
         return { report, bumpedTo: null };
       };
+      return { hidden: besideTarget(path), restoreCopy };
     }
-    case 'stream':
+    case 'stream': {
       await requireFreeDisk(size, undefined);
-      return async (copy) => {
+      const restoreCopy: Way['restoreCopy'] = async (copy) => {
         await using spool = await Spool.create(undefined);
-        const report = await receive(copy, spool.rawFile);
+        const report = await receive(copy, spool.rawFile, null);
         await target.write(contentOf(spool, options.signal));
         return { report, bumpedTo: null };
       };
+      return { hidden: null, restoreCopy };
+    }
     case 'directory': {
       const { membership, etcdVersion } = target;
       targetVersion(etcdVersion, manifest.etcd.version, null);
       const place = await requireDirectoryRoom(resolve(target.path), size);
-      const left = leftoverWarning(place);
-      if (left !== null) options.onProgress?.({ type: 'warning', message: left });
-      return async (copy) => {
+      const restoreCopy: Way['restoreCopy'] = async (copy, part) => {
         await using directory = await DataDirectory.create(place);
-        const report = await receive(copy, await directory.receive());
+        const report = await receive(copy, await directory.receive(), part);
         const version = targetVersion(etcdVersion, manifest.etcd.version, report);
         const bumpedTo = bumpTarget(report, target.bump);
         options.signal.throwIfAborted();
         await directory.publish(bodySize(size), { membership, version, bumpTo: bumpedTo });
         return { report, bumpedTo };
       };
+      return { hidden: place.hidden, restoreCopy };
     }
   }
 }

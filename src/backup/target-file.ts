@@ -4,7 +4,7 @@ import { access, type FileHandle, link, open, rename, rm } from 'node:fs/promise
 import { dirname } from 'node:path';
 import { GranaryError } from '../model/errors.ts';
 import type { RawFile } from './opener.ts';
-import { cannotWrite, partialBeside, requireRoom, syncFolder } from './target.ts';
+import { besideTarget, cannotWrite, partialIn, requireRoom, syncFolder } from './target.ts';
 
 /**
  * Makes sure, before anything is downloaded, that a file of this size can be written here.
@@ -32,7 +32,7 @@ export class TargetFile implements RawFile, AsyncDisposable {
 
   /** Opens the hidden file beside `target`, readable for its owner only: it will hold every secret of the cluster. */
   static async create(target: string): Promise<TargetFile> {
-    const partial = partialBeside(target);
+    const partial = partialIn(besideTarget(target));
     try {
       const handle = await open(partial, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
       return new TargetFile(target, partial, handle);

@@ -26,15 +26,33 @@ export async function requireRoom(folder: string, bytes: number, target: string)
   }
 }
 
-/** A hidden name beside a target that nobody else has. */
-export function partialBeside(target: string): string {
-  return join(dirname(target), `.${basename(target)}.${crypto.randomUUID()}.partial`);
+/** Where hidden files of a restore stand until it is done: all names of one target begin alike. */
+export interface HiddenPlace {
+  readonly folder: string;
+  readonly prefix: string;
 }
 
-/** Writes all of it at the file's own position. */
-export async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let written = 0; written < bytes.length; ) {
-    written += (await handle.write(bytes, written)).bytesWritten;
+export function besideTarget(target: string): HiddenPlace {
+  return { folder: dirname(target), prefix: `.${basename(target)}.` };
+}
+
+/** In a directory that is there already and stays: it may be a disk of its own. etcd does not look at them. */
+export function withinDirectory(path: string): HiddenPlace {
+  return { folder: path, prefix: '.granary-' };
+}
+
+/** How what is being written is named behind the prefix. */
+export const partialName = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.partial$/;
+
+/** A path that nobody else has. */
+export function partialIn({ folder, prefix }: HiddenPlace): string {
+  return join(folder, `${prefix}${crypto.randomUUID()}.partial`);
+}
+
+/** Writes all of it from `position` on. */
+export async function writeAllAt(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += (await handle.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
   }
 }
 

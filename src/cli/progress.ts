@@ -74,6 +74,8 @@ function lineOf(event: ProgressEvent): string | null {
       return `stored     ${event.destination} ${formatBytes(event.bytes)}`;
     case 'published':
       return `published  ${event.destination}`;
+    case 'resumed':
+      return `resumed    ${formatBytes(event.bytes)} that an earlier run had read, the rest from ${event.destination}`;
     case 'warning':
       return `warning: ${event.message}`;
     case 'snapshot':

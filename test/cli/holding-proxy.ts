@@ -27,6 +27,8 @@ export class HoldingProxy implements AsyncDisposable {
   #cut: Cut | null = null;
   /** Connections that were cut so far. */
   cuts = 0;
+  /** Bytes that came from the server so far. */
+  passedDown = 0;
 
   private constructor(target: string) {
     this.#target = new URL(target);
@@ -99,9 +101,19 @@ export class HoldingProxy implements AsyncDisposable {
       });
     }
     const hold = (direction: Direction) => (this.#hold?.direction === direction ? this.#hold : null);
-    void pass(client, upstream, hold('up'), null, () => {});
-    void pass(upstream, client, hold('down'), this.#cut, () => {
+    void pass(
+      client,
+      upstream,
+      hold('up'),
+      null,
+      () => {},
+      () => {},
+    );
+    const onCut = () => {
       this.cuts += 1;
+    };
+    void pass(upstream, client, hold('down'), this.#cut, onCut, (bytes) => {
+      this.passedDown += bytes;
     });
   }
 }
@@ -112,6 +124,7 @@ async function pass(
   hold: Hold | null,
   cut: Cut | null,
   onCut: () => void,
+  onPassed: (bytes: number) => void,
 ): Promise<void> {
   let passed = 0;
   let limit = cut === null ? Number.POSITIVE_INFINITY : cut.needles.length === 0 ? cut.bytes : null;
@@ -126,6 +139,7 @@ async function pass(
       }
       const room = Math.max(0, (limit ?? Number.POSITIVE_INFINITY) - passed);
       passed += chunk.length;
+      onPassed(chunk.length);
       if (hold !== null && passed > hold.after) {
         hold.reached();
         await hold.released;

@@ -17,15 +17,24 @@ import {
 import { dirname, join } from 'node:path';
 import { GranaryError } from '../../model/errors.ts';
 import type { RawFile } from '../opener.ts';
-import { cannotWrite, partialBeside, requireRoom, syncFolder, writeAll } from '../target.ts';
+import { partName } from '../stored-part.ts';
+import {
+  besideTarget,
+  cannotWrite,
+  type HiddenPlace,
+  partialIn,
+  partialName,
+  requireRoom,
+  syncFolder,
+  withinDirectory,
+  writeAllAt,
+} from '../target.ts';
 import { type DatabaseOptions, makeMemberDatabase } from './database.ts';
 import { raftSnapshot, raftSnapshotName } from './raft-snapshot.ts';
 import { walBytes, walName, walRecords } from './wal.ts';
 
 /** What `mkfs` leaves on a disk of its own. */
 const notCounted = 'lost+found';
-/** A restore that was killed leaves such a folder: etcd does not look at it. */
-const leftover = /^\.granary-[0-9a-f-]{36}\.partial$/;
 
 /** Where a data directory is to be, looked at before anything is downloaded. */
 export interface DirectoryPlace {
@@ -33,15 +42,8 @@ export interface DirectoryPlace {
   readonly path: string;
   /** The directory is there and empty: it stays, with its owner and mode, and may be a disk of its own. */
   readonly owner: { readonly uid: number; readonly gid: number } | null;
-  /** Folders in it that a killed restore has left. */
-  readonly leftovers: readonly string[];
-}
-
-/** What to say of folders that a killed restore has left; null where there are none. */
-export function leftoverWarning({ path, leftovers }: DirectoryPlace): string | null {
-  if (leftovers.length === 0) return null;
-  const paths = leftovers.map((name) => join(path, name)).join(' ');
-  return `a restore that was killed has left secrets of the cluster behind, which etcd does not look at: rm -r ${paths}`;
+  /** Where it is made. */
+  readonly hidden: HiddenPlace;
 }
 
 /**
@@ -56,16 +58,23 @@ export async function requireDirectoryRoom(path: string, database: number): Prom
   const needed = database + walBytes;
   if (found === null) {
     await requireRoom(dirname(path), needed, path);
-    return { path, owner: null, leftovers: [] };
+    return { path, owner: null, hidden: besideTarget(path) };
   }
   const names = found.isDirectory()
     ? await readdir(path).catch((error) => Promise.reject(cannotWrite(error, path)))
     : null;
-  const others = names?.filter((name) => name !== notCounted && !leftover.test(name));
+  const hidden = withinDirectory(path);
+  const others = names?.filter((name) => name !== notCounted && !isHidden(name, hidden));
   if (others === undefined || others.length > 0) throw inTheWay(path, others);
   await requireRoom(path, needed, path);
   const { uid, gid } = found;
-  return { path, owner: { uid, gid }, leftovers: (names ?? []).filter((name) => leftover.test(name)) };
+  return { path, owner: { uid, gid }, hidden };
+}
+
+/** What a restore that ended early has left. */
+function isHidden(name: string, { prefix }: HiddenPlace): boolean {
+  const rest = name.slice(prefix.length);
+  return name.startsWith(prefix) && (partialName.test(rest) || partName.test(rest));
 }
 
 async function orNull<T>(looking: Promise<T>, path: string): Promise<T | null> {
@@ -89,9 +98,8 @@ export class DataDirectory implements AsyncDisposable {
 
   /** @throws GranaryError `target-unwritable`, `disk-full` */
   static async create(place: DirectoryPlace): Promise<DataDirectory> {
-    const { path, owner } = place;
-    const within = join(path, `.granary-${crypto.randomUUID()}.partial`);
-    const directory = new DataDirectory(place, owner === null ? partialBeside(path) : within);
+    const { path, hidden } = place;
+    const directory = new DataDirectory(place, partialIn(hidden));
     try {
       await mkdir(directory.#partial, { mode: 0o700 });
       for (const name of ['.', 'snap', 'wal'])
@@ -176,7 +184,7 @@ export class DataDirectory implements AsyncDisposable {
     await writeFile(snapshot, raftSnapshot(membership, version), { flag: 'wx', mode: 0o600, flush: true });
     const wal = await open(this.#in(`wal/${walName}`), 'wx', 0o600);
     try {
-      await writeAll(wal, walRecords(membership, version));
+      await writeAllAt(wal, walRecords(membership, version), 0);
       await wal.truncate(walBytes);
       await wal.sync();
     } finally {
