@@ -26,7 +26,10 @@ export function withKeysInto(command: Command): Command {
 function withKeysOptions(command: Command): Command {
   return command
     .option('--keys <prefix>', 'only the keys that begin with it, into a running cluster: with --into')
-    .option('--into <endpoints>', 'client URLs of that cluster; nothing is written without --yes')
+    .option(
+      '--into <cluster>',
+      'that cluster: its client URLs, or SEED/CLUSTER of the configuration; nothing is written without --yes',
+    )
     .option('--yes', 'write what the plan says')
     .option('--exact', '--keys is one whole key, and not a prefix')
     .option('--only-missing', 'overwrite nothing')

@@ -1,10 +1,10 @@
-/** `restore --keys PREFIX --into ENDPOINTS`: some keys of a backup, put back into a running cluster. */
+/** `restore --keys PREFIX --into CLUSTER`: some keys of a backup, put back into a running cluster. */
 import type { Command } from 'commander';
-import type { EtcdLogin } from '../execute/etcd-login.ts';
 import type { KeyRestore, KeyStep } from '../execute/restore-keys.ts';
 import { GranaryError, usage } from '../model/errors.ts';
 import { parseKubernetesKey } from '../model/kubernetes-key.ts';
 import { formatBytes, formatCount } from '../model/units.ts';
+import { openInto } from './into.ts';
 import { exitCodes, type Io } from './io.ts';
 import { bytesJson, keyText, leaseText } from './key-words.ts';
 import type { KeysFlags } from './keys-options.ts';
@@ -29,16 +29,19 @@ export async function restoreKeys(
 ): Promise<void> {
   const { keys: prefix, into } = options;
   if (prefix === undefined) throw usage('--into without --keys', 'say which keys: --keys PREFIX');
-  if (into === undefined) throw usage('--keys without --into', 'say where to: --into ENDPOINTS');
+  if (into === undefined)
+    throw usage(
+      '--keys without --into',
+      'say where to: --into ENDPOINTS, or --into SEED/CLUSTER of the configuration',
+    );
   const revision = readRevision(options.atRevision);
   const planned = readRevision(options.plannedAt);
   const rate = readRate(options.rate);
-  const { etcdLogin, connectAny } = await import('../execute/etcd-login.ts');
+  const { connectAny } = await import('../execute/etcd-login.ts');
   const { KeyRestore } = await import('../execute/restore-keys.ts');
-  const login: EtcdLogin = { ...options, endpoints: into };
-  const target = await etcdLogin(login, io.env);
+  const { target, explain } = await openInto(io, into, options);
   // Before the backup is read, which may take a while.
-  using connection = await connectAny(target, { signal: io.signal });
+  using connection = await connectAny(target, explain, { signal: io.signal });
   await using snapshot = await openSource(io, source, options);
   const bytes = Buffer.from(prefix);
   const which = options.exact ? { key: bytes } : { prefix: bytes };
@@ -53,7 +56,7 @@ export async function restoreKeys(
     );
   const write = options.yes === true;
   const restore = new KeyRestore(connection, {
-    ...{ keys: which, plannedAt, write, rate, signal: io.signal },
+    ...{ keys: which, plannedAt, write, rate, explain, signal: io.signal },
     onlyMissing: options.onlyMissing === true,
     includeLeased: options.includeLeased === true,
   });

@@ -67,6 +67,7 @@ export function addRestore(program: Command, io: Io): Command {
     'granary restore eu-west/prod-a --at 2026-11-21T03:00:00Z --data-dir /var/lib/etcd-new',
     'granary restore eu-west/prod-a --from s3://etcd-backups/prod --data-dir /var/lib/etcd-new --name m1 --initial-cluster m1=https://10.0.0.1:2380,m2=https://10.0.0.2:2380',
     'granary restore --file prod-a.db --data-dir /var/lib/etcd-new',
+    'granary restore eu-west/prod-a --keys /registry/configmaps/shop/ --into eu-west/prod-a',
     'granary restore eu-west/prod-a --keys /registry/configmaps/shop/ --into https://10.0.0.1:2379 --cacert ca.crt --cert client.crt --key client.key',
   );
   return command.action((name: string | undefined, options: RestoreOptions) => {

@@ -48,11 +48,18 @@ export async function etcdLogin(login: EtcdLogin, env: NodeJS.ProcessEnv): Promi
   };
 }
 
+/** Puts a failure into the words of whoever named the etcd. */
+export type Explain = (thrown: unknown) => GranaryError;
+
 /**
  * Connects to the first endpoint that answers and can write: a learner cannot.
  * @throws GranaryError that of the first endpoint, where none does
  */
-export async function connectAny(target: EtcdTarget, options: EtcdCallOptions): Promise<MemberConnection> {
+export async function connectAny(
+  target: EtcdTarget,
+  explain: Explain,
+  options: EtcdCallOptions,
+): Promise<MemberConnection> {
   let failure: unknown;
   for (const endpoint of target.endpoints) {
     try {
@@ -61,14 +68,14 @@ export async function connectAny(target: EtcdTarget, options: EtcdCallOptions): 
       if (!isLearner) return connection;
       connection.close();
       throw new GranaryError('etcd-no-member', `${endpoint} is a learner, which takes no writes`, {
-        hint: 'name a voting member in --into',
+        hint: 'name a voting member',
       });
     } catch (error) {
       options.signal.throwIfAborted();
       failure ??= error;
     }
   }
-  throw loginError(failure);
+  throw explain(failure);
 }
 
 /** What a configuration would say in a hint is here said in flags. */

@@ -10,7 +10,7 @@ import type { MemberConnection } from '../etcd/connection.ts';
 import { type Keys, type KeyValue, type RangeQuery, type RangeResult, range, txn } from '../etcd/kv.ts';
 import type { GranaryError } from '../model/errors.ts';
 import type { CallOptions } from '../store/store.ts';
-import { loginError } from './etcd-login.ts';
+import type { Explain } from './etcd-login.ts';
 
 export type KeyAction =
   /** It is not there. */
@@ -37,6 +37,8 @@ export interface KeyStep {
 }
 
 export interface RestoreKeysOptions extends CallOptions {
+  /** Says what a failure of etcd is. */
+  readonly explain: Explain;
   readonly keys: Keys;
   readonly onlyMissing: boolean;
   /** Also keys that had a lease, which they then have no more. */
@@ -141,11 +143,11 @@ export class KeyRestore {
       if (outcome === 'written') this.written += 1;
       else this.conflicts += 1;
     }
-    if (failed !== undefined) this.failure = loginError(failed.reason);
+    if (failed !== undefined) this.failure = this.#options.explain(failed.reason);
     const pause = (steps.length * 1_000) / rate - (Date.now() - began);
     if (pause > 0 && this.failure === null)
       await sleep(pause, undefined, { signal }).catch((error: unknown) => {
-        this.failure = loginError(signal.aborted ? signal.reason : error);
+        this.failure = this.#options.explain(signal.aborted ? signal.reason : error);
       });
     return done;
   }
@@ -181,7 +183,7 @@ export class KeyRestore {
     try {
       return await range(this.#connection, query, { signal: this.#options.signal });
     } catch (error) {
-      this.failure = loginError(error);
+      this.failure = this.#options.explain(error);
       throw this.failure;
     }
   }

@@ -199,6 +199,38 @@ describeWith(['etcd-3.4', 'etcd-3.6', 'sops', 'openssl'], 'keys into a running c
     }
   });
 
+  test('a cluster of the configuration: its endpoints, certificates and user', async () => {
+    const password = plant(freshSecret());
+    etcd = await startEtcd({ version: '3.6', tls: true, auth: { password } });
+    try {
+      const { caFile } = etcd.certificates ?? expect.fail('it has certificates');
+      using live = await Fleet.make({
+        endpoints: etcd.endpoints,
+        cluster: { tls: { caFile }, auth: { credential: 'etcd' } },
+      });
+      live.seal('etcd', 'etcd', { username: 'root', password });
+      const words = ['restore', '--file', file, '--keys', '/app/', '--into', 'eu/prod', ...live.opened];
+      const plan = await granary(words);
+      expect(plan.code).toBe(0);
+      const next = /^next {7}(.*)$/m.exec(plan.stdout)?.[1]?.split(' ').slice(1) ?? expect.fail(plan.stdout);
+      expect(next.join(' ')).toContain('--into eu/prod');
+      expect(await granary(next)).toMatchObject({
+        code: 0,
+        stdout: expect.stringMatching(/^written {4}2 keys/m),
+      });
+
+      await expectBoth([...words, '--user', 'root'], 'usage', 'how to sign in', '--user');
+      const other = words.map((word) => (word === 'eu/prod' ? 'eu/other' : word));
+      await expectBoth(other, 'unknown-object', 'eu/other', 'eu/prod');
+      live.seal('etcd', 'etcd', { username: 'root', password: plant(freshSecret()) });
+      const refused = await granary(words);
+      expect(refused.stderr).toMatch(/^error: .*invalid user ID or password/m);
+      expect(refused.stderr).not.toContain('--user');
+    } finally {
+      await etcd.stop();
+    }
+  });
+
   test('what is asked wrongly', async () => {
     const words = ['restore', '--file', file];
     await expectBoth([...words, '--into', '127.0.0.1:1'], 'usage', '--into without --keys', '--keys PREFIX');

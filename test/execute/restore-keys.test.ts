@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import type { StoredKey } from '../../src/bolt/keys.ts';
 import type { MemberConnection } from '../../src/etcd/connection.ts';
 import { deleteRange, leaseGrant, put, range } from '../../src/etcd/kv.ts';
+import { loginError } from '../../src/execute/etcd-login.ts';
 import { KeyRestore, type KeyStep, type RestoreKeysOptions } from '../../src/execute/restore-keys.ts';
 import { connectTo, never, targetOf } from '../etcd/support.ts';
 import { describeWith } from '../servers/describe.ts';
@@ -32,7 +33,7 @@ function restoreInto(
 ): KeyRestore {
   return new KeyRestore(connection, {
     ...{ keys: { prefix }, onlyMissing: false, includeLeased: false, plannedAt: Number.MAX_SAFE_INTEGER },
-    ...{ write: true, rate: 100_000, signal },
+    ...{ write: true, rate: 100_000, explain: loginError, signal },
     ...options,
   });
 }
