@@ -176,7 +176,7 @@ describe('the stored form', () => {
           const form = { compression: compression.algorithm, key };
           const sha256 = await openInto(sealed, form, rawSize, spool.rawFile, { signal });
           expect(sha256).toBe(rawSha256);
-          return readAll(spool, 100_000);
+          return await readAll(spool, 100_000);
         };
         expect(Buffer.compare(await open(stored, raw.length), raw)).toBe(0);
         await expect(open(stored, raw.length + 1)).rejects.toMatchObject({ code: 'artifact-damaged' });

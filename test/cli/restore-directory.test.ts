@@ -52,7 +52,7 @@ describeWith(['etcd-3.6'], 'a data directory', () => {
     etcd = await startEtcd({ version: '3.6' });
     await fillEtcd(etcd, { keys: 2_000, valueBytes: 4_000 });
     await etcd.etcdctl('put', '/registry/secrets/shop/key', 'k8s:enc:aescbc:v1:key1:not readable');
-    const lease = /lease (\S+) granted/.exec(await etcd.etcdctl('lease', 'grant', '30'))?.[1] ?? '';
+    const lease = /lease (\S+) granted/.exec(await etcd.etcdctl('lease', 'grant', '55'))?.[1] ?? '';
     await etcd.etcdctl('put', '--lease', lease, '/registry/leases/x', 'y');
     await etcd.etcdctl('user', 'add', 'reader', '--new-user-password', 'x');
     const identity = plant(await generateX25519Identity());
