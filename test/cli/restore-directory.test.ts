@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -14,7 +15,7 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { describeWith } from '../servers/describe.ts';
 import { type EtcdServer, startEtcd, startEtcdFrom } from '../servers/etcd.ts';
 import { fillEtcd } from '../servers/keys.ts';
@@ -371,6 +372,13 @@ describeWith(['etcd-3.6'], 'a data directory', () => {
           env: remote.env,
         });
         await running.until(reached);
+        await vi.waitFor(
+          () => {
+            const part = readdirSync(work.path).find((name) => name.endsWith('.part')) ?? 'none';
+            expect(statSync(work.join(part)).size).toBeGreaterThan(1_000_000);
+          },
+          { timeout: 100_000 },
+        );
         running.kill(signal);
         const ran = await running.ended;
         proxy.release();
