@@ -122,7 +122,7 @@ function goesOn(thrown: unknown, { path, size }: StoredPart, total: number): Gra
   const { code, message, hint, cause, context } = asGranaryError(thrown);
   const how = `the same command goes on from what was read, ${formatBytes(size)} of ${formatBytes(total)}, which stays in ${path}`;
   return new GranaryError(code, message, {
-    hint: hint === undefined ? how : `${hint}; ${how}`,
+    hint: hint === undefined || code === 'interrupted' ? how : `${hint}; ${how}`,
     ...{ cause, context: { ...context, kept: path } },
   });
 }
