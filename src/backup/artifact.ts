@@ -5,10 +5,9 @@ import { constants, createZstdCompress } from 'node:zlib';
 import type { UploadSource } from '../store/store.ts';
 import { AgeEncryptor } from './age-stream.ts';
 import { Crc32c, type Digest, Digester } from './digest.ts';
+import type { CompressionAlgorithm } from './open-artifact.ts';
 import { SnapshotHash } from './snapshot-hash.ts';
 import type { Spool } from './spool.ts';
-
-export type CompressionAlgorithm = 'zstd' | 'none';
 
 export interface ArtifactOptions {
   readonly compression: { readonly algorithm: CompressionAlgorithm; readonly level: number };

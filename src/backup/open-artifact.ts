@@ -4,11 +4,12 @@ import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress } from 'node:zlib';
 import { isGranaryError } from '../model/errors.ts';
 import { decryptPayload } from './age-payload.ts';
-import type { CompressionAlgorithm } from './artifact.ts';
 import { artifactDamaged } from './damaged.ts';
 
 /** Out of zstd: smaller ones cost a trip between threads each, larger ones leave the processor's cache. */
 const blockBytes = 1 << 19;
+
+export type CompressionAlgorithm = 'zstd' | 'none';
 
 export interface StoredForm {
   readonly compression: CompressionAlgorithm;
