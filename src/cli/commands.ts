@@ -6,6 +6,7 @@ import { addApply } from './apply.ts';
 import { addBackup } from './backup.ts';
 import { addCat } from './cat.ts';
 import { addCheck } from './check.ts';
+import { addCompletion } from './completion.ts';
 import { addDiff } from './diff.ts';
 import { addExplain } from './explain.ts';
 import { addGet } from './get.ts';
@@ -29,6 +30,9 @@ import { addVerify } from './verify.ts';
 /** What adds one command to the program. */
 export type AddCommand = (program: Command, io: Io) => Command;
 
+/** What is about the program itself. */
+export const ownGroup = 'This program:';
+
 /** By what people are about to do. */
 export const commandGroups: readonly (readonly [heading: string, commands: readonly AddCommand[]])[] = [
   ['Configuration:', [addInit, addValidate, addExplain, addSecrets, addMigrate]],
@@ -36,4 +40,5 @@ export const commandGroups: readonly (readonly [heading: string, commands: reado
   ['Backups:', [addBackup, addGet, addVerify, addRestore, addInventory]],
   ['Looking into one:', [addInspect, addLs, addCat, addDiff]],
   ['What stays and what goes:', [addSimulate, addPrune, addPin, addUnpin, addUndelete]],
+  [ownGroup, [addCompletion]],
 ];

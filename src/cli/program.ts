@@ -1,14 +1,11 @@
 /** The command line: reads it, runs one command, tells failures, ends with its exit code. */
 import { type Argument, Command, CommanderError } from 'commander';
 import { type GranaryError, isGranaryError, usage } from '../model/errors.ts';
-import { commandGroups } from './commands.ts';
+import { commandGroups, ownGroup } from './commands.ts';
 import { tellFailure } from './failure.ts';
 import { helpItem, withExamples } from './help.ts';
 import { exitCodes, type Io, processIo } from './io.ts';
 import { versionText } from './version.ts';
-
-/** What is about the program itself. */
-const ownGroup = 'This program:';
 
 /** The whole command line, ready to parse. */
 export function buildProgram(io: Io): Command {

@@ -15,7 +15,7 @@ describe('every command', () => {
   test.each(commands)('$name says what it is for, with examples', ({ name, command }) => {
     expect(command.description(), name).not.toBe('');
     expect(examplesOf(command).length, name).toBeGreaterThan(0);
-    for (const example of examplesOf(command)) expect(example).toMatch(/(^|\| |sudo )granary /);
+    for (const example of examplesOf(command)) expect(example).toMatch(/(^|\| |sudo |<\()granary /);
     for (const argument of command.registeredArguments) expect(argument.description).not.toBe('');
     for (const option of command.options) expect(option.description, option.flags).not.toBe('');
   });

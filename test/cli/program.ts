@@ -42,10 +42,10 @@ export async function parseFault(words: readonly string[]): Promise<string | nul
   }
 }
 
-/** The words of each `granary …` in a line of a shell: quotes, pipes, redirections and `$( … )` aside. */
+/** The words of each `granary …` in a line of a shell: quotes, pipes, redirections, `$( … )` and `<( … )` aside. */
 export function granaryWords(line: string): string[][] {
   return line
-    .split(/(?:\|\||&&|[|;]|\$\()(?=(?:[^'"]*['"][^'"]*['"])*[^'"]*$)/)
+    .split(/(?:\|\||&&|[|;]|[$<]\()(?=(?:[^'"]*['"][^'"]*['"])*[^'"]*$)/)
     .map((part) => part.trim().replace(/^(?:\$ )?(?:sudo (?:-u \w+ )?)?(?:[A-Z_]+=\S+ )*/, ''))
     .filter((part) => /^granary(\s|$)/.test(part))
     .map((part) => {
