@@ -18,6 +18,8 @@ FROM node:${NODE}-bookworm-slim
 LABEL org.opencontainers.image.title="Granary" \
       org.opencontainers.image.description="GitOps for etcd backups" \
       org.opencontainers.image.licenses="Apache-2.0"
+ARG GRANARY_COMMIT
+LABEL org.opencontainers.image.revision=${GRANARY_COMMIT}
 # The agent pulls its configuration with git, over https or ssh.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends git openssh-client ca-certificates \
@@ -27,8 +29,13 @@ COPY --from=build /build/package.json ./
 COPY --from=build /build/node_modules ./node_modules
 COPY --from=build /build/schemas ./schemas
 COPY --from=build /build/dist ./dist
-USER node
+# By number: Kubernetes cannot tell whether a name is root. Nothing is written outside of --state and TMPDIR, so the root
+# file system can be read-only.
+USER 65532:65532
 EXPOSE 9595
+# Of an agent on its usual port, without TLS. No shell and no curl is needed.
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=4 \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:9595/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # A small young generation: V8 then frees the network's buffers sooner, which is 40 MiB less during a backup.
 ENTRYPOINT ["node", "--max-semi-space-size=4", "/opt/granary/dist/cli/main.js"]
 CMD ["agent", "--help"]

@@ -112,6 +112,22 @@ export const catalogue = {
     buildSeconds: 120,
     build: { how: 'install', package: 'github.com/rclone/rclone', goVersion: 'v1.75.1' },
   },
+  kustomize: {
+    kind: 'go',
+    version: '5.8.1',
+    binaries: ['kustomize'],
+    buildSeconds: 40,
+    build: { how: 'install', package: 'sigs.k8s.io/kustomize/kustomize/v5', goVersion: 'v5.8.1' },
+  },
+  // Brings the API of Kubernetes up to 1.30 along, and validates as its API server does.
+  'kubectl-validate': {
+    kind: 'go',
+    version: '0.0.4',
+    binaries: ['kubectl-validate'],
+    buildSeconds: 120,
+    build: { how: 'install', package: 'sigs.k8s.io/kubectl-validate', goVersion: 'v0.0.4' },
+  },
+  systemd: { kind: 'debian', packages: ['systemd'], binaries: ['systemd-analyze'], how: 'install' },
   age: { kind: 'debian', packages: ['age'], binaries: ['age', 'age-keygen'], how: 'unpack' },
   // Only promtool is used: rules are checked, and no Prometheus runs.
   prometheus: { kind: 'debian', packages: ['prometheus'], binaries: ['promtool'], how: 'unpack' },

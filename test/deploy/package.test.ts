@@ -1,0 +1,76 @@
+/** The package as npm makes it, installed in an empty folder and run from there. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { readdirSync, realpathSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { committedFiles, root } from '../house/repository.ts';
+import { tempFolder } from '../servers/temp.ts';
+
+/** npm is run by this Node, and so is whatever it starts. */
+const env = { ...process.env, PATH: [dirname(process.execPath), process.env.PATH].join(delimiter) };
+
+function npm(args: readonly string[], cwd: string): string {
+  return execFileSync('npm', args, { cwd, env, encoding: 'utf8', maxBuffer: 64 * 2 ** 20 });
+}
+
+describe('the package', () => {
+  const folder = tempFolder('package');
+  const own = folder.join('own');
+  let files: string[] = [];
+
+  beforeAll(() => {
+    const [packed] = JSON.parse(npm(['pack', '--json', '--silent', '--pack-destination', folder.path], root));
+    files = packed.files.map(({ path }: { path: string }) => path);
+    execFileSync('mkdir', [own]);
+    writeFileSync(join(own, 'package.json'), '{"private": true}');
+    const flags = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'];
+    npm(['install', ...flags, folder.join(packed.filename)], own);
+  }, 600_000);
+
+  const granary = (...args: string[]) =>
+    spawnSync(join(own, 'node_modules/.bin/granary'), args, { cwd: own, env, encoding: 'utf8' });
+
+  test('holds the program, its schemas, its manual and three pages, and nothing else', () => {
+    expect([...new Set(files.map((path) => path.split('/')[0]))].toSorted()).toEqual(
+      ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'man', 'package.json', 'schemas'].toSorted(),
+    );
+    expect(files.filter((path) => /\.(test\.\w+|map|ts)$/.test(path))).toEqual([]);
+    const sources = committedFiles().filter((path) => /^src\/.*\.ts$/.test(path));
+    const built = files.filter((path) => /^dist\/.*\.js$/.test(path));
+    expect(built.length).toBe(sources.length);
+  });
+
+  test('says its version, writes a configuration, and reads it', () => {
+    expect(granary('--version').stdout).toMatch(/^granary \d+\.\d+\.\d+/);
+    expect(granary('init', 'fleet')).toMatchObject({ status: 0 });
+    expect(granary('validate', '--path', 'fleet')).toMatchObject({ status: 0 });
+    // Loads the drivers of all stores, and the client of etcd.
+    const plan = granary('plan', '--path', 'fleet', '-o', 'json');
+    expect(plan.status, plan.stderr).toBe(0);
+    const checked = granary('check', 'example/etcd', '--path', 'fleet');
+    expect(checked.stdout + checked.stderr).not.toMatch(/ERR_MODULE_NOT_FOUND|Cannot find/);
+  });
+
+  test('brings no development tool along', () => {
+    const modules = readdirSync(join(own, 'node_modules'));
+    expect(modules).toContain('commander');
+    for (const name of ['vitest', 'typescript', '@biomejs', 'node']) expect(modules).not.toContain(name);
+  });
+
+  const older = olderNode();
+  test.skipIf(older === null)('an older Node is refused in words', () => {
+    const entry = realpathSync(join(own, 'node_modules/.bin/granary'));
+    const { status, stderr } = spawnSync(older ?? '', [entry, '--version'], { encoding: 'utf8' });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^error: granary needs Node 24 or newer, and this is v\d+.*\nhint: .*\n$/);
+  });
+});
+
+/** One on the PATH that is too old; null where there is none. */
+function olderNode(): string | null {
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    const { stdout } = spawnSync(join(folder, 'node'), ['--version'], { encoding: 'utf8' });
+    if (stdout && Number.parseInt(stdout.slice(1), 10) < 24) return join(folder, 'node');
+  }
+  return null;
+}
