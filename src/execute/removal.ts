@@ -14,6 +14,7 @@ import type { Attempt, ObjectKey, Slot } from '../model/names.ts';
 import { formatTime } from '../model/units.ts';
 import type { CallOptions, Store } from '../store/store.ts';
 import { clockDifference, maxClockDifferenceMs } from './clock.ts';
+import { withdrawTombstone } from './pins.ts';
 
 /**
  * Marks a copy. It stays whole and restorable until the tombstone is due.
@@ -93,6 +94,8 @@ async function takeVerdict(
 ): Promise<Date | null> {
   const { winner, isNew, storeTime } = await claimVerdict(store, slot, id, 'remover', { signal });
   if (winner !== 'remover') {
+    // Whoever took it back may have ended before the tombstone was gone, and by that the copy would look removed for ever.
+    if (winner === 'undelete') await withdrawTombstone(store, slot, id, { signal });
     throw new GranaryError('blocked', `${slotPrefix(slot)} was undeleted meanwhile and stays`, {
       hint: '`granary unpin` lets it go again',
     });

@@ -1,6 +1,7 @@
 /**
  * Several agents and people at one destination, in any order, with crashes and clocks that move: every listed backup
- * restores, nothing that is kept is lost, and nothing that is due stays for ever. `GRANARY_MODEL_RUNS=1000` for more runs.
+ * restores, nothing that is kept is lost, and nothing that is due stays for ever. `GRANARY_MODEL_RUNS=1000` for more runs,
+ * `GRANARY_MODEL_SEED` for those of another time; with TMPDIR in memory a thousand take minutes.
  */
 import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -20,6 +21,15 @@ import { commands, settle, World } from './model-commands.ts';
 const asked = Number(process.env.GRANARY_MODEL_RUNS);
 const runsOr = (few: number): number => (Number.isInteger(asked) && asked > 0 ? asked : few);
 const timeout = 3_600_000;
+const givenSeed = Number.parseInt(process.env.GRANARY_MODEL_SEED ?? '', 10);
+const seed = Number.isNaN(givenSeed) ? Math.floor(Math.random() * 2 ** 31) : givenSeed;
+
+const parameters = (few: number) => ({
+  numRuns: runsOr(few),
+  seed,
+  interruptAfterTimeLimit: timeout - 60_000,
+  markInterruptAsFailure: true,
+});
 
 test('in a folder', { timeout }, async () => {
   let gone = 0;
@@ -38,11 +48,11 @@ test('in a folder', { timeout }, async () => {
       });
       folder.remove();
     }),
-    { numRuns: runsOr(12), interruptAfterTimeLimit: timeout - 60_000, markInterruptAsFailure: true },
+    parameters(12),
   );
   // Beside what goes in the end: else nothing would have been at stake.
   expect(gone).toBeGreaterThan(0);
-  console.info(`${gone} backups went while others were at work`);
+  console.info(`seed ${seed}, ${runsOr(12)} runs: ${gone} backups went while others were at work`);
 });
 
 describeWith(['minio'], 'in a bucket', () => {
@@ -66,7 +76,8 @@ describeWith(['minio'], 'in a bucket', () => {
         await settle(world, null);
         await store.close();
       }),
-      { numRuns: runsOr(3), interruptAfterTimeLimit: timeout - 60_000, markInterruptAsFailure: true },
+      parameters(3),
     );
+    console.info(`seed ${seed}, ${runsOr(3)} runs`);
   });
 });

@@ -287,3 +287,22 @@ test('a withdrawn tombstone stops a remover with an older plan, and a remover th
   await claimVerdict(store, slot, tombstone as Attempt, 'remover', { signal });
   expect(await withdrawTombstone(store, slot, tombstone as Attempt, { signal })).toBe('lost');
 });
+
+test('a withdrawal that was cut off before the tombstone went is ended by whoever comes to remove', async () => {
+  const store = await openFilesystemStore({ path: tempFolder('withdrawn').path });
+  const action = await doomed(store, slot);
+  const cut = altered(store, {
+    delete: async () => {
+      throw new Error('killed');
+    },
+  });
+  await expect(withdrawTombstone(cut, slot, action.tombstone as Attempt, { signal })).rejects.toThrow(
+    'killed',
+  );
+  expect(await removes(store, action)).toBe(false);
+  // Nothing is left by which it would look removed; a new tombstone gives it its whole grace time.
+  expect(await copyIn(store, slot)).toMatchObject({ tombstone: null });
+  await writeTombstone(store, tombstoneAction(slot), { signal });
+  expect(await removes(store, await removalOf(store, slot))).toBe(true);
+  expect(await keysOf(store, slotPrefix(slot))).toEqual([]);
+});
