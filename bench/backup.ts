@@ -113,7 +113,10 @@ async function countRequests(
   await using etcd = await startEtcd({ version });
   await fillEtcd(etcd, { keys: smallKeys, valueBytes: 8_200 });
   await using proxy = await startCountingProxy(minio.endpoint);
-  const configuration = await writeConfiguration(folder, etcd, minio, proxy.endpoint);
+  const configuration = await writeConfiguration(folder, etcd, minio, {
+    endpoint: proxy.endpoint,
+    prefix: 'requests',
+  });
   const command = granaryBackup(cli, configuration, 'bucket');
   await measure(command, folder);
   proxy.take();

@@ -17,13 +17,15 @@ export interface BenchConfiguration {
 
 /**
  * Writes a repository with one cluster and three policies, all for backups on demand.
- * @param endpoint of MinIO, or of what stands before it
+ * @param place.endpoint of MinIO, or of what stands before it
+ * @param place.prefix in the bucket. Each etcd needs its own: all are called `bench/etcd`, and another etcd under the
+ *   name of one that has backups is marked as a regression, which is exit code 4.
  */
 export async function writeConfiguration(
   folder: TempFolder,
   etcd: EtcdServer,
   minio: MinioServer,
-  endpoint = minio.endpoint,
+  { endpoint = minio.endpoint, prefix = '' }: { readonly endpoint?: string; readonly prefix?: string } = {},
 ): Promise<BenchConfiguration> {
   const keys = await keyPair();
   const path = folder.join('repository');
@@ -48,6 +50,7 @@ export async function writeConfiguration(
       'spec:',
       '  provider: s3',
       `  bucket: ${bucket}`,
+      ...(prefix === '' ? [] : [`  prefix: ${prefix}`]),
       `  endpoint: ${endpoint}`,
       `  region: ${minio.region}`,
       '  forcePathStyle: true',
