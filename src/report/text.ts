@@ -17,9 +17,23 @@ export function paint(style: Style, text: string, color: boolean | undefined): s
   return color === true ? styleText(style, text, { validateStream: false }) : text;
 }
 
+/** Scripts and signs that terminals draw two columns wide (Unicode East Asian Width `W` and `F`, and emoji). */
+const wide =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1b000}-\u{1b2ff}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
+/** Drawn onto the character before. */
+const combining = /^(?:\p{Mn}|\p{Me}|[\u200b-\u200d])$/u;
+const plain = /^[\x20-\x7e]*$/;
+
+function columnsOf(character: string): number {
+  if (combining.test(character)) return 0;
+  return wide.test(character) ? 2 : 1;
+}
+
 /** Columns that a text takes, colour aside. */
 export function textWidth(text: string): number {
-  return [...stripVTControlCharacters(text)].length;
+  const bare = stripVTControlCharacters(text);
+  if (plain.test(bare)) return bare.length;
+  return [...bare].reduce((sum, character) => sum + columnsOf(character), 0);
 }
 
 export function padEnd(text: string, width: number): string {
@@ -32,9 +46,15 @@ export function padStart(text: string, width: number): string {
 
 /** Cut to `width` columns, with `…` in place of what is gone. */
 export function shorten(text: string, width: number): string {
-  const characters = [...text];
-  if (characters.length <= width) return text;
-  return width <= 0 ? '' : `${characters.slice(0, width - 1).join('')}…`;
+  if (textWidth(text) <= width) return text;
+  let kept = '';
+  let columns = 1;
+  for (const character of text) {
+    columns += columnsOf(character);
+    if (columns > width) break;
+    kept += character;
+  }
+  return width <= 0 ? '' : `${kept}…`;
 }
 
 /** Broken at blanks into lines of at most `width` columns; a word that is longer stands on a line of its own. */
