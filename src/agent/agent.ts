@@ -12,7 +12,7 @@ import type { Log } from './log.ts';
 import { Loop } from './loop.ts';
 import { makeMetrics } from './metrics.ts';
 import { Notifier } from './notify/notifier.ts';
-import { newAgentState } from './state.ts';
+import { leads, newAgentState } from './state.ts';
 
 export interface AgentOptions {
   /** Opens the source of the configuration. Disposing of it removes what it made for that. */
@@ -59,8 +59,16 @@ export async function runAgent(options: AgentOptions, drain: AbortSignal): Promi
     pollNow();
   };
   const { url } = stack.use(await serve({ listen, access, state, metrics, now, onPush }));
-  const notifier = await Notifier.open({ log, now, stateFolder, onResult: metrics.notified });
-  log.info({ version: packageVersion(), pid: process.pid, listen: url, seed: options.seed }, 'agent started');
+  const notifier = await Notifier.open({
+    log,
+    now,
+    stateFolder,
+    onResult: metrics.notified,
+    leads: (seed) => leads(state, seed),
+  });
+  const { replica } = state;
+  const started = { version: packageVersion(), pid: process.pid, replica, listen: url, seed: options.seed };
+  log.info(started, 'agent started');
   const remembered = stateFolder === null ? undefined : new RememberedCredentials(stateFolder);
   const loop = new Loop({ ...options, drills, remembered, state, metrics, notifier, now, drainMs });
   pollNow = () => loop.pollNow();

@@ -93,8 +93,10 @@ function addProbes(server: FastifyInstance, { state, now }: ServeOptions): void 
   });
   server.get('/readyz', (_, reply) => {
     const reason = whyNotReady(state);
-    if (reason !== null) return reply.code(503).send({ ready: false, reason, doubts: doubtsOf(state) });
-    return { ready: true, doubts: doubtsOf(state) };
+    const { replica } = state;
+    const doubts = doubtsOf(state);
+    if (reason !== null) return reply.code(503).send({ ready: false, reason, replica, doubts });
+    return { ready: true, replica, doubts };
   });
 }
 

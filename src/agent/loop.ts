@@ -226,8 +226,8 @@ export class Loop {
     notifier.look(lookAtConfiguration(name, null, commit));
     let runner = this.#runners.get(name);
     if (runner === undefined) {
-      const { changes } = this.#options.state;
-      const shared = { changes, log, metrics, notifier, now, spoolFolder, drills, turn: this.#turn };
+      const { changes, replica } = this.#options.state;
+      const shared = { changes, replica, log, metrics, notifier, now, spoolFolder, drills, turn: this.#turn };
       runner = new SeedRunner({ ...shared, state, abort: this.#abort.signal });
       this.#runners.set(name, runner);
     }

@@ -67,6 +67,21 @@ export function makeMetrics(state: AgentState, now: () => Date, spoolFolder: str
   gauge('build_info', 'Always 1; the version is in the label.', ['version'], () => [
     { labels: { version: packageVersion() }, value: 1 },
   ]);
+  gauge('replica_info', 'Always 1; the label says which replica this is.', ['replica'], () => [
+    { labels: { replica: state.replica }, value: 1 },
+  ]);
+  perSeed('replicas', 'Replicas that share the work, as far as this one knows.', ({ share }) =>
+    share.mode === 'coordinated' ? share.replicas.length : null,
+  );
+  perSeed('coordinated', 'Whether the lease in the coordination etcd holds.', ({ share }) =>
+    share.mode === 'alone' ? null : Number(share.mode === 'coordinated'),
+  );
+  perSeed('leader', 'Whether this replica does what is the seed’s as a whole.', ({ share }) =>
+    Number(share.leads),
+  );
+  perSeed('owned_clusters', 'Clusters that this replica works on.', ({ plan, share }) =>
+    plan === null ? null : ownedClusters(plan, share),
+  );
   // Zero and not nothing: an alert on its age is to fire for a source that was never read.
   single(
     'source_last_fetch_timestamp_seconds',
@@ -90,11 +105,11 @@ export function makeMetrics(state: AgentState, now: () => Date, spoolFolder: str
   );
   perSeed('running_clusters', 'Clusters whose actions run now.', ({ running }) => running);
   perSeed('waiting_clusters', 'Clusters whose actions wait for a free place.', ({ waiting }) => waiting);
-  perSeed('blocked_removals', 'Removals that guards hold back.', ({ plan }) =>
-    plan === null ? null : blockedRemovals(plan),
+  perSeed('blocked_removals', 'Removals that guards hold back.', ({ plan, share }) =>
+    plan === null || !share.leads ? null : blockedRemovals(plan),
   );
-  perSeed('late_clusters', 'Clusters whose last two slots are unfulfilled.', ({ plan }) =>
-    plan === null
+  perSeed('late_clusters', 'Clusters whose last two slots are unfulfilled.', ({ plan, share }) =>
+    plan === null || !share.leads
       ? null
       : new Set(plan.forecast.filter(({ late }) => late).map(({ cluster }) => cluster)).size,
   );
@@ -109,11 +124,13 @@ export function makeMetrics(state: AgentState, now: () => Date, spoolFolder: str
     );
   }
   gauge('guards', 'Guards that hold now, by code.', ['seed', 'code'], () =>
-    seeds().flatMap(({ seed, plan }) =>
-      [...Map.groupBy(plan?.guards ?? [], ({ code }) => code)].map(([code, guards]) => ({
-        labels: { seed, code },
-        value: guards.length,
-      })),
+    seeds().flatMap(({ seed, plan, share }) =>
+      [...Map.groupBy((share.leads ? plan?.guards : null) ?? [], ({ code }) => code)].map(
+        ([code, guards]) => ({
+          labels: { seed, code },
+          value: guards.length,
+        }),
+      ),
     ),
   );
   perPolicy('last_success_timestamp_seconds', 'When the newest backup was published.', ({ success }) =>
@@ -267,8 +284,10 @@ type OnePolicy = Plan['forecast'][number] & {
   readonly run: SeedState['lastRun'] extends Map<string, infer Run> ? Run | undefined : never;
 };
 
-function policiesOf({ plan, lastSuccess, lastRun, proofs }: SeedState): OnePolicy[] {
-  return (plan?.forecast ?? []).map((forecast) => {
+/** Of the clusters that this replica works on: each is told of by one. */
+function policiesOf({ plan, lastSuccess, lastRun, proofs, share }: SeedState): OnePolicy[] {
+  const own = (plan?.forecast ?? []).filter(({ cluster }) => share.isMine(cluster));
+  return own.map((forecast) => {
     const key = `${forecast.cluster}/${forecast.policy}`;
     return {
       ...forecast,
@@ -286,6 +305,10 @@ function sample(labels: Labels, value: number | null): Sample[] {
 
 function seconds(time: Date | null): number | null {
   return time === null ? null : time.getTime() / 1_000;
+}
+
+function ownedClusters({ forecast }: Plan, { isMine }: SeedState['share']): number {
+  return new Set(forecast.map(({ cluster }) => cluster).filter(isMine)).size;
 }
 
 function blockedRemovals(plan: Plan): number {

@@ -1,6 +1,6 @@
 /** When a seed is to be planned for again. A pass lists the destinations, which costs: none is made without a reason. */
 
-export type Reason = 'configuration' | 'caught up' | 'schedule' | 'retry' | 'hourly';
+export type Reason = 'configuration' | 'replicas' | 'caught up' | 'schedule' | 'retry' | 'hourly';
 
 const longestWaitMs = 3_600_000;
 const shortestPauseMs = 5_000;
@@ -9,6 +9,8 @@ const longestPauseMs = 300_000;
 export class Passes {
   /** The configuration is new, and waits for nothing. */
   #isNew = false;
+  /** What is to be done here may be other clusters, and waits for nothing. */
+  #isShared = false;
   /** The plan has become outdated before its time. */
   #isOutdated = false;
   /** The moment of the newest plan: what had come by then has been seen. */
@@ -36,12 +38,17 @@ export class Passes {
     this.#isNew = true;
   }
 
+  share(): void {
+    this.#isShared = true;
+  }
+
   outdate(): void {
     this.#isOutdated = true;
   }
 
   begin(): void {
     this.#isNew = false;
+    this.#isShared = false;
     this.#isOutdated = false;
   }
 
@@ -70,6 +77,7 @@ export class Passes {
    */
   due(now: Date, retryAt: Date | null): Reason | null {
     if (this.#isNew) return 'configuration';
+    if (this.#isShared && this.#failures === 0) return 'replicas';
     if (now < this.#notBefore) return null;
     if (this.#failures > 0) return 'retry';
     if (this.#isOutdated) return 'caught up';

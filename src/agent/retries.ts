@@ -9,6 +9,9 @@ const longestPauseMs = 300_000;
 const lockedPauseMs = 3_600_000;
 
 const drillPauseMs = 3_600_000;
+/** A claim that is not renewed ends after 30 seconds. */
+const claimedPauseMs = 10_000;
+const longClaimedPauseMs = 30_000;
 
 /** What may fail and be tried again. */
 export interface Attempted {
@@ -42,12 +45,13 @@ export function attemptedBy(action: Action): Attempted {
 /**
  * The pause after so many failures in a row: it doubles, up to five minutes. What needs a person waits those five
  * minutes at once: the mending may happen where the agent cannot see it, and asking more often helps nobody. What a lock
- * holds waits an hour.
+ * holds waits an hour; what another replica is at, until its claim may have ended.
  * @param code null where nothing is known of the reason
  * @param key spreads what failed at the same moment
  */
 export function pauseMs(failures: number, code: ErrorCode | null, key: string): number {
   if (code === 'object-locked') return lockedPauseMs - jitter(key, lockedPauseMs / 5);
+  if (code === 'slot-claimed') return failures <= 6 ? claimedPauseMs : longClaimedPauseMs;
   const mayPass = code === null || errorCatalogue[code] === 'retry';
   const full = mayPass ? Math.min(longestPauseMs, firstPauseMs * 2 ** (failures - 1)) : longestPauseMs;
   return full - jitter(key, full / 5);

@@ -21,6 +21,7 @@ import { lookAtFailedPass, lookAtPlan, lookAtRecord, lookAtRun } from './notify/
 import type { Notifier } from './notify/notifier.ts';
 import { Passes, type Reason } from './passes.ts';
 import { type ClusterJob, ClusterQueue } from './queue.ts';
+import { Share, type Turn } from './replicas/share.ts';
 import { logResult, PlanNotes, RunNotes } from './report.ts';
 import { attemptedBy, pauseMs, Retries } from './retries.ts';
 import { Scrubber } from './scrubber.ts';
@@ -32,6 +33,8 @@ export interface SeedOptions {
   readonly state: SeedState;
   /** Is told when something of the state is new. */
   readonly changes: Changes;
+  /** Id of this replica. */
+  readonly replica: string;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly notifier: Notifier;
@@ -69,6 +72,7 @@ export class SeedRunner {
   readonly #scrubber: Scrubber;
   readonly #certificates: CertificateWatch;
   readonly #driller: Driller;
+  readonly #share: Share;
   #current: Shared<Workspace> | null = null;
   /** A pass, or writing down what was applied: one at a time. */
   #busy: Promise<void> | null = null;
@@ -99,6 +103,15 @@ export class SeedRunner {
         if (result.outcome === 'done') this.#passes.outdate();
       },
     });
+    this.#share = new Share({
+      state: options.state,
+      replica: options.replica,
+      log: this.#log,
+      onChange: () => {
+        this.#passes.share();
+        this.tick();
+      },
+    });
     this.#queue = new ClusterQueue(
       clustersAtOnce,
       (job) => this.#work(job),
@@ -117,14 +130,16 @@ export class SeedRunner {
     this.#retries.clear();
     this.#passes.renew();
     this.#certificates.renew();
+    this.#share.adopt(workspace);
     this.tick();
   }
 
   /** Begins what is due. Cheap where nothing is: it is called every few seconds. */
   tick(): void {
+    this.#share.tick();
     if (this.#current === null || this.#stop.signal.aborted) return;
     this.#certificates.tick(this.#current);
-    if (this.#busy !== null) return;
+    if (this.#busy !== null || this.#state.share.mode === 'joining') return;
     const retryAt = this.#retries.next(this.#passes.plannedAt);
     const reason = this.#passes.due(this.#options.now(), retryAt);
     if (reason !== null) this.#occupy(this.#pass(this.#current, reason));
@@ -132,8 +147,9 @@ export class SeedRunner {
     else if (this.#unrecorded !== null) this.#occupy(this.#record());
     // What reads in the background begins only while nothing else is to be done, and one after the other.
     else {
-      if (!this.#scrubber.isRunning) this.#driller.tick(this.#current);
-      if (!this.#driller.isRunning) this.#scrubber.tick(this.#current);
+      if (!this.#scrubber.isRunning && this.#share.isSure) this.#driller.tick(this.#current);
+      if (!this.#driller.isRunning && this.#share.isSure && this.#share.leads)
+        this.#scrubber.tick(this.#current);
     }
   }
 
@@ -142,6 +158,8 @@ export class SeedRunner {
     this.#stop.abort();
     const background = [this.#scrubber, this.#driller, this.#certificates];
     await Promise.all([this.#queue.close(), this.#busy, ...background.map((one) => one.close())]);
+    // Only now: until then others would begin what runs here.
+    await this.#share.close();
     this.#unrecorded?.held.release();
     this.#unrecorded = null;
     await this.#current?.freed();
@@ -168,11 +186,11 @@ export class SeedRunner {
       const began = performance.now();
       const planned = await planSeed(held.value, this.#seed, { signal, now: at });
       const passMs = performance.now() - began;
-      this.#passes.succeed(at, passMs, nextRunOf(planned.desired.assignments, at));
+      this.#passes.succeed(at, passMs, this.#nextRun(planned, at));
       this.#tell(planned, reason, at, passMs);
       this.#hand(planned, held, at);
       this.#scrubber.see(planned);
-      await this.#destinations.record(held.value, at, signal);
+      if (this.#share.leads) await this.#destinations.record(held.value, at, signal);
       metrics.passed(this.#seed, true);
       notifier.look(lookAtPlan(planned));
       notifier.passed(this.#seed, planned.plan);
@@ -222,7 +240,7 @@ export class SeedRunner {
       this.#retries.failed({ key: `destination:${name}`, slot: null, deadline: null }, code, at);
     }
     const notNow = (action: Action) => this.#retries.mustWait(attemptedBy(action), at);
-    const ready = runnable.filter((action) => !notNow(action));
+    const ready = runnable.filter((action) => !notNow(action) && this.#share.isMine(action.cluster));
     this.#driller.replaceWaiting(planned, held, ready.filter(isDrill));
     const others = ready.filter((action) => !isDrill(action));
     const jobs: Job[] = [];
@@ -240,20 +258,42 @@ export class SeedRunner {
     this.#count();
   }
 
-  async #work({ planned, workspace, actions }: Job): Promise<void> {
-    const { abort, spoolFolder } = this.#options;
+  async #work(job: Job): Promise<void> {
     this.#count();
+    const { signal } = this.#stop;
+    const turn = await this.#share.take(job.cluster, signal).catch(() => null);
+    if (turn === null) {
+      if (signal.aborted) return;
+      this.#log.info({ cluster: job.cluster }, 'another replica is at it');
+      for (const action of job.actions) this.#leave(action);
+      return;
+    }
+    try {
+      await this.#runAll(job, turn);
+    } finally {
+      await turn.release();
+    }
+  }
+
+  async #runAll({ planned, workspace, actions, cluster }: Job, { precedence }: Turn): Promise<void> {
+    const { abort, spoolFolder } = this.#options;
     for (const action of actions) {
       if (this.#stop.signal.aborted) return;
       // What was planned with an older configuration may not be wanted any more, removals above all.
-      if (workspace !== this.#current?.value) {
+      if (workspace !== this.#current?.value || !this.#share.isMine(cluster)) {
         this.#passes.outdate();
         return;
       }
       const notes = new RunNotes();
       try {
-        const options = { signal: abort, spoolFolder, onStart: () => notes.onProgress };
+        const options = { signal: abort, spoolFolder, precedence, onStart: () => notes.onProgress };
         const result = await runAction(workspace, planned, action, options);
+        if (result.outcome === 'failed' && codeOf(result) === 'slot-claimed') {
+          this.#share.sawOther();
+          this.#leave(action);
+          this.#log.info({ cluster, slot: action.slot, reason: result.error?.message }, 'left to another');
+          continue;
+        }
         this.#tellRun(result, notes, planned.plan.commit);
       } catch (error) {
         const fields = { action: action.id, error: resultError(error) };
@@ -268,6 +308,11 @@ export class SeedRunner {
     logResult(this.#log, result, notes, commit);
     this.#note(result, notes);
     this.#options.notifier.look(lookAtRun(result, commit));
+  }
+
+  /** Another replica is at it: looked at again when that may have died. */
+  #leave(action: Action): void {
+    this.#retries.failed(attemptedBy(action), 'slot-claimed', this.#options.now());
   }
 
   #note(result: ActionResult, notes: RunNotes): void {
@@ -286,6 +331,8 @@ export class SeedRunner {
       this.#retries.failed({ key, slot: backup.slot, deadline: null }, error.code, now);
     }
     if (action.type !== 'backup') return;
+    // The plan took it for missing: somebody was faster.
+    if (backup.outcome === 'exists') this.#share.sawOther();
     noteBackup(this.#state, backup, notes.durationMs, now);
     // Nobody should read for an hour that a cluster is late which is not any more.
     // What freezes removals is told by the plan.
@@ -308,6 +355,7 @@ export class SeedRunner {
     const { notifier, now } = this.#options;
     const { signal } = this.#stop;
     try {
+      if (!this.#share.leads) return;
       await sweepAllUploads(planned, now(), { signal });
       const error = await recordApplied(planned, { signal, now });
       if (error !== null) this.#log.warn({ error }, 'applied state not written');
@@ -321,6 +369,15 @@ export class SeedRunner {
     } finally {
       held.release();
     }
+  }
+
+  /** Whoever speaks for the seed sees what has become of every run; the others look after their own. */
+  #nextRun({ desired: { assignments } }: SeedPlan, at: Date): Date | null {
+    const { leads } = this.#share;
+    return nextRunOf(
+      leads ? assignments : assignments.filter(({ cluster }) => this.#share.isMine(cluster.name)),
+      at,
+    );
   }
 
   #count(): void {

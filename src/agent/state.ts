@@ -9,9 +9,12 @@ import type { Inventory } from '../model/inventory.ts';
 import { isSlot } from '../model/names.ts';
 import { type Overview, withBackup } from '../plan/overview.ts';
 import { type ProofTally, tallyProofs } from './proofs.ts';
+import { newReplicaId } from './replicas/identity.ts';
 import { Changes } from './status/changes.ts';
 
 export interface AgentState {
+  /** Of this replica: no other has it, nor had it. */
+  readonly replica: string;
   readonly startedAt: Date;
   /** Tells whoever shows the state that something of it is new. */
   readonly changes: Changes;
@@ -69,6 +72,7 @@ export interface SeedState {
   waiting: number;
   /** Names of the clusters that are counted in `running` and `waiting`. */
   busy: { readonly running: readonly string[]; readonly waiting: readonly string[] };
+  readonly share: ShareState;
 }
 
 export interface DestinationPlace {
@@ -81,6 +85,23 @@ export interface LastError extends ResultError {
   readonly time: Date;
   /** What failed: `backup`, `copy`, … */
   readonly action: string;
+}
+
+/** How the work of a seed is shared among replicas. */
+export interface ShareState {
+  /**
+   * `alone`: nobody else is known of. `joining`: the coordination etcd was not reached yet. `coordinated`: its lease
+   * holds. `claims`: every replica does everything, and claims each slot.
+   */
+  mode: 'alone' | 'joining' | 'coordinated' | 'claims';
+  /** Ids of all of them, where they are known. */
+  replicas: readonly string[];
+  /** What is the seed's as a whole is done here. */
+  leads: boolean;
+  /** Why the coordination etcd is not reached; null where it is, or there is none. */
+  problem: ResultError | null;
+  /** Whether a cluster is worked on here. */
+  isMine: (cluster: string) => boolean;
 }
 
 /** When certificates end; null: there is none, or it could not be looked at yet. */
@@ -98,10 +119,11 @@ export interface LastRun {
   readonly storedBytes: number | null;
 }
 
-export function newAgentState(now: Date): AgentState {
+export function newAgentState(now: Date, replica = newReplicaId()): AgentState {
   return {
     startedAt: now,
     changes: new Changes(),
+    replica,
     lastTick: now,
     draining: false,
     source: { lastFetch: null, error: null },
@@ -132,6 +154,7 @@ export function newSeedState(seed: string): SeedState {
     running: 0,
     waiting: 0,
     busy: { running: [], waiting: [] },
+    share: { mode: 'alone', replicas: [], leads: true, problem: null, isMine: () => true },
   };
 }
 
@@ -219,6 +242,12 @@ function newestPublished({ destinations }: Inventory, seed: string): Map<string,
   return new Map([...newest].map(([key, time]) => [key, new Date(time)]));
 }
 
+/** Whether this replica speaks for a seed; null: for the agent as a whole, where it speaks for any. */
+export function leads({ seeds }: AgentState, seed: string | null): boolean {
+  if (seed !== null) return seeds.get(seed)?.share.leads ?? true;
+  return seeds.size === 0 || [...seeds.values()].some(({ share }) => share.leads);
+}
+
 /** Why the agent cannot do its work, in words; null where it can. An older valid configuration in use will do. */
 export function whyNotReady(state: AgentState): string | null {
   if (state.draining) return 'it is ending';
@@ -238,6 +267,10 @@ export function doubtsOf(state: AgentState): string[] {
     const which = commit === null ? 'the last valid one' : `commit ${commit}`;
     return [`seed ${seed} goes on with ${which}: ${invalid.message}`];
   });
+  for (const { seed, share } of state.seeds.values()) {
+    if (share.problem === null || share.mode === 'coordinated') continue;
+    doubts.push(`seed ${seed}: the coordination etcd is not reached: ${share.problem.message}`);
+  }
   for (const { seed, destinations } of state.seeds.values()) {
     for (const [name, { ready, former, problem }] of Object.entries(destinations)) {
       if (ready || problem === null) continue;

@@ -21,24 +21,36 @@ export interface StoredManifest {
   readonly key: ObjectKey;
 }
 
-/**
- * The published backup of a slot: one listing and, where there is one, one read. Of several fallback manifests
- * (design section 3) the lowest attempt counts, and one named `manifest.json` counts before these.
- */
+/** The published backup of a slot; null where there is none. */
 export async function readSlot(
   store: Store,
   slot: SlotRef,
   options: CallOptions,
 ): Promise<StoredManifest | null> {
+  return (await lookAtSlot(store, slot, options)).stored;
+}
+
+/**
+ * The published backup of a slot, and whether somebody says that he is at it: one listing and, where there is a backup,
+ * one read. Of several fallback manifests (design section 3) the lowest attempt counts, and one named `manifest.json`
+ * counts before these.
+ */
+export async function lookAtSlot(
+  store: Store,
+  slot: SlotRef,
+  options: CallOptions,
+): Promise<{ readonly stored: StoredManifest | null; readonly isClaimed: boolean }> {
+  let isClaimed = false;
   const found: { key: ObjectKey; attempt: Attempt | null }[] = [];
   for await (const { key } of store.list(slotPrefix(slot), options)) {
     const parsed = parseKey(key);
     if (parsed.type === 'manifest') found.push({ key, attempt: parsed.attempt });
+    if (parsed.type === 'claim') isClaimed = true;
   }
   found.sort((a, b) => ((a.attempt ?? '') < (b.attempt ?? '') ? -1 : 1));
   const first = found[0];
-  if (first === undefined) return null;
-  return readManifestAt(store, first.key, options);
+  const stored = first === undefined ? null : await readManifestAt(store, first.key, options);
+  return { stored, isClaimed };
 }
 
 /** The manifest under a key, checked to belong there. */

@@ -6,6 +6,7 @@ import type { DestinationInventory, SlotRef } from '../model/inventory.ts';
 import type { ArtifactOptions } from './artifact.ts';
 import type { OpenDestination } from './destination.ts';
 import type { OnProgress } from './events.ts';
+import type { Precedence } from './right.ts';
 
 /** A run that took longer never publishes: its data may already count as left over and be swept (after 24 h). */
 export const maxRunMs = 12 * 3_600_000;
@@ -30,6 +31,8 @@ export interface BackupJob extends ArtifactOptions {
   readonly keepUntil: Date | 'forever' | null;
   /** Only copies what one of the destinations holds: a slot of the past is never fulfilled by a snapshot of today. */
   readonly copyOnly: boolean;
+  /** What is known of other replicas; null: nothing, as for a command that somebody gave. */
+  readonly precedence: Precedence | null;
   /** What was listed a moment ago of the destinations, to find the backup before this one; null: it is listed. */
   readonly listed: readonly DestinationInventory[] | null;
   readonly spoolFolder?: string | undefined;

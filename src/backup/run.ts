@@ -8,12 +8,13 @@ import { type Attempt, formatBackupRef } from '../model/names.ts';
 import { answerMs, within } from '../store/patience.ts';
 import { newAttempt } from './attempt.ts';
 import { type CopyOptions, copyBackup } from './copy.ts';
-import { commitKey, type OpenDestination, readSlot, type StoredManifest } from './destination.ts';
+import { commitKey, lookAtSlot, type OpenDestination, type StoredManifest } from './destination.ts';
 import { type BackupJob, maxRunMs, type RunOptions } from './job.ts';
 import { judge, pastOf } from './past.ts';
 import { commit } from './publish.ts';
 import { manifestOf, writeHashProof, writeKeepUntil } from './record.ts';
 import { type BackupResult, type CopyResult, failedResult, resultError } from './result.ts';
+import { SlotRight } from './right.ts';
 import { cleanUpSignal, discardData, snapshotToStores } from './snapshot.ts';
 import { inTurn } from './turns.ts';
 
@@ -30,7 +31,9 @@ export async function runBackup(job: BackupJob, options: RunOptions): Promise<Ba
     if (reachable.length === 0)
       return failedResult(job.slot, noDestination(job, looked), failedLooks(job, looked));
     if (job.copyOnly) throw looked.find((one) => one.error !== null)?.error ?? nothingToCopy(job);
-    return await makeBackup(job, reachable, failedLooks(job, looked), options);
+    await using right = new SlotRight(job, reachable, options);
+    await right.begin(looked.some(({ isClaimed }) => isClaimed));
+    return await makeBackup(job, reachable, failedLooks(job, looked), right, options);
   } catch (error) {
     options.signal.throwIfAborted();
     if (isGranaryError(error, 'members-differ')) await freezeDivergent(job, error, options);
@@ -41,6 +44,8 @@ export async function runBackup(job: BackupJob, options: RunOptions): Promise<Ba
 interface Looked {
   readonly destination: OpenDestination;
   readonly stored: StoredManifest | null;
+  /** Somebody says that he is at it. */
+  readonly isClaimed: boolean;
   readonly error: GranaryError | null;
 }
 
@@ -52,13 +57,14 @@ async function lookAll(job: BackupJob, { signal }: RunOptions): Promise<Looked[]
   return Promise.all(
     job.destinations.map(async (destination) => {
       try {
-        const stored = await within(answerMs, signal, (limited) =>
-          readSlot(destination.store, job.slot, { signal: limited }),
+        const found = await within(answerMs, signal, (limited) =>
+          lookAtSlot(destination.store, job.slot, { signal: limited }),
         );
-        return { destination, stored, error: null };
+        return { destination, ...found, error: null };
       } catch (error) {
         signal.throwIfAborted();
-        return { destination, stored: null, error: asGranaryError(error, 'store-failed') };
+        const failure = asGranaryError(error, 'store-failed');
+        return { destination, stored: null, isClaimed: false, error: failure };
       }
     }),
   );
@@ -68,6 +74,7 @@ async function makeBackup(
   job: BackupJob,
   reachable: readonly OpenDestination[],
   failed: readonly CopyResult[],
+  right: SlotRight,
   options: RunOptions,
 ): Promise<BackupResult> {
   const started = { wall: Date.now(), monotonic: performance.now() };
@@ -89,7 +96,12 @@ async function makeBackup(
       if (error !== null) throw error;
       requireYoung(started);
     };
-    const copy = await publishOne(job, destination, { manifest, bytes, upload, allAgree }, winner, options);
+    const confirm = async () => {
+      if ((await right.confirm()) || copies.some(({ outcome }) => outcome === 'published')) return null;
+      return findWinner(job, options);
+    };
+    const publication = { manifest, bytes, upload, confirm, allAgree };
+    const copy = await publishOne(job, destination, publication, winner, options);
     copies.push(copy.result);
     // Whoever loses the first destination adopts the winner's attempt everywhere. Who has published already stays
     // with its own: after a partition a slot may have two attempts, and each of them is whole.
@@ -108,12 +120,22 @@ interface Winner {
   readonly stored: StoredManifest;
 }
 
+/** What somebody else has published of the slot meanwhile. */
+async function findWinner(job: BackupJob, options: RunOptions): Promise<Winner | null> {
+  for (const { destination, stored } of await lookAll(job, options)) {
+    if (stored !== null) return { from: destination, stored };
+  }
+  return null;
+}
+
 /** What is to be published: the same bytes everywhere, once the data is stored in the destination. */
 interface Publication {
   readonly manifest: Manifest;
   readonly bytes: Uint8Array;
   /** Resolves when the data is stored there; throws what its upload failed with. */
   readonly upload: () => Promise<void>;
+  /** Resolves when it may be published, with what somebody else was faster with; throws where it may not. */
+  readonly confirm: () => Promise<Winner | null>;
   /** All members agree again, after they had not. */
   readonly allAgree: boolean;
 }
@@ -131,8 +153,8 @@ function requireYoung(started: { readonly wall: number; readonly monotonic: numb
 async function publishOne(
   job: BackupJob,
   destination: OpenDestination,
-  { manifest, bytes, upload, allAgree }: Publication,
-  winner: Winner | null,
+  { manifest, bytes, upload, confirm, allAgree }: Publication,
+  known: Winner | null,
   options: RunOptions,
 ): Promise<{ result: CopyResult; winner: Winner | null }> {
   const { signal, onProgress } = options;
@@ -142,13 +164,18 @@ async function publishOne(
   try {
     await upload().catch((error: unknown) => {
       // Whoever adopts another attempt needs its own data nowhere.
-      if (winner === null) throw error;
+      if (known === null) throw error;
     });
+    const winner = known ?? (await confirm());
     await writeKeepUntil(job, destination, signal);
     if (winner !== null) {
-      const adopted = await copyBackup(winner.stored, winner.from, destination, copyOptions(job, options));
+      const { stored, from } = winner;
+      const isThere = from.name === name;
+      const outcome = isThere
+        ? 'exists'
+        : (await copyBackup(stored, from, destination, copyOptions(job, options))).outcome;
       await discardData(destination, job, attempt, signal);
-      return { result: copied(name, winner.stored, adopted.outcome), winner: null };
+      return { result: copied(name, stored, outcome), winner };
     }
     await freezeFor(store, manifest, { signal });
     mayBePublished = true;
@@ -207,6 +234,15 @@ async function completeCopies(
   options: RunOptions,
 ): Promise<BackupResult> {
   const { attempt } = stored.manifest;
+  const answering = looked.filter(({ error }) => error === null);
+  await using right = new SlotRight(
+    job,
+    answering.map(({ destination }) => destination),
+    options,
+  );
+  if (answering.some((one) => one.stored === null)) {
+    await right.begin(answering.some(({ isClaimed }) => isClaimed));
+  }
   const holders = looked.filter((one) => one.stored?.manifest.attempt === attempt);
   const settled = await Promise.allSettled(
     looked.map(async ({ destination, stored: held, error }): Promise<CopyResult> => {

@@ -71,7 +71,6 @@ export const diagnosticCodes = [
   'out-of-range',
   'policy-without-clusters',
   'too-many-copies',
-  'without-effect',
   // the repository
   'approval-expired',
   'bad-notification',

@@ -12,6 +12,7 @@ import {
   statusOf,
 } from './answers.ts';
 import { openChannel } from './channel.ts';
+import { duplexCall } from './duplex-call.ts';
 import { brokenOff, etcdError, isAuthDisabled, isStaleToken, mayBeOtherScheme } from './errors.ts';
 import { openSession, streamCall } from './http2-call.ts';
 import * as protocol from './protocol.ts';
@@ -190,6 +191,36 @@ export class MemberConnection implements Disposable {
         this.#requireMember(answer.header);
         return answer;
       });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw await this.#failure(error, action, signal);
+    }
+  }
+
+  /**
+   * One request, and all its answers as they come. To leave it early cancels it.
+   * @param options.timeoutMs for all of it; null: it may go on for ever
+   */
+  async *converse<Request, Response extends protocol.Answer>(
+    method: protocol.Method<Request, Response>,
+    request: Request,
+    action: string,
+    { signal, timeoutMs }: { readonly signal: AbortSignal; readonly timeoutMs?: number | null | undefined },
+  ): AsyncGenerator<Response, void, undefined> {
+    const limitMs = timeoutMs === undefined ? answerMs : timeoutMs;
+    try {
+      const { answers, first } = await this.#withToken(signal, async (token) => {
+        const begun = duplexCall(this.#client, method, request, token, { signal, limitMs });
+        return { answers: begun, first: await begun.next() };
+      });
+      try {
+        for (let answer = first; !answer.done; answer = await answers.next()) {
+          this.#requireMember(answer.value.header);
+          yield answer.value;
+        }
+      } finally {
+        await answers.return();
+      }
     } catch (error) {
       signal.throwIfAborted();
       throw await this.#failure(error, action, signal);

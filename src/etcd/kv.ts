@@ -145,25 +145,6 @@ export async function compact(
   );
 }
 
-/** A lease of so many seconds. Gives its id, hexadecimal. */
-export async function leaseGrant(
-  connection: MemberConnection,
-  seconds: number,
-  options: EtcdCallOptions,
-): Promise<string> {
-  const answer = await connection.call(leaseMethod, { ttl: String(seconds) }, 'grant a lease', options);
-  return idText(answer.id);
-}
-
-/** Ids of all leases, hexadecimal, in no order. */
-export async function leaseList(
-  connection: MemberConnection,
-  options: EtcdCallOptions,
-): Promise<readonly string[]> {
-  const answer = await connection.call(leasesMethod, {}, 'list the leases', options);
-  return answer.leases.map(({ id }) => idText(id));
-}
-
 /** The end of the range that holds every key with this prefix. Empty, or nothing but 0xff: a zero byte, "no end". */
 export function prefixEnd(prefix: Uint8Array): Uint8Array {
   const last = prefix.findLastIndex((byte) => byte < 0xff);
@@ -174,7 +155,8 @@ export function prefixEnd(prefix: Uint8Array): Uint8Array {
   return end;
 }
 
-function bounds(keys: Keys): Bounds {
+/** What a request says of keys. */
+export function bounds(keys: Keys): Bounds {
   // Left out and not empty: one that is there and empty means "no end" to etcd, that is all keys from this one on.
   if ('key' in keys) return { key: bytes(keys.key) };
   const prefix = bytes(keys.prefix);
@@ -187,8 +169,13 @@ function putRequest(
   value: string | Uint8Array,
   leaseId: string | undefined,
 ): PutRequest {
-  const lease = leaseId === undefined ? '0' : BigInt.asIntN(64, BigInt(`0x${leaseId}`)).toString();
+  const lease = leaseId === undefined ? '0' : leaseNumber(leaseId);
   return { key: bytes(key), value: bytes(value), lease };
+}
+
+/** The id of a lease as the protocol has it. */
+export function leaseNumber(leaseId: string): Int64 {
+  return BigInt.asIntN(64, BigInt(`0x${leaseId}`)).toString();
 }
 
 function bytes(text: string | Uint8Array): Uint8Array {
@@ -202,7 +189,7 @@ function revisionOf(answer: Answer): number {
 const compareTargets = { version: 'VERSION', createRevision: 'CREATE', modRevision: 'MOD' } as const;
 const compareResults = { '=': 'EQUAL', '!=': 'NOT_EQUAL', '<': 'LESS', '>': 'GREATER' } as const;
 
-interface Bounds {
+export interface Bounds {
   readonly key: Uint8Array;
   readonly rangeEnd?: Uint8Array;
 }
@@ -251,8 +238,3 @@ const compactMethod = method<{ readonly revision: Int64; readonly physical: bool
   'KV',
   'Compact',
 );
-const leasesMethod = method<
-  Record<string, never>,
-  Answer & { readonly leases: readonly { readonly id: Int64 }[] }
->('Lease', 'LeaseLeases');
-const leaseMethod = method<{ readonly ttl: Int64 }, Answer & { readonly id: Int64 }>('Lease', 'LeaseGrant');

@@ -27,7 +27,7 @@ export interface Answer {
 
 /** From `src/etcd/` as from the built `dist/etcd/` it is two levels up to the package's root. */
 const protoFolder = fileURLToPath(new URL('../../schemas/etcd/', import.meta.url));
-const protoFiles = ['maintenance.proto', 'cluster.proto', 'auth.proto', 'kv.proto'];
+const protoFiles = ['maintenance.proto', 'cluster.proto', 'auth.proto', 'kv.proto', 'watch.proto'];
 let loaded: PackageDefinition | undefined;
 
 /** A method by service and name. The types are the caller's word: they must say what the proto file says. */

@@ -1,6 +1,7 @@
 /** Carries a plan out: every action that no guard blocks, each failing alone, then the record of what was applied. */
 import type { OnProgress } from '../backup/events.ts';
 import { type BackupResult, type ResultError, resultError } from '../backup/result.ts';
+import type { Precedence } from '../backup/right.ts';
 import { isEverywhere, writeApplied } from '../catalog/applied.ts';
 import { requireNotFrozen } from '../catalog/freezes.ts';
 import type { Source } from '../catalog/inventory.ts';
@@ -67,6 +68,8 @@ export interface DrillPlace {
 export interface ActionOptions {
   readonly signal: AbortSignal;
   readonly spoolFolder?: string | undefined;
+  /** What is known of other replicas; absent: nothing. */
+  readonly precedence?: Precedence | undefined;
   readonly onStart?: ((action: Action) => OnProgress) | undefined;
   readonly drills?: DrillPlace | undefined;
 }
@@ -194,6 +197,7 @@ async function makeBackup(
   return backupSlot(workspace, assignment, action.slot as Slot, {
     signal: options.signal,
     spoolFolder: options.spoolFolder,
+    precedence: options.precedence,
     onProgress: options.onStart?.(action),
     copyOnly: action.type === 'copy',
     inventory: planned.inventory,

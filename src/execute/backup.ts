@@ -2,6 +2,7 @@
 
 import type { OnProgress } from '../backup/events.ts';
 import { type BackupResult, failedResult } from '../backup/result.ts';
+import type { Precedence } from '../backup/right.ts';
 import { runBackup } from '../backup/run.ts';
 import type { Assignment, Destination } from '../model/config.ts';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
@@ -22,6 +23,8 @@ export interface BackupOptions {
   readonly copyOnly?: boolean | undefined;
   /** What the plan saw: the backup before this one is found in it. Without it the destinations are listed. */
   readonly inventory?: Inventory | undefined;
+  /** What is known of other replicas; absent: nothing. */
+  readonly precedence?: Precedence | undefined;
   readonly spoolFolder?: string | undefined;
 }
 
@@ -107,6 +110,7 @@ async function run(
         agentVersion: packageVersion(),
         keepUntil,
         copyOnly: options.copyOnly ?? false,
+        precedence: options.precedence ?? null,
         listed: options.inventory?.destinations ?? null,
         spoolFolder: options.spoolFolder,
       },

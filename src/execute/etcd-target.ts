@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { EtcdTarget, EtcdTls } from '../etcd/target.ts';
-import type { Cluster, ClusterTls } from '../model/config.ts';
+import type { Cluster, ClusterTls, Coordination } from '../model/config.ts';
 import { GranaryError } from '../model/errors.ts';
 import { Secret } from '../secrets/secret.ts';
 import type { Credentials } from './credentials.ts';
@@ -15,11 +15,28 @@ export async function etcdTarget(
   cluster: Cluster,
   credentials: Credentials,
 ): Promise<EtcdTarget> {
+  return openTarget(`${seed}/${cluster.name}`, cluster, credentials);
+}
+
+/** As `etcdTarget`, of the etcd that replicas of the seed share the work through. */
+export async function coordinationTarget(
+  seed: string,
+  coordination: Coordination,
+  credentials: Credentials,
+): Promise<EtcdTarget> {
+  return openTarget(`the coordination of ${seed}`, coordination, credentials);
+}
+
+async function openTarget(
+  name: string,
+  { endpoints, tls, auth }: Pick<Cluster, 'endpoints' | 'tls' | 'auth'>,
+  credentials: Credentials,
+): Promise<EtcdTarget> {
   return {
-    name: `${seed}/${cluster.name}`,
-    endpoints: cluster.endpoints,
-    tls: cluster.tls === null ? null : await openTls(cluster.tls, credentials),
-    auth: cluster.auth === null ? null : await openAuth(cluster.auth.credential, credentials),
+    name,
+    endpoints,
+    tls: tls === null ? null : await openTls(tls, credentials),
+    auth: auth === null ? null : await openAuth(auth.credential, credentials),
   };
 }
 

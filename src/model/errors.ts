@@ -74,6 +74,7 @@ export const errorCatalogue = {
   'artifact-damaged': 'human',
   'backup-damaged': 'human',
   'backup-too-old': 'retry',
+  'slot-claimed': 'retry',
   'key-not-found': 'human',
   'format-too-new': 'human',
   'manifest-invalid': 'human',

@@ -46,6 +46,7 @@ export function job(etcd: Pick<EtcdServer, 'endpoints'>, overrides: Partial<Back
     agentVersion: '0.0.0-test',
     keepUntil: null,
     copyOnly: false,
+    precedence: null,
     listed: null,
     ...overrides,
   };

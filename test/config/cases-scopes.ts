@@ -54,9 +54,7 @@ export const scopeCases: Readonly<Record<string, Files>> = {
     'seed.yaml': scoped(
       'eu-west',
       'organization: globex, coordination: {endpoints: ["https://10.0.0.9:2379"], tls: {credential: ⟦scope⟧e}}',
-    )
-      .replace('coordination:', '⟦without-effect⟧coordination:')
-      .replace('"https://10.0.0.1:2379"]', '"https://10.0.0.1:2379"], auth: {credential: ⟦scope⟧e}'),
+    ).replace('"https://10.0.0.1:2379"]', '"https://10.0.0.1:2379"], auth: {credential: ⟦scope⟧e}'),
     'b.yaml': bucket('abc', ', credential: ⟦scope⟧c'),
     'c.sops.yaml': credential('c', `{type: s3, ${acme}}`, s3Keys),
     'e.sops.yaml': credential('e', `{type: etcd, ${acme}}`, ['username', 'password', 'caCertificate']),

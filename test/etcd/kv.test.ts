@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { compact, deleteRange, leaseGrant, prefixEnd, put, range, txn } from '../../src/etcd/kv.ts';
+import { compact, deleteRange, prefixEnd, put, range, txn } from '../../src/etcd/kv.ts';
+import { leaseGrant } from '../../src/etcd/leases.ts';
 import { describeWith } from '../servers/describe.ts';
 import { etcdVersions, startEtcd, toolOf } from '../servers/etcd.ts';
 import { connectTo, failureOf, never, targetOf } from './support.ts';
@@ -33,7 +34,7 @@ for (const version of etcdVersions) {
     test('are written, read, changed under a guard, and removed', async () => {
       await using etcd = await startEtcd({ version });
       using member = await connectTo(targetOf(etcd));
-      const leaseId = await leaseGrant(member, 600, { signal });
+      const { id: leaseId } = await leaseGrant(member, 600, { signal });
       const bytes = Uint8Array.from({ length: 256 }, (_, index) => index);
       const first = await put(member, 'a/1', bytes, { signal, leaseId });
       await put(member, 'a/2', 'two', { signal });

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { StoredKey } from '../../src/bolt/keys.ts';
 import type { MemberConnection } from '../../src/etcd/connection.ts';
-import { deleteRange, leaseGrant, put, range } from '../../src/etcd/kv.ts';
+import { deleteRange, put, range } from '../../src/etcd/kv.ts';
+import { leaseGrant } from '../../src/etcd/leases.ts';
 import { loginError } from '../../src/execute/etcd-login.ts';
 import { KeyRestore, type KeyStep, type RestoreKeysOptions } from '../../src/execute/restore-keys.ts';
 import { connectTo, never, targetOf } from '../etcd/support.ts';
@@ -130,7 +131,7 @@ for (const version of ['3.4', '3.6'] as const satisfies EtcdVersion[]) {
     test('leases: left out unless asked for, and a lease there does not stay on what is put back', async () => {
       await using etcd = await startEtcd({ version });
       using connection = await connectTo(targetOf(etcd));
-      const leaseId = await leaseGrant(connection, 600, { signal });
+      const { id: leaseId } = await leaseGrant(connection, 600, { signal });
       await put(connection, '/l/there', 'same', { signal, leaseId });
       const wanted = [wantedKey('/l/had', 'x', 2n ** 64n - 5n), wantedKey('/l/there', 'same')];
       expect(await stepsOf(restoreInto(connection, '/l/').run(stream(wanted)))).toEqual({

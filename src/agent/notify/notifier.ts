@@ -19,6 +19,8 @@ export interface NotifierOptions {
   readonly now: () => Date;
   /** null: a restart tells again what is wrong. */
   readonly stateFolder: string | null;
+  /** Whether this replica speaks for a seed, or for the agent as a whole; absent: it is the only one. */
+  readonly leads?: ((seed: string | null) => boolean) | undefined;
   /** Counts what a receiver took, or did not. */
   readonly onResult: (type: NotificationType, ok: boolean) => void;
   readonly send?: ReceiverOptions['send'];
@@ -126,6 +128,7 @@ export class Notifier {
       know: () => ({
         conditions: this.#conditions,
         applied: this.#applied,
+        leads: this.#options.leads ?? (() => true),
         open: (name) => this.#credentials().open(name),
         pageOf: (commit) => this.#pageOf(commit),
       }),

@@ -19,6 +19,8 @@ export interface Knowledge {
   readonly conditions: Conditions;
   /** The commit that each seed was planned with last; null where its source has none. */
   readonly applied: ReadonlyMap<string, AppliedCommit | null>;
+  /** Whether this replica speaks for a seed, or for the agent as a whole. */
+  readonly leads: (seed: string | null) => boolean;
   readonly open: (name: string) => Promise<OpenCredential>;
   /** Of a commit; null where none is known. */
   readonly pageOf: (commit: string | null) => string | null;
@@ -163,7 +165,7 @@ export class Receiver {
 
   /** A URL with `{seed}` is one for each seed; any other is of the whole agent, and silent while one seed is not well. */
   async #heartbeats(): Promise<Parcel[]> {
-    const seeds = [...this.#beats];
+    const seeds = [...this.#beats].filter((seed) => this.#options.know().leads(seed));
     this.#beats.clear();
     const parcels: Parcel[] = [];
     for (const seed of seeds) {
@@ -190,15 +192,20 @@ export class Receiver {
   }
 
   #notices(now: Date) {
-    const heard = [...this.#options.know().conditions].filter(([, { seed }]) => hears(this.#target, seed));
-    return noticesFor(this.#target.on, new Map(heard), this.#received.ledger, now);
+    const { conditions, leads } = this.#options.know();
+    const heard = [...conditions].filter(([, { seed }]) => hears(this.#target, seed));
+    // What a replica could not do it tells itself, and the end of whatever it told; all replicas see the rest.
+    return noticesFor(this.#target.on, new Map(heard), this.#received.ledger, now).filter(
+      ({ event, condition: { origin, seed } }) =>
+        event === 'recovery' || origin === 'run' || origin === 'pass' || leads(seed),
+    );
   }
 
   /** Those that it has not. */
   #statuses(): CommitStatus[] {
-    const { conditions, applied } = this.#options.know();
+    const { conditions, applied, leads } = this.#options.know();
     return [...applied]
-      .filter(([seed]) => hears(this.#target, seed))
+      .filter(([seed]) => hears(this.#target, seed) && leads(seed))
       .flatMap(([seed, commit]) => statusesOf(seed, commit, conditions, this.#target.on))
       .filter((status) => this.#received.posted.get(status.seed)?.[status.commit] !== printOf(status));
   }

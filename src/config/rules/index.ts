@@ -32,7 +32,7 @@ import {
   namedClustersExist,
   referencesResolve,
 } from './references.ts';
-import { approvalsAreFresh, notificationsHaveATarget, uselessFieldsAreSaid } from './repositories.ts';
+import { approvalsAreFresh, notificationsHaveATarget } from './repositories.ts';
 import {
   defaultsAreOfStores,
   oneDefaultPerScope,
@@ -80,5 +80,4 @@ export const rules: readonly Rule[] = [
   deprecatedBackupsAreSaid,
   approvalsAreFresh,
   notificationsHaveATarget,
-  uselessFieldsAreSaid,
 ];

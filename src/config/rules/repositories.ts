@@ -77,25 +77,3 @@ function targetProblem(text: string): string | null {
   const isHere = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
   return url.protocol === 'http:' && !isHere ? 'is `http://`: everybody on the way could read it' : null;
 }
-
-/** Better said than found out: these fields are checked, and this version does nothing by them. */
-export const uselessFieldsAreSaid: Rule = ({ seeds, report }) => {
-  const without = (message: string, hint: string): Finding => ({
-    code: 'without-effect',
-    severity: 'warning',
-    place: 'key',
-    message,
-    hint,
-  });
-  for (const { object, source, spec } of seeds) {
-    if (object.coordination === null) continue;
-    report(
-      source,
-      `${spec}/coordination`,
-      without(
-        '`coordination` is checked and has no effect in this version: replicas do not share the work yet',
-        'run one agent for this seed',
-      ),
-    );
-  }
-};
