@@ -11,7 +11,6 @@ import type { ErrorCode } from '../model/errors.ts';
 import type { Action, DrillAction } from '../model/generated/plan.ts';
 import { overviewOf } from '../plan/overview.ts';
 import { runnableActions } from '../plan/plan.ts';
-import { nextRunOf } from '../plan/wake.ts';
 import { CertificateWatch } from './certificates.ts';
 import { SeedDestinations } from './destinations.ts';
 import { Driller, type DrillTurn } from './driller.ts';
@@ -186,7 +185,7 @@ export class SeedRunner {
       const began = performance.now();
       const planned = await planSeed(held.value, this.#seed, { signal, now: at });
       const passMs = performance.now() - began;
-      this.#passes.succeed(at, passMs, this.#nextRun(planned, at));
+      this.#passes.succeed(at, passMs, this.#share.nextRun(planned.desired.assignments, at));
       this.#tell(planned, reason, at, passMs);
       this.#hand(planned, held, at);
       this.#scrubber.see(planned);
@@ -369,15 +368,6 @@ export class SeedRunner {
     } finally {
       held.release();
     }
-  }
-
-  /** Whoever speaks for the seed sees what has become of every run; the others look after their own. */
-  #nextRun({ desired: { assignments } }: SeedPlan, at: Date): Date | null {
-    const { leads } = this.#share;
-    return nextRunOf(
-      leads ? assignments : assignments.filter(({ cluster }) => this.#share.isMine(cluster.name)),
-      at,
-    );
   }
 
   #count(): void {

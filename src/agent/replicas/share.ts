@@ -7,7 +7,9 @@ import { resultError } from '../../backup/result.ts';
 import type { Precedence } from '../../backup/right.ts';
 import { coordinationTarget } from '../../execute/etcd-target.ts';
 import type { Workspace } from '../../execute/workspace.ts';
+import type { Assignment } from '../../model/config.ts';
 import { asGranaryError, type GranaryError } from '../../model/errors.ts';
+import { nextRunOf } from '../../plan/wake.ts';
 import { Deadline, Moment } from '../../store/deadline.ts';
 import type { Log } from '../log.ts';
 import type { SeedState } from '../state.ts';
@@ -102,6 +104,17 @@ export class Share {
     const members = this.#members;
     if (members === null) return this.#currentMode() !== 'joining';
     return this.#owner(this.#seed, members) === this.#options.replica;
+  }
+
+  /**
+   * When the next run is to begin that this replica has to look at: whoever speaks for the seed sees what has become of
+   * every run, the others look after their own.
+   */
+  nextRun(assignments: readonly Assignment[], at: Date): Date | null {
+    return nextRunOf(
+      this.leads ? assignments : assignments.filter(({ cluster }) => this.isMine(cluster.name)),
+      at,
+    );
   }
 
   /** Whether it is known whose the work is: what can wait waits for that. */
