@@ -6,7 +6,7 @@ import type { DestinationInventory, SlotRef } from '../model/inventory.ts';
 import type { ArtifactOptions } from './artifact.ts';
 import type { OpenDestination } from './destination.ts';
 import type { OnProgress } from './events.ts';
-import type { Precedence } from './right.ts';
+import type { Precedence } from './precedence.ts';
 
 /** A run that took longer never publishes: its data may already count as left over and be swept (after 24 h). */
 export const maxRunMs = 12 * 3_600_000;

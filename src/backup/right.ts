@@ -3,16 +3,7 @@ import { Claim } from '../catalog/claims.ts';
 import { asGranaryError, isGranaryError } from '../model/errors.ts';
 import type { OpenDestination } from './destination.ts';
 import type { BackupJob, RunOptions } from './job.ts';
-
-/** What whoever runs it knows of the others. */
-export interface Precedence {
-  /** This replica, in its claims. */
-  readonly holder: string;
-  /** Nobody else works on this cluster, as far as a lease or the lack of others can tell. It may end at any moment. */
-  readonly holds: () => boolean;
-  /** Somebody may be at it all the same who cannot be seen: slots are claimed, too. */
-  readonly claims: () => boolean;
-}
+import type { Precedence } from './precedence.ts';
 
 /**
  * A run's right to a slot: it holds by what the agent knows, or by a claim in the first of the destinations. One that is

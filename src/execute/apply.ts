@@ -1,7 +1,7 @@
 /** Carries a plan out: every action that no guard blocks, each failing alone, then the record of what was applied. */
 import type { OnProgress } from '../backup/events.ts';
+import type { Precedence } from '../backup/precedence.ts';
 import { type BackupResult, type ResultError, resultError } from '../backup/result.ts';
-import type { Precedence } from '../backup/right.ts';
 import { isEverywhere, writeApplied } from '../catalog/applied.ts';
 import { requireNotFrozen } from '../catalog/freezes.ts';
 import type { Source } from '../catalog/inventory.ts';

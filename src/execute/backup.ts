@@ -1,8 +1,8 @@
 /** From an assignment of the configuration to a run. */
 
 import type { OnProgress } from '../backup/events.ts';
+import type { Precedence } from '../backup/precedence.ts';
 import { type BackupResult, failedResult } from '../backup/result.ts';
-import type { Precedence } from '../backup/right.ts';
 import { runBackup } from '../backup/run.ts';
 import type { Assignment, Destination } from '../model/config.ts';
 import { GranaryError, isGranaryError } from '../model/errors.ts';

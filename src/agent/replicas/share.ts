@@ -3,8 +3,9 @@
  * their names alone, and a lock there keeps two from one cluster. Without it each does everything, and claims in the
  * destinations spare double work: where the seed names such an etcd, or somebody else was seen at work.
  */
+
+import type { Precedence } from '../../backup/precedence.ts';
 import { resultError } from '../../backup/result.ts';
-import type { Precedence } from '../../backup/right.ts';
 import { coordinationTarget } from '../../execute/etcd-target.ts';
 import type { Workspace } from '../../execute/workspace.ts';
 import type { Assignment } from '../../model/config.ts';
