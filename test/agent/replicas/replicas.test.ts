@@ -3,10 +3,11 @@ import { paginateListObjectsV2 } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseKey } from '../../../src/catalog/keys.ts';
 import { Fleet } from '../../cli/fleet.ts';
-import { filesIn } from '../../cli/granary.ts';
+import { filesIn, granary } from '../../cli/granary.ts';
 import { describeWith } from '../../servers/describe.ts';
 import { type EtcdServer, startEtcd } from '../../servers/etcd.ts';
 import { type MinioServer, startMinio } from '../../servers/minio.ts';
+import { freePort } from '../../servers/ports.ts';
 import { RunningAgent } from '../running-agent.ts';
 import { startPausableProxy } from './pausable-proxy.ts';
 
@@ -35,7 +36,8 @@ describeWith(['etcd-3.6', 'minio', 'sops'], 'replicas of one seed', () => {
   /** Destinations `store`, behind a proxy, and `local`; 50 clusters under 4 policies that never had a backup. */
   async function makeFleet(
     storePort: number,
-    coordinationPort: number,
+    coordinationPort: number | null,
+    clusters = clusterCount,
   ): Promise<{ fleet: Fleet; bucket: string }> {
     const endpoints = etcds[0]?.endpoints ?? [];
     const fleet = await Fleet.make({ endpoints, destinations: {} });
@@ -54,11 +56,13 @@ describeWith(['etcd-3.6', 'minio', 'sops'], 'replicas of one seed', () => {
     fleet.seal('key', 's3', { accessKeyId, secretAccessKey });
     fleet.seal('coordination', 'etcd', { username: 'root', password: 'of-root' });
     fleet.write('Seed', 'eu', {
-      coordination: {
-        endpoints: [`http://127.0.0.1:${coordinationPort}`],
-        auth: { credential: 'coordination' },
-      },
-      clusters: Array.from({ length: clusterCount }, (_, index) => ({
+      ...(coordinationPort !== null && {
+        coordination: {
+          endpoints: [`http://127.0.0.1:${coordinationPort}`],
+          auth: { credential: 'coordination' },
+        },
+      }),
+      clusters: Array.from({ length: clusters }, (_, index) => ({
         name: `c${index}`,
         endpoints: etcds[index % etcds.length]?.endpoints ?? [],
       })),
@@ -130,6 +134,13 @@ describeWith(['etcd-3.6', 'minio', 'sops'], 'replicas of one seed', () => {
     b.kill('SIGCONT');
     await backAgain;
 
+    // Cut off from the store: what it has waits, and the other goes on.
+    await done(60);
+    const other = next(c, 'backup done');
+    store.pause(b.pid);
+    await other;
+    store.resume();
+
     await done(80);
     // Cut off from the coordination: it goes on by claims.
     const byClaims = next(c, 'work shared anew', ({ mode }) => mode === 'claims');
@@ -139,12 +150,6 @@ describeWith(['etcd-3.6', 'minio', 'sops'], 'replicas of one seed', () => {
     const together = next(c, 'work shared anew', ({ mode }) => mode === 'coordinated');
     lease.resume();
     await together;
-
-    // Cut off from the store past its lease's length.
-    const before = inLocal(fleet).length;
-    store.pause(b.pid);
-    await done(Math.min(slotCount, before + 20));
-    store.resume();
 
     await expect.poll(() => inStore(bucket).then((all) => all.length), patience).toBe(slotCount);
     await expect.poll(() => inLocal(fleet).length, patience).toBe(slotCount);
@@ -162,4 +167,35 @@ describeWith(['etcd-3.6', 'minio', 'sops'], 'replicas of one seed', () => {
       `handover after kill -9: ${handoverMs} ms; ${published.length} published, ${snapshots.length} snapshots for ${slotCount} slots`,
     );
   }, 600_000);
+
+  test('with the coordination gone from the start, and a backup and an apply by hand beside them, backups go on', async () => {
+    const { fleet, bucket } = await makeFleet(portOf(minio.endpoint), await freePort(), 6);
+    using _ = fleet;
+    await using a = startAgent(fleet);
+    await using b = startAgent(fleet);
+    const byClaims = { mode: 'claims' };
+    await Promise.all([a.logged('work shared anew', byClaims), b.logged('work shared anew', byClaims)]);
+    const [byHand, applied] = await Promise.all([
+      granary(['backup', 'eu/c0', '--policy', 'p1', ...fleet.opened], { env: fleet.env }),
+      granary(['apply', '--seed', 'eu', ...fleet.opened], { env: fleet.env }),
+    ]);
+    expect(byHand.code, byHand.stderr).toBe(0);
+    // 4: every slot has its backup, and another replica was faster to write down what was applied.
+    expect([0, 4], applied.stderr).toContain(applied.code);
+    expect(applied.stderr).not.toContain('error:');
+    const scheduled = (keys: string[]) => keys.filter((key) => !key.includes('/manual/'));
+    await expect
+      .poll(async () => scheduled(await inStore(bucket)).length, patience)
+      .toBe(6 * policies.length);
+    await expect.poll(() => scheduled(inLocal(fleet)).length, patience).toBe(6 * policies.length);
+    expect(inLocal(fleet).length - scheduled(inLocal(fleet)).length).toBeGreaterThan(0);
+    expect(await a.get('/readyz')).toMatchObject({
+      status: 200,
+      text: expect.stringContaining('the coordination etcd is not reached') as string,
+    });
+    for (const agent of [a, b]) agent.kill('SIGTERM');
+    await Promise.all([a.exited, b.exited]);
+    // Whoever claims takes it back.
+    expect(fleet.stored('local').filter((key) => key.endsWith('/claim.json'))).toEqual([]);
+  }, 300_000);
 });
