@@ -82,7 +82,7 @@ describeWith(['sops'], 'receivers', () => {
       ...{ now: () => now, stateFolder },
       log: createLog({ write: (line) => lines.push(JSON.parse(line)), terminal: false, color: false }),
       onResult: (type, ok) => results.push(`${type} ${ok ? 'sent' : 'failed'}`),
-      send: { timeoutMs: 200, pausesMs: [10, 10] },
+      send: { timeoutMs: 1_000, pausesMs: [10, 10] },
     });
     open.push(one);
     one.use(config);
@@ -543,7 +543,7 @@ describeWith(['sops'], 'receivers', () => {
       dead: { code: 'notification-failed', message: `${dead} could not be notified: nothing listens there` },
       hanging: {
         code: 'notification-failed',
-        message: `${endpoint.host} could not be notified: no answer within 0.2 s`,
+        message: `${endpoint.host} could not be notified: no answer within 1 s`,
       },
       secure: {
         code: 'tls-untrusted',
