@@ -86,6 +86,7 @@ describeWith(['kustomize', 'kubectl-validate'], 'the manifests for Kubernetes', 
     ['base', []],
     ['base', ['git-ssh']],
     ['base', ['git-https']],
+    ['base', ['git-ssh', 'replicas']],
     ['kubeadm', ['git-ssh']],
   ])('%s with %j is what the API server accepts', (base, components) => {
     const { yaml } = overlay(base, components);
@@ -115,6 +116,22 @@ describeWith(['kustomize', 'kubectl-validate'], 'the manifests for Kubernetes', 
     const allowed = ['configMap', 'emptyDir', 'persistentVolumeClaim', 'projected', 'secret'];
     for (const { name: _, ...source } of pod.volumes)
       for (const kind of Object.keys(source)) expect(allowed).toContain(kind);
+  });
+
+  test('replicas have a state folder each, and one at a time may be away', () => {
+    const { documents } = overlay('base', ['replicas']);
+    const kinds = documents.map(({ kind }) => kind);
+    expect(kinds).toContain('PodDisruptionBudget');
+    expect(kinds).not.toContain('PersistentVolumeClaim');
+    const pod = podOf({ yaml: '', documents });
+    const state = pod.volumes.filter(({ name }) => name === 'state');
+    expect(state).toEqual([{ name: 'state', emptyDir: { sizeLimit: '1Gi' } }]);
+    const deployment = documents.find(({ kind }) => kind === 'Deployment');
+    expect(deployment).toMatchObject({ spec: { replicas: 3, strategy: { type: 'RollingUpdate' } } });
+    const budget = documents.find(({ kind }) => kind === 'PodDisruptionBudget');
+    expect(deployment).toMatchObject({
+      spec: { template: { metadata: { labels: Object(budget).spec.selector.matchLabels } } },
+    });
   });
 
   test('on a control-plane node only the node itself may ask', () => {

@@ -1,9 +1,14 @@
 /** The package as npm makes it, installed in an empty folder and run from there. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { Fleet } from '../cli/fleet.ts';
 import { committedFiles, root } from '../house/repository.ts';
+import { describeWith } from '../servers/describe.ts';
+import { startEtcd } from '../servers/etcd.ts';
 import { tempFolder } from '../servers/temp.ts';
 
 /** npm is run by this Node, and so is whatever it starts. */
@@ -49,6 +54,38 @@ describe('the package', () => {
     expect(plan.status, plan.stderr).toBe(0);
     const checked = granary('check', 'example/etcd', '--path', 'fleet');
     expect(checked.stdout + checked.stderr).not.toMatch(/ERR_MODULE_NOT_FOUND|Cannot find/);
+  });
+
+  describeWith(['etcd-3.6'], 'with a real etcd', () => {
+    test('makes a backup, and its agent makes one of its own', async () => {
+      await using etcd = await startEtcd({ version: '3.6' });
+      using fleet = await Fleet.make({ endpoints: etcd.endpoints });
+      const backup = granary('backup', 'eu/prod', ...fleet.opened, '-o', 'json');
+      expect(backup.status, backup.stderr).toBe(0);
+      expect(JSON.parse(backup.stdout)).toMatchObject({ results: [{ outcome: 'published' }] });
+      const state = fleet.folder.join('state');
+      const agent = spawn(
+        join(own, 'node_modules/.bin/granary'),
+        ['agent', ...fleet.opened, '--listen', '127.0.0.1:0', '--state', state],
+        { cwd: own, env, stdio: ['ignore', 'pipe', 'inherit'] },
+      );
+      const ended = once(agent, 'close');
+      const said: string[] = [];
+      try {
+        // Ends when the agent does.
+        for await (const line of createInterface({ input: agent.stdout })) {
+          const { msg } = JSON.parse(line) as { msg: string };
+          said.push(msg);
+          // A cluster without a backup under the policy gets one at once.
+          if (msg === 'backup done') agent.kill('SIGTERM');
+        }
+      } finally {
+        agent.kill('SIGKILL');
+      }
+      expect(await ended).toEqual([0, null]);
+      expect(said).toContain('backup done');
+      expect(fleet.stored('local').filter((file) => file.endsWith('manifest.json'))).toHaveLength(2);
+    });
   });
 
   test('brings no development tool along', () => {
