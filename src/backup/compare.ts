@@ -1,33 +1,24 @@
+/** Whether the database of a backup is the one that its manifest describes. */
+import type { AnalyseOptions } from '../bolt/analyse.ts';
 import type { DatabaseReport } from '../bolt/report.ts';
-import { analyseInWorker } from '../bolt/worker-client.ts';
 import { GranaryError } from '../model/errors.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
 import { formatBackupRef, type Slot } from '../model/names.ts';
 
-/**
- * Walks the database of a backup, with HashKV at the point its manifest names, and requires it to be as recorded.
- * @param fd of the raw snapshot, all of whose bytes are there
- * @param options.survey also look at what the content is
- * @throws GranaryError `backup-damaged` naming what differs
- */
-export async function checkDatabase(
-  fd: number,
-  manifest: Manifest,
-  destination: string,
-  { signal, survey }: { readonly signal: AbortSignal; readonly survey?: boolean | undefined },
-): Promise<DatabaseReport> {
-  const { revision, compactRevision } = manifest.hashKV;
-  const hashAt = revision === null || compactRevision === null ? undefined : { revision, compactRevision };
-  const report = await analyseInWorker(fd, manifest.snapshot.size, { hashAt, survey }, { signal });
-  requireAsRecorded(manifest, destination, report);
-  return report;
+/** The walk that finds what a manifest names: HashKV at the point that it was recorded for. */
+export function walkFor({ hashKV }: Manifest): AnalyseOptions {
+  const { revision, compactRevision } = hashKV;
+  return {
+    hashAt: revision === null || compactRevision === null ? undefined : { revision, compactRevision },
+  };
 }
 
 /**
  * Requires that a database is sound and is the one its manifest describes: revision, live keys and HashKV.
+ * @param report of a walk as `walkFor` says
  * @throws GranaryError `backup-damaged` naming what differs
  */
-function requireAsRecorded(manifest: Manifest, destination: string, report: DatabaseReport): void {
+export function requireAsRecorded(manifest: Manifest, destination: string, report: DatabaseReport): void {
   const differs = difference(manifest, report);
   if (differs === null) return;
   const id = formatBackupRef({ ...manifest, slot: manifest.slot as Slot });

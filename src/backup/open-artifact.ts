@@ -1,13 +1,15 @@
 /** The way back from the stored form of a snapshot to its raw bytes. */
-import { Readable } from 'node:stream';
+import { Readable, type TransformOptions } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createZstdDecompress } from 'node:zlib';
+import { createZstdDecompress, type ZstdOptions } from 'node:zlib';
 import { isGranaryError } from '../model/errors.ts';
 import { decryptPayload } from './age-payload.ts';
 import { artifactDamaged } from './damaged.ts';
 
 /** Out of zstd: smaller ones cost a trip between threads each, larger ones leave the processor's cache. */
 const blockBytes = 1 << 19;
+/** Blocks that zstd goes on to while the last one is hashed and written. By itself it stops after each. */
+const readAhead = 4;
 
 export type CompressionAlgorithm = 'zstd' | 'none';
 
@@ -42,7 +44,13 @@ export async function* openArtifact(
 async function* zstdDecompress(compressed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const failures: unknown[] = [];
   const source = Readable.from(compressed, { objectMode: false });
-  const decompressor = createZstdDecompress({ chunkSize: blockBytes });
+  // As objects, so that blocks that wait are not joined into one, which copies them.
+  const options: ZstdOptions & TransformOptions = {
+    chunkSize: blockBytes,
+    readableObjectMode: true,
+    readableHighWaterMark: readAhead,
+  };
+  const decompressor = createZstdDecompress(options);
   const done = pipeline(source, decompressor).catch((error: unknown) => failures.push(error));
   try {
     for await (const bytes of decompressor) yield bytes as Uint8Array;

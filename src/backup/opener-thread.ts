@@ -1,16 +1,21 @@
-/** The thread in which a stored snapshot becomes a raw one: decrypted, decompressed, hashed, and written to a file. */
+/**
+ * The thread in which a stored snapshot becomes a raw one: decrypted, decompressed, hashed, written to a file, and
+ * walked there. That the walk is here spares the start of another thread, and its modules come while this one waits.
+ */
 import { createHash } from 'node:crypto';
 import { fdatasync, write } from 'node:fs';
 import { promisify } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
+import type { DatabaseReport } from '../bolt/report.ts';
 import { toWorkerFailure } from '../bolt/worker-failure.ts';
-import { openArtifact } from './open-artifact.ts';
+import { artifactDamaged } from './damaged.ts';
+import { openArtifact, type StoredForm } from './open-artifact.ts';
 import type { OpenerAnswer, OpenerInput, OpenTask } from './opener.ts';
 
 /** So many bytes are written before the disk is told to take them: it has then begun long before the last one comes. */
 const flushBytes = 64 * 2 ** 20;
 
-const { fd, durable, form, rawSize } = workerData as OpenTask;
+const { fd, durable, raw, walk, blocks } = workerData as OpenTask;
 const writing = promisify(write);
 const flushing = promisify(fdatasync);
 
@@ -70,39 +75,63 @@ function answer(message: OpenerAnswer): void {
   parentPort?.postMessage(message);
 }
 
-async function* received(): AsyncGenerator<Uint8Array> {
-  const queue: OpenerInput[] = [];
-  let wake = () => {};
-  parentPort?.on('message', (piece: OpenerInput) => {
-    queue.push(piece);
-    wake();
-  });
-  for (;;) {
-    const piece = queue.shift();
-    if (piece === undefined) {
+/** What was sent and is not yet read. Listens from the start: what comes while nobody does is lost. */
+class Inbox {
+  readonly #queue: OpenerInput[] = [];
+  #wake = () => {};
+
+  constructor() {
+    parentPort?.on('message', (input: OpenerInput) => {
+      this.#queue.push(input);
+      this.#wake();
+    });
+  }
+
+  async next(): Promise<OpenerInput> {
+    for (;;) {
+      const input = this.#queue.shift();
+      if (input !== undefined) return input;
       await new Promise<void>((resolve) => {
-        wake = resolve;
+        this.#wake = resolve;
       });
-    } else if (piece === null) {
-      parentPort?.removeAllListeners('message');
-      return;
-    } else {
-      yield piece;
-      answer({ type: 'taken' });
     }
+  }
+
+  /** The thread ends once nothing is under way. */
+  close(): void {
+    parentPort?.removeAllListeners('message');
   }
 }
 
-async function open(): Promise<string> {
+/** The stored bytes. Each block is copied, so that it may be filled again whatever becomes of its bytes here. */
+async function* received(inbox: Inbox): AsyncGenerator<Uint8Array> {
+  for (let at = 0; ; at = (at + 1) % blocks.length) {
+    const length = await inbox.next();
+    if (typeof length !== 'number') return;
+    const bytes = Buffer.allocUnsafeSlow(length);
+    bytes.set(blocks[at]?.subarray(0, length) ?? []);
+    answer({ type: 'taken' });
+    yield bytes;
+  }
+}
+
+async function open(): Promise<DatabaseReport | null> {
+  const inbox = new Inbox();
+  const analysis = walk === null ? null : import('../bolt/analyse.ts');
+  const form = (await inbox.next()) as StoredForm;
   const hash = createHash('sha256');
   const writer = new Writer();
-  const stored = received();
-  for await (const bytes of openArtifact(stored, form, rawSize)) {
+  for await (const bytes of openArtifact(received(inbox), form, raw.size)) {
     hash.update(bytes);
     await writer.append(bytes);
   }
+  inbox.close();
   await writer.end();
-  return hash.digest('hex');
+  if (hash.digest('hex') !== raw.sha256) throw artifactDamaged('SHA-256 differs once opened');
+  answer({ type: 'written' });
+  if (analysis === null || walk === null) return null;
+  const { analyse } = await analysis;
+  return analyse(fd, raw.size, walk);
 }
 
 function toAnswer(error: unknown): OpenerAnswer {
@@ -111,4 +140,4 @@ function toAnswer(error: unknown): OpenerAnswer {
   return { type: 'unwritable', code, message: error.message };
 }
 
-answer(await open().then((sha256): OpenerAnswer => ({ type: 'done', sha256 }), toAnswer));
+answer(await open().then((report): OpenerAnswer => ({ type: 'done', report }), toAnswer));

@@ -1,5 +1,7 @@
 /** Reading a backup back: every stored byte hashed, decrypted, decompressed, and every raw byte hashed again. */
 import { createHash } from 'node:crypto';
+import type { AnalyseOptions } from '../bolt/analyse.ts';
+import type { DatabaseReport } from '../bolt/report.ts';
 import type { Source } from '../catalog/inventory.ts';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
@@ -7,9 +9,10 @@ import { formatBackupRef, type Slot } from '../model/names.ts';
 import type { Secret } from '../secrets/secret.ts';
 import type { CallOptions } from '../store/store.ts';
 import { openAge } from './age-stream.ts';
+import { requireAsRecorded, walkFor } from './compare.ts';
 import { dataKey } from './copy.ts';
 import type { OnProgress } from './events.ts';
-import { openInto, type RawFile } from './opener.ts';
+import { Opener, type RawFile } from './opener.ts';
 import type { StoredPart } from './stored-part.ts';
 
 export interface ReadOptions extends CallOptions {
@@ -39,17 +42,44 @@ export async function readBackup(
   manifest: Manifest,
   from: Source,
   file: RawFile,
-  { identities, ...options }: ReadOptions,
+  options: ReadOptions,
 ): Promise<void> {
+  await openStored(manifest, from, file, null, options);
+}
+
+/**
+ * As `readBackup`, and then walks the database, with HashKV at the point its manifest names: it is sound, and as recorded.
+ * @param options.survey also look at what the content is
+ * @throws GranaryError as `readBackup`
+ */
+export async function readAndCheck(
+  manifest: Manifest,
+  from: Source,
+  file: RawFile,
+  { survey, ...options }: ReadOptions & { readonly survey?: boolean | undefined },
+): Promise<DatabaseReport> {
+  const report = await openStored(manifest, from, file, { ...walkFor(manifest), survey }, options);
+  if (report === null) throw new GranaryError('internal', 'a database was to be walked and was not');
+  requireAsRecorded(manifest, from.name, report);
+  return report;
+}
+
+async function openStored(
+  manifest: Manifest,
+  from: Source,
+  file: RawFile,
+  walk: AnalyseOptions | null,
+  { identities, ...options }: ReadOptions,
+): Promise<DatabaseReport | null> {
   const { data, snapshot } = manifest;
+  await using opener = new Opener(file, snapshot, walk, options);
   const atRest = storedBytes(manifest, from, options);
   const { compression } = data;
   try {
     const { key, sealed } = isEncrypted(manifest)
       ? await openAge(atRest, identities)
       : { key: null, sealed: atRest };
-    const sha256 = await openInto(sealed, { compression, key }, snapshot.size, file, options);
-    if (sha256 !== snapshot.sha256) throw damaged(manifest, from, 'SHA-256 differs once opened');
+    return await opener.open(sealed, { compression, key });
   } catch (error) {
     if (isGranaryError(error, 'artifact-damaged')) throw damaged(manifest, from, error.message);
     if (isGranaryError(error, 'age-key-missing', 'age-key-wrong')) throw locked(manifest, error);

@@ -6,14 +6,13 @@ import type { FoundCopy } from '../catalog/candidates.ts';
 import type { FoundBackup } from '../catalog/find.ts';
 import { asGranaryError, GranaryError, isGranaryError } from '../model/errors.ts';
 import { formatBytes } from '../model/units.ts';
-import { checkDatabase } from './compare.ts';
 import { DataDirectory, requireDirectoryRoom } from './data-directory/directory.ts';
 import type { Membership } from './data-directory/membership.ts';
 import type { EtcdMinor } from './data-directory/version.ts';
 import { leftoversOf, leftoverWarning, removeLeftovers } from './leftovers.ts';
 import type { RawFile } from './opener.ts';
 import { type Bump, bumpTarget, defaultQuota, type Note, notesAbout, targetVersion } from './preflight.ts';
-import { type ReadOptions, readBackup } from './read.ts';
+import { type ReadOptions, readAndCheck } from './read.ts';
 import { requireFreeDisk, Spool } from './spool.ts';
 import { StoredPart } from './stored-part.ts';
 import { besideTarget, type HiddenPlace } from './target.ts';
@@ -156,10 +155,8 @@ async function prepare(found: FoundBackup, target: RestoreTarget, options: ReadO
   const { manifest } = found;
   const { size } = manifest.snapshot;
   /** Receives the snapshot, and proves what is there then. */
-  const receive = async ({ destination, store }: FoundCopy, into: RawFile, part: StoredPart | null) => {
-    await readBackup(manifest, { name: destination, store }, into, { ...options, part });
-    return checkDatabase(into.fd, manifest, destination, { signal: options.signal, survey: true });
-  };
+  const receive = ({ destination, store }: FoundCopy, into: RawFile, part: StoredPart | null) =>
+    readAndCheck(manifest, { name: destination, store }, into, { ...options, part, survey: true });
   switch (target.type) {
     case 'file': {
       const path = resolve(target.path);

@@ -2,8 +2,7 @@
 import type { DatabaseReport } from '../bolt/report.ts';
 import type { Source } from '../catalog/inventory.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
-import { checkDatabase } from './compare.ts';
-import { checkStoredBytes, isEncrypted, type ReadOptions, readBackup } from './read.ts';
+import { checkStoredBytes, isEncrypted, type ReadOptions, readAndCheck } from './read.ts';
 import { requireFreeDisk, Spool } from './spool.ts';
 
 export interface Verified {
@@ -32,7 +31,5 @@ export async function verifyCopy(
   }
   await requireFreeDisk(manifest.snapshot.size, options.spoolFolder);
   await using spool = await Spool.create(options.spoolFolder);
-  await readBackup(manifest, from, spool.rawFile, options);
-  const report = await checkDatabase(spool.fd, manifest, from.name, options);
-  return { depth: 'content', report };
+  return { depth: 'content', report: await readAndCheck(manifest, from, spool.rawFile, options) };
 }

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openWorkspace, type Workspace, type WorkspaceOptions } from '../execute/workspace.ts';
-import { type Judge, openSource, type Source } from '../git/source.ts';
+import type { Judge, Source } from '../git/source.ts';
 import { usage } from '../model/errors.ts';
 import { type Identities, loadIdentities } from '../secrets/identities.ts';
 import { RememberedCredentials } from '../secrets/remembered.ts';
@@ -37,6 +37,8 @@ export async function openSourceOf(
   options: SourceOptions,
   judge?: Judge,
 ): Promise<Source & AsyncDisposable> {
+  // Loaded here, as a bucket alone needs no Git.
+  const { openSource } = await import('../git/source.ts');
   if (options.repo === undefined) {
     const source = await openSource({ path: options.path ?? '.' }, { signal: io.signal });
     return Object.assign(source, { [Symbol.asyncDispose]: async () => {} });

@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { openAge } from '../../src/backup/age-stream.ts';
 import { type ArtifactOptions, makeArtifact, plainArtifact } from '../../src/backup/artifact.ts';
 import { openArtifact } from '../../src/backup/open-artifact.ts';
-import { openInto } from '../../src/backup/opener.ts';
+import { Opener } from '../../src/backup/opener.ts';
 import { receiveSnapshot } from '../../src/backup/receive.ts';
 import { requireFreeDisk, Spool } from '../../src/backup/spool.ts';
 import { Secret } from '../../src/secrets/secret.ts';
@@ -165,7 +165,7 @@ describe('the stored form', () => {
           size: stored.length,
           sha256: createHash('sha256').update(stored).digest('hex'),
         });
-        const open = async (bytes: Uint8Array, rawSize: number) => {
+        const open = async (bytes: Uint8Array, expected: { size: number; sha256: string }) => {
           async function* source() {
             for (let at = 0; at < bytes.length; at += 70_000) yield bytes.subarray(at, at + 70_000);
           }
@@ -174,13 +174,18 @@ describe('the stored form', () => {
             : { key: null, sealed: source() };
           await using spool = await Spool.create();
           const form = { compression: compression.algorithm, key };
-          const sha256 = await openInto(sealed, form, rawSize, spool.rawFile, { signal });
-          expect(sha256).toBe(rawSha256);
+          await using opener = new Opener(spool.rawFile, expected, null, { signal });
+          expect(await opener.open(sealed, form)).toBeNull();
           return await readAll(spool, 100_000);
         };
-        expect(Buffer.compare(await open(stored, raw.length), raw)).toBe(0);
-        await expect(open(stored, raw.length + 1)).rejects.toMatchObject({ code: 'artifact-damaged' });
-        await expect(open(stored, raw.length - 1)).rejects.toMatchObject({ code: 'artifact-damaged' });
+        const expected = { size: raw.length, sha256: rawSha256 };
+        expect(Buffer.compare(await open(stored, expected), raw)).toBe(0);
+        const others = [{ size: raw.length + 1 }, { size: raw.length - 1 }, { sha256: '0'.repeat(64) }];
+        for (const other of others) {
+          await expect(open(stored, { ...expected, ...other })).rejects.toMatchObject({
+            code: 'artifact-damaged',
+          });
+        }
       }
     },
   );
