@@ -142,20 +142,20 @@ describe.each(etcdVersions)('a data directory for etcd %s', (version) => {
       expect(await hashesOf(booted, revision, ...signIn)).toEqual([hash]);
     });
 
-    test('is one of three that find one another over TLS', async () => {
+    test.each([1, 3] as const)('is one of %i whose peers speak TLS', async (count) => {
       const prepare = async ({ initialCluster, token, members }: PlannedCluster) => {
         for (const { name, dataDir } of members) {
           const flags = { name, initialCluster, initialClusterToken: token };
           await restored(snapshot, dataDir, member({ flags }));
         }
       };
-      await using booted = await startEtcd({ version, members: 3, tls: true, peerTls: true, prepare });
-      expect(await hashesOf(booted, revision, ...signIn)).toEqual([hash, hash, hash]);
+      await using booted = await startEtcd({ version, members: count, tls: true, peerTls: true, prepare });
+      expect(await hashesOf(booted, revision, ...signIn)).toEqual(Array(count).fill(hash));
       expect(await contentOf(booted, ...signIn)).toEqual(content);
       const [one = ''] = booted.endpoints;
       await booted.etcdctl('put', 'after', 'restore', '--endpoints', one, ...signIn);
-      const [first, ...others] = await hashesOf(booted, revision + 1, ...signIn);
-      expect(others).toEqual([first, first]);
+      const hashes = await hashesOf(booted, revision + 1, ...signIn);
+      expect(new Set(hashes).size).toBe(1);
     });
 
     test('has the files that etcdutl makes of it, byte for byte', async () => {
