@@ -28,7 +28,8 @@ export async function writeTombstone(
 ): Promise<void> {
   const id = ulid() as Attempt;
   const slot = slotOfAction(action);
-  await requireReadable(store, slot, signal);
+  // What another has removed meanwhile needs no mark, which nobody would take away again.
+  if (!(await requireReadable(store, slot, signal))) return;
   const key = buildKey({ type: 'tombstone', ...slot, due: new Date(action.due), id });
   const body = json({ format: 1, reason: action.reason, due: action.due });
   const began = Date.now();
@@ -166,11 +167,23 @@ async function requireNoLockAndClock(
   }
 }
 
-/** Fails closed: what cannot be read, or was written by a newer Granary, is not removed. */
-async function requireReadable(store: Store, slot: SlotRef, signal: AbortSignal): Promise<void> {
+/**
+ * Fails closed: what cannot be read, or was written by a newer Granary, is not removed. A manifest that went since it was
+ * listed is none: another remover is a step ahead.
+ * @returns whether there is a manifest at all
+ */
+async function requireReadable(store: Store, slot: SlotRef, signal: AbortSignal): Promise<boolean> {
+  let isThere = false;
   for (const { key, type } of await list(store, slot, signal)) {
-    if (type === 'manifest') await readManifestAt(store, key, { signal });
+    if (type !== 'manifest') continue;
+    try {
+      await readManifestAt(store, key, { signal });
+      isThere = true;
+    } catch (error) {
+      if (!isGranaryError(error, 'object-missing')) throw error;
+    }
   }
+  return isThere;
 }
 
 interface Listed {

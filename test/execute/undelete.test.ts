@@ -306,3 +306,27 @@ test('a withdrawal that was cut off before the tombstone went is ended by whoeve
   expect(await removes(store, await removalOf(store, slot))).toBe(true);
   expect(await keysOf(store, slotPrefix(slot))).toEqual([]);
 });
+
+test('of two removers at once the slower one finds nothing left to do, and marks nothing that is gone', async () => {
+  const store = await openFilesystemStore({ path: tempFolder('removers').path });
+  const action = await doomed(store, slot);
+  // Whoever opens the manifest learns that the other has removed everything since it was listed.
+  const overtaken = (by: DeleteAction) => {
+    let isFirst = true;
+    return altered(store, {
+      get: async (...args) => {
+        if (isFirst) {
+          isFirst = false;
+          await deleteCopy(store, by, { signal });
+        }
+        return store.get(...args);
+      },
+    });
+  };
+  expect(await removes(overtaken(action), action)).toBe(true);
+  expect(await keysOf(store, slotPrefix(slot))).toEqual([]);
+
+  const other = await doomed(store, slotAt(4));
+  await writeTombstone(overtaken(other), tombstoneAction(slotAt(4)), { signal });
+  expect(await keysOf(store, slotPrefix(slotAt(4)))).toEqual([]);
+});
