@@ -1,5 +1,6 @@
 /**
- * What a backup costs beside what others take for it: `npm run bench:backup -- --keys 60000 --value-bytes 8200 --runs 5`.
+ * What a backup costs beside what others take for it: `npm run bench:backup -- --sizes 50,600,2000 --runs 3`.
+ * The chart of the documentation: `--chart docs/images/benchmark-backup.svg`.
  *
  * A real etcd and a real MinIO run beside; all rows are measured in turn, round after round, so that what else the
  * machine does hits them alike. The ratios of a round count, the seconds are of one machine. Data of etcd and MinIO,
@@ -10,16 +11,26 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { catalogue } from '../test/servers/catalogue.ts';
-import { type EtcdVersion, etcdVersions, startEtcd } from '../test/servers/etcd.ts';
+import { type EtcdVersion, etcdVersions, startEtcd, toolOf } from '../test/servers/etcd.ts';
 import { fillEtcd } from '../test/servers/keys.ts';
 import { type MinioServer, startMinio } from '../test/servers/minio.ts';
 import { type TempFolder, tempFolder } from '../test/servers/temp.ts';
-import { tool } from '../test/servers/tools.ts';
+import { requireTool, tool } from '../test/servers/tools.ts';
+import { chartOf } from './backup/chart.ts';
 import { bucket, writeConfiguration } from './backup/configuration.ts';
 import { hasGnuTime, type Measured, measure } from './backup/measure.ts';
-import { type BenchResult, type RowResult, tableOf } from './backup/report.ts';
+import type { Phases } from './backup/phases.ts';
+import { type BenchResult, type RowResult, type SizeResult, tablesOf } from './backup/report.ts';
 import { startCountingProxy } from './backup/requests.ts';
-import { granaryBackup, publishedBytes, type Row, type RowName, rowsOf } from './backup/rows.ts';
+import {
+  clearStore,
+  granaryBackup,
+  phasesOf,
+  publishedBytes,
+  type Row,
+  type RowName,
+  rowsOf,
+} from './backup/rows.ts';
 import { ratios } from './backup/statistics.ts';
 import { buildPackage, machine, root, wholeNumber } from './surroundings.ts';
 
@@ -28,62 +39,78 @@ const run = promisify(execFile);
 const smallKeys = 2_000;
 
 interface Options {
-  readonly keys: number;
+  /** Keys of each database. */
+  readonly keys: readonly number[];
+  readonly sizes: string;
   readonly valueBytes: number;
   readonly rounds: number;
   readonly version: EtcdVersion;
   /** Another build to measure; undefined: this one, built anew. */
   readonly cli: string | undefined;
   readonly out: string;
+  /** Where the chart is written; undefined: nowhere. */
+  readonly chart: string | undefined;
 }
 
 function readOptions(): Options {
   const { values } = parseArgs({
     options: {
-      keys: { type: 'string', default: '60000' },
+      sizes: { type: 'string', default: '50,600,2000' },
       'value-bytes': { type: 'string', default: '8200' },
-      runs: { type: 'string', default: '5' },
+      runs: { type: 'string', default: '3' },
       etcd: { type: 'string', default: '3.5' },
       cli: { type: 'string' },
       out: { type: 'string', default: join(root, 'bench', 'results', 'backup.json') },
+      chart: { type: 'string' },
     },
   });
   const version = etcdVersions.find((one) => one === values.etcd);
   if (version === undefined) throw new Error(`--etcd takes ${etcdVersions.join(', ')}`);
-  const { keys, runs, cli, out } = values;
+  const { sizes, runs, cli, out, chart } = values;
+  const valueBytes = wholeNumber('--value-bytes', values['value-bytes']);
   return {
-    keys: wholeNumber('--keys', keys),
-    valueBytes: wholeNumber('--value-bytes', values['value-bytes']),
+    keys: sizes.split(',').map((megabytes) => keysFor(wholeNumber('--sizes', megabytes), valueBytes)),
+    sizes,
+    valueBytes,
     rounds: wholeNumber('--runs', runs),
     version,
     cli,
     out,
+    chart,
   };
 }
 
-/** One warm-up, then round after round; each row's runs in order. */
+/** So many keys make a database of about this size: bbolt takes a quarter more than keys and values have. */
+function keysFor(megabytes: number, valueBytes: number): number {
+  return Math.round((megabytes * 1e6) / (valueBytes * 1.25));
+}
+
+/** Round after round; each row's runs in order. */
 async function measureRows(
   rows: readonly Row[],
   rounds: number,
   folder: TempFolder,
 ): Promise<Map<RowName, Measured[]>> {
   const measured = new Map<RowName, Measured[]>(rows.map(({ name }) => [name, []]));
-  for (let round = 0; round <= rounds; round++) {
-    for (const { name, command, check, clear } of rows) {
-      // No row should wait for what the one before has left to be written.
-      await run('sync');
-      const taken = await measure(command, folder);
-      check(taken.stdout);
-      clear();
+  for (let round = 1; round <= rounds; round++) {
+    for (const row of rows) {
+      const taken = await measureRow(row, folder);
       const { seconds, peakBytes } = taken;
       const memory = peakBytes === null ? '' : `${(peakBytes / 2 ** 20).toFixed(0).padStart(6)} MiB`;
-      console.error(
-        `${round === 0 ? 'warm-up' : `round ${round}`} ${name.padEnd(16)} ${seconds.toFixed(2)} s ${memory}`,
-      );
-      if (round > 0) measured.get(name)?.push(taken);
+      console.error(`round ${round} ${row.name.padEnd(16)} ${seconds.toFixed(2)} s ${memory}`);
+      measured.get(row.name)?.push(taken);
     }
   }
   return measured;
+}
+
+async function measureRow({ command, check, clear }: Row, folder: TempFolder): Promise<Measured> {
+  // No row should wait for what the one before has left to be written.
+  await run('sync');
+  const taken = await measure(command, folder);
+  check(taken.stdout);
+  clear();
+  return taken;
 }
 
 function resultsOf(rows: readonly Row[], measured: ReadonlyMap<RowName, Measured[]>): RowResult[] {
@@ -124,35 +151,64 @@ async function countRequests(
   return { snapshotBytes: publishedBytes(stdout).snapshot, operations: proxy.take() };
 }
 
+/** A database of one size: filled once, sent once before anything counts, then measured. */
+async function measureSize(
+  keys: number,
+  { version, valueBytes, rounds }: Options,
+  minio: MinioServer,
+  cli: string,
+): Promise<SizeResult> {
+  using folder = tempFolder('bench');
+  await using etcd = await startEtcd({ version, extraArgs: ['--quota-backend-bytes', String(2 ** 33)] });
+  console.error(`filling an etcd with ${keys} keys`);
+  await fillEtcd(etcd, { keys, valueBytes });
+  const configuration = await writeConfiguration(folder, etcd, minio, { prefix: `keys-${keys}` });
+  const surroundings = { folder, etcd, minio, configuration, cli };
+  const rows = rowsOf(surroundings);
+  const warmUp = rows.filter(({ name }) => name === 'save' || name === 'granary-bucket');
+  for (const row of warmUp) await measureRow(row, folder);
+  const { loadAverage } = machine();
+  const measured = await measureRows(rows, rounds, folder);
+  const proof: Phases[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    await run('sync');
+    const { stdout } = await measure(phasesOf(surroundings), folder);
+    proof.push(JSON.parse(stdout));
+    clearStore(folder);
+  }
+  const last = publishedBytes(measured.get('granary-bucket')?.at(-1)?.stdout ?? '');
+  return {
+    database: { keys, valueBytes, snapshotBytes: last.snapshot, storedBytes: last.stored },
+    loadAverage,
+    rows: resultsOf(rows, measured),
+    proof,
+  };
+}
+
 async function main(): Promise<void> {
   const options = readOptions();
-  const { keys, valueBytes, version, rounds } = options;
+  const { sizes, version, rounds } = options;
   const cli = options.cli ?? join(await buildPackage(), 'cli', 'main.js');
-  using folder = tempFolder('bench');
   await using minio = await startMinio();
   await minio.createBucket(bucket);
-  const requests = await countRequests(version, minio, cli);
-  await using etcd = await startEtcd({ version, extraArgs: ['--quota-backend-bytes', String(2 ** 33)] });
-  await fillEtcd(etcd, { keys, valueBytes });
-  const configuration = await writeConfiguration(folder, etcd, minio);
-  const rows = rowsOf({ folder, etcd, minio, configuration, cli });
   const before = machine();
-  const measured = await measureRows(rows, rounds, folder);
-  const last = publishedBytes(measured.get('granary-bucket')?.at(-1)?.stdout ?? '');
+  const requests = await countRequests(version, minio, cli);
+  const measured: SizeResult[] = [];
+  for (const keys of options.keys) measured.push(await measureSize(keys, options, minio, cli));
+  const etcdctl = await run(requireTool(toolOf(version), 'etcdctl'), ['version']);
   const result: BenchResult = {
     date: new Date().toISOString(),
-    command: `npm run bench:backup -- --keys ${keys} --value-bytes ${valueBytes} --runs ${rounds} --etcd ${version}`,
+    command: `npm run bench:backup -- --sizes ${sizes} --runs ${rounds} --etcd ${version}`,
     machine: before,
     versions: {
       node: process.version,
-      etcd: (await etcd.etcdctl('version')).split('\n')[0]?.replace('etcdctl version: ', '') ?? version,
+      etcd: etcdctl.stdout.split('\n')[0]?.replace('etcdctl version: ', '') ?? version,
       minio: catalogue.minio.version,
       rclone: catalogue.rclone.version,
       zstd: /v([\d.]+)/.exec((await run('zstd', ['--version'])).stdout)?.[1] ?? 'unknown',
     },
-    database: { keys, valueBytes, snapshotBytes: last.snapshot, storedBytes: last.stored },
     rounds,
-    rows: resultsOf(rows, measured),
+    sizes: measured,
     requests,
     missing: [
       ...(tool('rclone') === undefined
@@ -163,7 +219,8 @@ async function main(): Promise<void> {
   };
   mkdirSync(dirname(options.out), { recursive: true });
   writeFileSync(options.out, `${JSON.stringify(result, null, 2)}\n`);
-  console.log(tableOf(result));
+  if (options.chart !== undefined) writeFileSync(options.chart, chartOf(result));
+  console.log(tablesOf(result));
   console.error(`written to ${options.out}`);
 }
 

@@ -7,8 +7,8 @@ import type { TempFolder } from '../../test/servers/temp.ts';
 
 export const bucket = 'bench';
 
-/** `bucket`: zstd into MinIO. `folder`: zstd into a folder. `sealed`: zstd and age into MinIO. */
-export type PolicyName = 'bucket' | 'folder' | 'sealed';
+/** `bucket`: zstd into MinIO. `folder`: zstd into a folder. `plain`: raw into a folder. `sealed`: zstd and age into MinIO. */
+export type PolicyName = 'bucket' | 'folder' | 'plain' | 'sealed';
 
 export interface BenchConfiguration {
   readonly path: string;
@@ -16,7 +16,7 @@ export interface BenchConfiguration {
 }
 
 /**
- * Writes a repository with one cluster and three policies, all for backups on demand.
+ * Writes a repository with one cluster and four policies, all for backups on demand.
  * @param place.endpoint of MinIO, or of what stands before it
  * @param place.prefix in the bucket. Each etcd needs its own: all are called `bench/etcd`, and another etcd under the
  *   name of one that has backups is marked as a regression, which is exit code 4.
@@ -59,19 +59,20 @@ export async function writeConfiguration(
     document('Destination', 'folder', ['spec:', '  provider: filesystem', `  path: ${folder.join('store')}`]),
     policy('bucket', 'minio'),
     policy('folder', 'folder'),
-    policy('sealed', 'minio', keys.recipient),
+    policy('plain', 'folder', '  compression: {algorithm: none}'),
+    policy('sealed', 'minio', `  encryption: {recipients: [${keys.recipient}]}`),
   );
   return { path, keys };
 }
 
-function policy(name: PolicyName, destination: string, recipient?: string): string {
+function policy(name: PolicyName, destination: string, ...more: string[]): string {
   return document('Policy', name, [
     'spec:',
     '  clusters: {}',
     '  schedule: {cron: "0 3 * * *"}',
     `  destinations: [${destination}]`,
     '  keep: {last: 3}',
-    ...(recipient === undefined ? [] : [`  encryption: {recipients: [${recipient}]}`]),
+    ...more,
   ]);
 }
 

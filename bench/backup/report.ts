@@ -1,5 +1,6 @@
-/** What the benchmark found, as data and as a table. */
+/** What the benchmark found, as data and as tables. */
 import type { Machine } from '../surroundings.ts';
+import type { Phases } from './phases.ts';
 import type { RowName } from './rows.ts';
 import { type Spread, spreadOf } from './statistics.ts';
 
@@ -14,27 +15,45 @@ export interface RowResult {
   readonly toScript: Spread | null;
 }
 
-export interface BenchResult {
-  readonly date: string;
-  readonly command: string;
-  readonly machine: Machine;
-  readonly versions: Readonly<Record<string, string>>;
+/** What was measured of a database of one size. */
+export interface SizeResult {
   readonly database: {
     readonly keys: number;
     readonly valueBytes: number;
     readonly snapshotBytes: number;
     readonly storedBytes: number;
   };
-  readonly rounds: number;
+  /** Load of the machine when the first row of this size began. */
+  readonly loadAverage: readonly number[];
   readonly rows: readonly RowResult[];
+  /** Of backups into the folder, each a process of its own. */
+  readonly proof: readonly Phases[];
+}
+
+export interface BenchResult {
+  readonly date: string;
+  readonly command: string;
+  readonly machine: Machine;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly rounds: number;
+  readonly sizes: readonly SizeResult[];
   /** What one backup of a small database asks its destination for; the first backup of a destination asks for more. */
   readonly requests: { readonly snapshotBytes: number; readonly operations: readonly string[] };
   /** What was not measured, and why. */
   readonly missing: readonly string[];
 }
 
-/** As markdown: one line a row, median (min to max). */
-export function tableOf({ rows, requests, missing }: BenchResult): string {
+/** As markdown: a table for each size, one line a row, median (min to max). */
+export function tablesOf({ sizes, requests, missing }: BenchResult): string {
+  return [
+    ...sizes.flatMap((size) => [...tableOf(size), '']),
+    `Requests to the store for a backup of ${megabytes(requests.snapshotBytes)}: ${requests.operations.length} (${requests.operations.join(', ')}).`,
+    ...missing.map((what) => `Not measured: ${what}.`),
+  ].join('\n');
+}
+
+function tableOf({ database, loadAverage, rows, proof }: SizeResult): string[] {
+  const { keys, snapshotBytes, storedBytes } = database;
   const lines = rows.map(({ title, seconds, cpuSeconds, peakBytes, toSave, toScript }) =>
     [
       title,
@@ -45,20 +64,32 @@ export function tableOf({ rows, requests, missing }: BenchResult): string {
       peakBytes.length === 0 ? '–' : `${Math.ceil(Math.max(...peakBytes) / 2 ** 20)}`,
     ].join(' | '),
   );
+  const shares = spreadOf(proof.map(({ proofMs, wholeMs }) => proofMs / wholeMs));
+  const proofText = spread(
+    proof.map(({ proofMs }) => proofMs / 1_000),
+    (value) => value.toFixed(2),
+  );
   return [
+    `### ${megabytes(snapshotBytes)}`,
+    '',
+    `${keys.toLocaleString('en')} keys, stored in ${megabytes(storedBytes)} by zstd. Load average ${(loadAverage[0] ?? 0).toFixed(1)} when it began.`,
+    '',
     '| | seconds | x bare save | x script | CPU s | peak MiB |',
     '|---|---|---|---|---|---|',
     ...lines.map((line) => `| ${line} |`),
     '',
-    `Requests to the store for a backup of ${(requests.snapshotBytes / 1e6).toFixed(0)} MB: ${requests.operations.length} (${requests.operations.join(', ')}).`,
-    ...missing.map((what) => `Not measured: ${what}.`),
-  ].join('\n');
+    `The proof takes ${proofText} s after the last byte has come, into a folder: ${ratio(shares)} of the whole.`,
+  ];
+}
+
+export function megabytes(bytes: number): string {
+  return `${Math.round(bytes / 1e6).toLocaleString('en')} MB`;
 }
 
 /** `1.59 (1.49 to 1.73)`: the median, and between what. */
 export function spread(values: readonly number[], text: (value: number) => string): string {
   const { median, min, max } = spreadOf(values);
-  return `${text(median)} (${text(min)} to ${text(max)})`;
+  return values.length === 1 ? text(median) : `${text(median)} (${text(min)} to ${text(max)})`;
 }
 
 /** The same of ratios; empty for the row that others are compared with. */

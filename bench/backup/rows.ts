@@ -1,5 +1,7 @@
 /** What is compared: each row is a command that takes a snapshot of the same etcd, and what to clear away after it. */
 import { rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { EtcdServer } from '../../test/servers/etcd.ts';
 import { toolOf } from '../../test/servers/etcd.ts';
 import type { MinioServer } from '../../test/servers/minio.ts';
@@ -34,8 +36,9 @@ export function rowsOf(surroundings: Surroundings): Row[] {
   return [
     save(surroundings),
     ...(tool('rclone') === undefined ? [] : [script(surroundings)]),
-    granary(surroundings, 'bucket', 'granary backup, zstd, into MinIO'),
+    granary(surroundings, 'plain', 'granary backup, raw, into a folder'),
     granary(surroundings, 'folder', 'granary backup, zstd, into a folder'),
+    granary(surroundings, 'bucket', 'granary backup, zstd, into MinIO'),
     granary(surroundings, 'sealed', 'granary backup, zstd and age, into MinIO'),
   ];
 }
@@ -88,8 +91,13 @@ function granary({ folder, configuration, cli }: Surroundings, policy: PolicyNam
     title,
     command: granaryBackup(cli, configuration, policy),
     check: (stdout) => void publishedBytes(stdout),
-    clear: () => rmSync(folder.join('store', 'clusters'), { recursive: true, force: true }),
+    clear: () => clearStore(folder),
   };
+}
+
+/** Removes the backups in the folder. */
+export function clearStore(folder: TempFolder): void {
+  rmSync(folder.join('store', 'clusters'), { recursive: true, force: true });
 }
 
 /**
@@ -117,6 +125,17 @@ export function granaryBackup(cli: string, configuration: BenchConfiguration, po
     env: environment({ SOPS_AGE_KEY: configuration.keys.identity }),
   };
 }
+
+/** The same, into the folder, by a process that prints `Phases`. */
+export function phasesOf({ cli, configuration }: Surroundings): Command {
+  return {
+    file: process.execPath,
+    args: [...nodeFlags, phasesFile, dirname(dirname(cli)), configuration.path, 'folder'],
+    env: environment({ SOPS_AGE_KEY: configuration.keys.identity }),
+  };
+}
+
+const phasesFile = fileURLToPath(new URL('phases.ts', import.meta.url));
 
 /** Snapshot and stored bytes of a backup that was published and proven; fails for any other. */
 export function publishedBytes(stdout: string): { readonly snapshot: number; readonly stored: number } {

@@ -1,11 +1,11 @@
 /**
- * The age file format (age-encryption.org/v1): the header by the age-encryption package, the payload by Node's
+ * The age file format (age-encryption.org/v1): the header by the age-encryption package (`src/secrets`), the payload by Node's
  * ChaCha20-Poly1305 (`age-payload.ts`), which is about eight times as fast as that package's own stream.
  */
 import { createCipheriv, randomBytes } from 'node:crypto';
-import { Decrypter, Encrypter } from 'age-encryption';
 import { GranaryError } from '../model/errors.ts';
-import type { Secret } from '../secrets/secret.ts';
+import { decrypterFor, encrypterFor } from '../secrets/age-keys.ts';
+import type { PrivateKey } from '../secrets/identities.ts';
 import { chunkBytes, chunkNonce, nonceBytes, payloadKey, tagBytes } from './age-payload.ts';
 import { artifactDamaged } from './damaged.ts';
 import { PieceReader } from './pieces.ts';
@@ -28,21 +28,11 @@ export class AgeEncryptor {
   }
 
   /**
-   * @param recipients `age1…`, at least one
+   * @param recipients `age1…` or `ssh-ed25519 AAAA…`, at least one
    * @throws GranaryError `recipient-invalid`
    */
   static async create(recipients: readonly string[]): Promise<AgeEncryptor> {
-    const encrypter = new Encrypter();
-    for (const recipient of recipients) {
-      try {
-        encrypter.addRecipient(recipient);
-      } catch (error) {
-        throw new GranaryError('recipient-invalid', `\`${recipient}\` is not an age recipient`, {
-          hint: 'a recipient is the public key that `age-keygen` prints; it begins with age1',
-          cause: error,
-        });
-      }
-    }
+    const encrypter = encrypterFor(recipients);
     let fileKey: Uint8Array | undefined;
     // A recipient that adds no stanza: the package's way to lend out the file key of the header it writes.
     encrypter.addRecipient({
@@ -109,12 +99,12 @@ export interface OpenedAge {
 
 /**
  * Opens the header of an age file; `decryptPayload` reads on. Where it throws, the source has been let go.
- * @param identities `AGE-SECRET-KEY-1…`; any one that fits is enough
+ * @param identities any one that fits is enough
  * @throws GranaryError `age-key-missing`, `age-key-wrong`, `artifact-damaged`
  */
 export async function openAge(
   source: AsyncIterable<Uint8Array>,
-  identities: readonly Secret[],
+  identities: readonly PrivateKey[],
 ): Promise<OpenedAge> {
   if (identities.length === 0) {
     throw new GranaryError('age-key-missing', 'this backup is encrypted and no age key was given', {
@@ -133,11 +123,9 @@ export async function openAge(
   }
 }
 
-async function openHeader(header: Uint8Array, identities: readonly Secret[]): Promise<Uint8Array> {
-  const decrypter = new Decrypter();
-  for (const identity of identities) decrypter.addIdentity(identity.reveal());
+async function openHeader(header: Uint8Array, identities: readonly PrivateKey[]): Promise<Uint8Array> {
   try {
-    return await decrypter.decryptHeader(header);
+    return await decrypterFor(identities).decryptHeader(header);
   } catch (error) {
     // The package's message may quote what it was given: it is looked at, never passed on.
     const wrongKey = error instanceof Error && error.message.includes('no identity matched');

@@ -6,7 +6,7 @@ import type { Source } from '../catalog/inventory.ts';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
 import { formatBackupRef, type Slot } from '../model/names.ts';
-import type { Secret } from '../secrets/secret.ts';
+import type { PrivateKey } from '../secrets/identities.ts';
 import type { CallOptions } from '../store/store.ts';
 import { openAge } from './age-stream.ts';
 import { requireAsRecorded, walkFor } from './compare.ts';
@@ -16,7 +16,7 @@ import { Opener, type RawFile } from './opener.ts';
 import type { StoredPart } from './stored-part.ts';
 
 export interface ReadOptions extends CallOptions {
-  readonly identities: readonly Secret[];
+  readonly identities: readonly PrivateKey[];
   /** Stored bytes that are here already, and where those that come are kept. */
   readonly part?: StoredPart | null | undefined;
   readonly onProgress?: OnProgress | undefined;

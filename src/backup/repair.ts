@@ -4,7 +4,7 @@ import { encodeManifest } from '../catalog/manifest.ts';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
 import type { ObjectKey } from '../model/names.ts';
-import type { Secret } from '../secrets/secret.ts';
+import type { PrivateKey } from '../secrets/identities.ts';
 import type { PutOptions } from '../store/store.ts';
 import { dataKey, fillSpool } from './copy.ts';
 import { readManifestAt, type StoredManifest } from './destination.ts';
@@ -68,7 +68,7 @@ export async function repairCopy(
  * Both copies must be read to their content, as the hash of stored bytes says nothing of whether they open.
  * @throws GranaryError `age-key-missing`
  */
-export function requireKey(manifest: Manifest, identities: readonly Secret[]): void {
+export function requireKey(manifest: Manifest, identities: readonly PrivateKey[]): void {
   if (!isEncrypted(manifest) || identities.length > 0) return;
   throw new GranaryError('age-key-missing', `${nameOf(manifest)} is encrypted, and no age key was given`, {
     hint: 'a repair reads the content of both copies: give --age-key-file, SOPS_AGE_KEY_FILE or SOPS_AGE_KEY',

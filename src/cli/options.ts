@@ -84,7 +84,7 @@ export function withKeys(command: Command): Command {
   return command.addOption(
     new Option(
       '--age-key-file <file>',
-      'age private key, for credentials and encrypted backups, or OpenSSH ed25519 key, for credentials; may be given again (or SOPS_AGE_KEY_FILE, SOPS_AGE_KEY)',
+      'private key of age, or an OpenSSH ed25519 key without passphrase, for credentials and encrypted backups; may be given again (or SOPS_AGE_KEY_FILE, SOPS_AGE_KEY)',
     )
       .argParser((file: string, before: string[]) => [...before, file])
       .default([], 'none'),

@@ -21,6 +21,7 @@ import type { PolicyDocument } from '../model/generated/policy.ts';
 import type { RepositoryDocument } from '../model/generated/repository.ts';
 import type { SeedDocument, Cluster as WrittenCluster } from '../model/generated/seed.ts';
 import { parseDuration, parseSize } from '../model/units.ts';
+import { normalizeSshRecipient } from './ssh-recipient.ts';
 
 type WrittenKeep = PolicyDocument['spec']['keep'];
 /** Gives the position of what a pointer names. */
@@ -187,7 +188,8 @@ export function completePolicy({ metadata, spec }: PolicyDocument, locate: Locat
     minimumCopies: spec.minimumCopies ?? 1,
     keep: completeKeep(spec.keep),
     graceMs: spec.grace === undefined ? null : milliseconds(spec.grace),
-    recipients: spec.encryption?.recipients ?? [],
+    // What cannot be read is left as it is, for the rule that says so.
+    recipients: (spec.encryption?.recipients ?? []).map((text) => normalizeSshRecipient(text) ?? text),
     compression: {
       algorithm: spec.compression?.algorithm ?? 'zstd',
       level: spec.compression?.level ?? 1,

@@ -1,4 +1,5 @@
-/** age recipients: whether a text can be one. X25519 only, as that is what backups are encrypted with. */
+/** Recipients of backups: whether a text can be one. age's own X25519 keys, and SSH keys of type ed25519. */
+import { normalizeSshRecipient, x25519OfSshRecipient } from './ssh-recipient.ts';
 
 const wayToRecipient = '`age-keygen -y KEYFILE` prints the recipient of a private key';
 const bech32Digits = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l';
@@ -11,9 +12,7 @@ export function recipientProblem(text: string): { message: string; hint: string 
       hint: 'make a new key with `age-keygen`, and write its public key (age1…) here',
     };
   }
-  if (text.startsWith('ssh-')) {
-    return { message: 'this is an SSH key; only age keys can be recipients', hint: wayToRecipient };
-  }
+  if (text.startsWith('ssh-')) return sshProblem(text);
   if (/^age1[02-9ac-hj-np-z]{58}$/.test(text)) {
     if (hasBech32Checksum(text)) return null;
     return {
@@ -24,6 +23,21 @@ export function recipientProblem(text: string): { message: string; hint: string 
   return {
     message: 'this is no age recipient: those begin with `age1` and have 62 characters',
     hint: wayToRecipient,
+  };
+}
+
+function sshProblem(text: string): { message: string; hint: string } | null {
+  if (!text.startsWith('ssh-ed25519 ')) {
+    return {
+      message: 'this is an SSH key of another type than ed25519, which cannot be a recipient',
+      hint: `take an SSH key of type ed25519 (\`ssh-keygen -t ed25519\`), or an age key: ${wayToRecipient}`,
+    };
+  }
+  const recipient = normalizeSshRecipient(text);
+  if (recipient !== null && x25519OfSshRecipient(recipient) !== null) return null;
+  return {
+    message: 'this is no SSH key of type ed25519: it was not copied as it is',
+    hint: 'copy the line of the file that ends in `.pub`; `ssh-keygen -y -f KEYFILE` prints it',
   };
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Configuration } from '../model/config.ts';
 import { GranaryError } from '../model/errors.ts';
 import { openCredentialFile } from '../secrets/credential-file.ts';
-import type { Identities } from '../secrets/identities.ts';
+import type { Identities, PrivateKey } from '../secrets/identities.ts';
 import type { RememberedCredentials } from '../secrets/remembered.ts';
 import type { Secret } from '../secrets/secret.ts';
 
@@ -40,10 +40,9 @@ export class Credentials {
     this.#options = options;
   }
 
-  /** The private keys that were given, for encrypted backups: those are for age's own keys alone. */
-  get identities(): readonly Secret[] {
-    const { keys } = this.#options.identities;
-    return keys.filter(({ kind }) => kind === 'x25519').map(({ secret }) => secret);
+  /** The private keys that were given, for encrypted backups. */
+  get identities(): readonly PrivateKey[] {
+    return this.#options.identities.keys;
   }
 
   /**

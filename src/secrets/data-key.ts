@@ -1,10 +1,9 @@
 /** The data key of a SOPS file, from the private keys at hand. */
 import { timingSafeEqual } from 'node:crypto';
-import { Decrypter } from 'age-encryption';
 import { GranaryError } from '../model/errors.ts';
+import { decrypterFor } from './age-keys.ts';
 import { giveKeyHint, type Identities, type Identity } from './identities.ts';
 import type { CredentialFile } from './sops-file.ts';
-import { SshIdentity } from './ssh-key.ts';
 
 export interface OpenedKey {
   /** 32 bytes. */
@@ -79,12 +78,9 @@ export function keysInWords({ keys, plugins }: Identities): string | null {
 }
 
 /** The library's errors are dropped: they may hold the private key. */
-async function decryptStanza(file: Uint8Array, { kind, secret }: Identity): Promise<Uint8Array | null> {
+async function decryptStanza(file: Uint8Array, identity: Identity): Promise<Uint8Array | null> {
   try {
-    const decrypter = new Decrypter();
-    if (kind === 'x25519') decrypter.addIdentity(secret.reveal());
-    else decrypter.addIdentity(new SshIdentity(Buffer.from(secret.reveal(), 'base64')));
-    return await decrypter.decrypt(file);
+    return await decrypterFor([identity]).decrypt(file);
   } catch {
     return null;
   }

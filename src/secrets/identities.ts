@@ -5,13 +5,17 @@ import { identityPattern, publicKeyOf } from './recipients.ts';
 import { Secret } from './secret.ts';
 import { isSshPrivateKey, readSshPrivateKey } from './ssh-key.ts';
 
-/** One private key and where it was found. */
-export interface Identity {
+/** What opens an age file. */
+export interface PrivateKey {
   readonly kind: 'x25519' | 'ssh-ed25519';
-  /** Its public half, `age1…`, or `ssh-ed25519 AAAA…` without a comment. */
-  readonly recipient: string;
   /** `AGE-SECRET-KEY-1…`; of an SSH key its seed in base64. */
   readonly secret: Secret;
+}
+
+/** One private key and where it was found. */
+export interface Identity extends PrivateKey {
+  /** Its public half, `age1…`, or `ssh-ed25519 AAAA…` without a comment. */
+  readonly recipient: string;
   /** `key.txt:3`, `SOPS_AGE_KEY line 1`. */
   readonly source: string;
 }

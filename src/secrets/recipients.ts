@@ -1,8 +1,8 @@
 /** age recipients (public halves) and how they come from identities (private keys). */
 import { Encrypter, identityToRecipient } from 'age-encryption';
+import { normalizeSshRecipient } from '../config/ssh-recipient.ts';
 import { GranaryError } from '../model/errors.ts';
 import type { Secret } from './secret.ts';
-import { normalizeSshRecipient } from './ssh-key.ts';
 
 /** The only form of a private key that any library gets to see: age-encryption puts what it refuses into its error. */
 export const identityPattern = /^AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58}$/;

@@ -6,7 +6,7 @@ import { type ForeignKey, foreignKinds, readForeignKeys } from './foreign-keys.t
 import { readSopsRecipient, type SopsRecipient, shownRecipient } from './recipients.ts';
 import { type EncryptedValue, parseEncrypted } from './sops-cipher.ts';
 import { entriesOf, offsetOf, textOf } from './sops-yaml.ts';
-import { sshFingerprint } from './ssh-key.ts';
+import { sshFingerprint } from './ssh-stanza.ts';
 
 /** The data key, encrypted to one recipient. */
 export interface Stanza extends SopsRecipient {

@@ -1,21 +1,7 @@
-/**
- * SSH keys of type ed25519 as age recipients and identities, as sops takes them. Facts: OpenSSH's PROTOCOL.key for the
- * file, age's specification for the stanza `ssh-ed25519`, RFC 8410 for the wrapping that node:crypto wants around raw
- * keys. `sops-age` turns such a key into an X25519 key instead, which opens no file that sops wrote.
- */
-import {
-  createDecipheriv,
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  diffieHellman,
-  hkdfSync,
-  type KeyObject,
-} from 'node:crypto';
-import type { Identity as AgeIdentity, Stanza } from 'age-encryption';
+/** Private SSH keys of type ed25519, as files of OpenSSH (its PROTOCOL.key). */
+import { sshBlobOf, sshKeyType, sshRecipientOf } from '../config/ssh-recipient.ts';
+import { publicHalf } from './curves.ts';
 
-const keyType = 'ssh-ed25519';
-const label = 'age-encryption.org/v1/ssh-ed25519';
 const begin = '-----BEGIN OPENSSH PRIVATE KEY-----';
 const end = '-----END OPENSSH PRIVATE KEY-----';
 const magic = Buffer.from('openssh-key-v1\0');
@@ -23,28 +9,6 @@ const magic = Buffer.from('openssh-key-v1\0');
 /** True for the text of an OpenSSH private key file, of whatever type and whether or not it is whole. */
 export function isSshPrivateKey(text: string): boolean {
   return text.trimStart().startsWith(begin);
-}
-
-/** An ed25519 key as it stands in a public key file, without its comment: the one way to write a recipient. */
-export function sshRecipientOf(publicKey: Uint8Array): string {
-  return `${keyType} ${blobOf(publicKey).toString('base64')}`;
-}
-
-/**
- * A recipient as sops writes it, `ssh-ed25519 AAAA… comment`, without the comment; null where it is no sound ed25519
- * key. The comment is free text that says nothing about who can read.
- */
-export function normalizeSshRecipient(text: string): string | null {
-  const match = /^ssh-ed25519 ([A-Za-z0-9+/]{68})(?: [^\r\n]*)?$/.exec(text);
-  const blob = Buffer.from(match?.[1] ?? '', 'base64');
-  const recipient = sshRecipientOf(blob.subarray(-32));
-  return recipient === `${keyType} ${match?.[1]}` ? recipient : null;
-}
-
-/** What a stanza says of the recipient it is for: four bytes of a hash, in base64. */
-export function sshFingerprint(recipient: string): string {
-  const blob = Buffer.from(recipient.split(' ')[1] ?? '', 'base64');
-  return withoutPadding(createHash('sha256').update(blob).digest().subarray(0, 4));
 }
 
 /**
@@ -71,7 +35,7 @@ export function readSshPrivateKey(text: string): { seed: Buffer; recipient: stri
     const [first, second] = [inner.number(), inner.number()];
     if (first !== second) return notWhole;
     const type = inner.text();
-    if (type !== keyType)
+    if (type !== sshKeyType)
       return `is an SSH key of type ${/^[\w@.-]{1,40}$/.test(type) ? type : 'unknown'}, not ed25519`;
     const publicKey = Buffer.from(inner.bytes());
     const secret = inner.bytes();
@@ -80,7 +44,7 @@ export function readSshPrivateKey(text: string): { seed: Buffer; recipient: stri
     // Padded with 1, 2, 3 … to a multiple of eight.
     const isPadded = inner.rest().every((byte, index) => byte === index + 1);
     if (
-      !announced.equals(blobOf(publicKey)) ||
+      !announced.equals(sshBlobOf(publicKey)) ||
       !isPadded ||
       secret.length !== 64 ||
       !publicHalf(seed, 'ed25519').equals(publicKey)
@@ -99,38 +63,6 @@ const notWhole = 'is a damaged SSH key';
 
 /** What `readSshPrivateKey` says of a key that wants a passphrase: nobody can be asked for it here. */
 export const sshPassphraseFault = 'is an SSH key with a passphrase, and nobody can be asked for it here';
-
-/** An SSH key for age-encryption's Decrypter. */
-export class SshIdentity implements AgeIdentity {
-  readonly #scalar: Buffer;
-  readonly #recipient: string;
-
-  constructor(seed: Buffer) {
-    this.#scalar = createHash('sha512').update(seed).digest().subarray(0, 32);
-    this.#recipient = sshRecipientOf(publicHalf(seed, 'ed25519'));
-  }
-
-  /** The file key; null where no stanza is for this key. Throws where one is, and is damaged. */
-  unwrapFileKey(stanzas: Stanza[]): Uint8Array | null {
-    const fingerprint = sshFingerprint(this.#recipient);
-    const stanza = stanzas.find(({ args }) => args[0] === keyType && args[1] === fingerprint);
-    if (stanza === undefined) return null;
-    const ephemeral = Buffer.from(stanza.args[2] ?? '', 'base64');
-    if (stanza.args.length !== 3 || ephemeral.length !== 32 || stanza.body.length !== 32) {
-      throw new Error('damaged ssh-ed25519 stanza');
-    }
-    const blob = Buffer.from(this.#recipient.split(' ')[1] ?? '', 'base64');
-    const tweak = Buffer.from(hkdfSync('sha256', '', blob, label, 32));
-    const shared = x25519(tweak, x25519(this.#scalar, ephemeral));
-    const salt = Buffer.concat([ephemeral, publicHalf(this.#scalar, 'x25519')]);
-    const wrappingKey = Buffer.from(hkdfSync('sha256', shared, salt, label, 32));
-    const decipher = createDecipheriv('chacha20-poly1305', wrappingKey, Buffer.alloc(12), {
-      authTagLength: 16,
-    });
-    decipher.setAuthTag(stanza.body.subarray(16));
-    return Buffer.concat([decipher.update(stanza.body.subarray(0, 16)), decipher.final()]);
-  }
-}
 
 /** Fields of the SSH protocol, one after the other: a length of four bytes, then the content (RFC 4251, section 5). */
 class Reader {
@@ -163,44 +95,4 @@ class Reader {
   text(): string {
     return this.bytes().toString('latin1');
   }
-}
-
-function blobOf(publicKey: Uint8Array): Buffer {
-  const field = (bytes: Uint8Array) => {
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(bytes.length);
-    return Buffer.concat([length, bytes]);
-  };
-  return Buffer.concat([field(Buffer.from(keyType)), field(publicKey)]);
-}
-
-type Curve = 'ed25519' | 'x25519';
-
-/** Object identifiers 1.3.101.110 and .112 as their last byte. */
-const identifiers: Readonly<Record<Curve, number>> = { x25519: 0x6e, ed25519: 0x70 };
-
-function privateKey(raw: Buffer, curve: Curve): KeyObject {
-  const head = Buffer.from('302e020100300506032b6500042204', 'hex');
-  head[11] = identifiers[curve];
-  return createPrivateKey({
-    key: Buffer.concat([head, Buffer.from([0x20]), raw]),
-    format: 'der',
-    type: 'pkcs8',
-  });
-}
-
-/** The public half of a raw private key, raw. */
-function publicHalf(raw: Buffer, curve: Curve): Buffer {
-  const { x = '' } = createPublicKey(privateKey(raw, curve)).export({ format: 'jwk' });
-  return Buffer.from(x, 'base64url');
-}
-
-function x25519(scalar: Buffer, point: Buffer): Buffer {
-  const head = Buffer.from('302a300506032b656e032100', 'hex');
-  const publicKey = createPublicKey({ key: Buffer.concat([head, point]), format: 'der', type: 'spki' });
-  return diffieHellman({ privateKey: privateKey(scalar, 'x25519'), publicKey });
-}
-
-function withoutPadding(bytes: Buffer): string {
-  return bytes.toString('base64').replace(/=+$/, '');
 }

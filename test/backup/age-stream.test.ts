@@ -3,9 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
 import fc from 'fast-check';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decryptPayload } from '../../src/backup/age-payload.ts';
 import { AgeEncryptor, openAge } from '../../src/backup/age-stream.ts';
+import { sshRecipientOf } from '../../src/config/ssh-recipient.ts';
+import { loadIdentities, type PrivateKey } from '../../src/secrets/identities.ts';
 import { Secret } from '../../src/secrets/secret.ts';
 import { describeWith } from '../servers/describe.ts';
 import { tempFolder } from '../servers/temp.ts';
@@ -30,12 +32,18 @@ async function encrypt(plain: Uint8Array, pieceBytes: number, recipients = [reci
   return Buffer.concat([...sealed, ...encryptor.final()]);
 }
 
-async function decrypt(sealed: Uint8Array, pieceBytes = sealed.length || 1, key = identity): Promise<Buffer> {
+const ageKey = (text: string): PrivateKey => ({ kind: 'x25519', secret: new Secret(text) });
+
+async function decrypt(
+  sealed: Uint8Array,
+  pieceBytes = sealed.length || 1,
+  key: string | readonly PrivateKey[] = identity,
+): Promise<Buffer> {
   async function* pieces() {
     for (let at = 0; at < sealed.length; at += pieceBytes) yield sealed.subarray(at, at + pieceBytes);
   }
   const plain: Uint8Array[] = [];
-  const opened = await openAge(pieces(), [new Secret(key)]);
+  const opened = await openAge(pieces(), typeof key === 'string' ? [ageKey(key)] : key);
   for await (const bytes of decryptPayload(opened.sealed, opened.key)) plain.push(bytes);
   return Buffer.concat(plain);
 }
@@ -89,7 +97,12 @@ describe('the age file format', () => {
       code: 'age-key-wrong',
     });
     await expect(openAge((async function* () {})(), [])).rejects.toMatchObject({ code: 'age-key-missing' });
-    await expect(AgeEncryptor.create(['age1nonsense'])).rejects.toMatchObject({ code: 'recipient-invalid' });
+    // The last is well-formed and no point of the curve.
+    const off = sshRecipientOf(Buffer.from([2, ...Buffer.alloc(31)]));
+    for (const text of ['age1nonsense', 'ssh-ed25519 AAAA', 'ssh-rsa AAAAB3NzaC1yc2E=', off]) {
+      const error = await AgeEncryptor.create([recipient, text]).catch((thrown: unknown) => thrown);
+      expect(error, text).toMatchObject({ code: 'recipient-invalid' });
+    }
   });
 });
 
@@ -117,5 +130,61 @@ describeWith(['age'], 'the age program', () => {
     writeFileSync(folder.join('in'), plain);
     execFileSync(requireTool('age'), ['-r', recipient, '-o', folder.join('theirs.age'), folder.join('in')]);
     expect(await decrypt(readFileSync(folder.join('theirs.age')), 4096)).toEqual(plain);
+  });
+});
+
+describeWith(['age', 'ssh'], 'SSH keys of type ed25519', () => {
+  const folder = tempFolder('age-ssh');
+  afterAll(() => folder.remove());
+
+  function sshKey(name: string, passphrase = ''): { file: string; recipient: string } {
+    const file = folder.join(name);
+    const args = ['-q', '-t', 'ed25519', '-N', passphrase, '-C', 'me @ host', '-f', file];
+    execFileSync(requireTool('ssh', 'ssh-keygen'), args);
+    return { file, recipient: readFileSync(`${file}.pub`, 'utf8').trim() };
+  }
+
+  const keysIn = async (file: string) => (await loadIdentities({ files: [file], env: {} })).keys;
+
+  test('age opens what we seal for SSH and age keys together, by each of them, and so do we', async () => {
+    const [one, other] = [sshKey('one'), sshKey('other')];
+    const ageFile = folder.join('age.key');
+    writeFileSync(ageFile, `${identity}\n`, { mode: 0o600 });
+    const plain = randomBytes(chunk + 7);
+    const sealed = await encrypt(plain, 5000, [one.recipient, recipient, other.recipient]);
+    writeFileSync(folder.join('sealed.age'), sealed);
+    for (const file of [one.file, ageFile, other.file]) {
+      const opened = execFileSync(requireTool('age'), ['-d', '-i', file, folder.join('sealed.age')]);
+      expect(opened.equals(plain), file).toBe(true);
+      expect((await decrypt(sealed, 777, await keysIn(file))).equals(plain), file).toBe(true);
+    }
+    const both = [...(await keysIn(sshKey('stranger').file)), ...(await keysIn(other.file))];
+    expect((await decrypt(sealed, 777, both)).equals(plain)).toBe(true);
+  });
+
+  test('many keys: age opens each, and we what age seals for each', async () => {
+    const plain = randomBytes(100);
+    for (let round = 0; round < 8; round += 1) {
+      const { file, recipient: mine } = sshKey(`round-${round}`);
+      const stranger = await keysIn(sshKey(`stranger-${round}`).file);
+      const sealed = folder.join(`${round}.age`);
+      writeFileSync(sealed, await encrypt(plain, 100, [mine]));
+      expect(execFileSync(requireTool('age'), ['-d', '-i', file, sealed]).equals(plain)).toBe(true);
+      const theirs = execFileSync(requireTool('age'), ['-R', `${file}.pub`], { input: plain });
+      expect((await decrypt(theirs, 50, await keysIn(file))).equals(plain)).toBe(true);
+      for (const bytes of [theirs, readFileSync(sealed)]) {
+        await expect(decrypt(bytes, 50, stranger)).rejects.toMatchObject({ code: 'age-key-wrong' });
+      }
+    }
+  });
+
+  test('a stanza that was changed is no sound header', async () => {
+    const { file, recipient: mine } = sshKey('changed');
+    const sealed = await encrypt(Buffer.from('secret'), 100, [mine]);
+    const body = sealed.indexOf('\n', sealed.indexOf('-> ssh-ed25519')) + 3;
+    sealed[body] = sealed[body] === 0x41 ? 0x42 : 0x41;
+    await expect(decrypt(sealed, 100, await keysIn(file))).rejects.toMatchObject({
+      code: 'artifact-damaged',
+    });
   });
 });

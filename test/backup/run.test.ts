@@ -46,7 +46,10 @@ for (const version of etcdVersions) {
 
       const found = await findBackup([a, b], { seed: 'eu', cluster: 'prod' }, { signal });
       const target = { type: 'file', path: folder.join('out.db') } as const;
-      const restored = await restore(found, target, { signal, identities: [new Secret(identity)] });
+      const restored = await restore(found, target, {
+        signal,
+        identities: [{ kind: 'x25519', secret: new Secret(identity) }],
+      });
       expect(restored).toMatchObject({ destination: 'a', failed: [], report: { revision: result.revision } });
       await etcd.etcdutl('snapshot', 'restore', folder.join('out.db'), '--data-dir', folder.join('data'));
       await using booted = await startEtcdFrom(folder.join('data'), version, { name: 'default' });

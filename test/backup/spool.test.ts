@@ -170,7 +170,7 @@ describe('the stored form', () => {
             for (let at = 0; at < bytes.length; at += 70_000) yield bytes.subarray(at, at + 70_000);
           }
           const { key, sealed } = encrypted
-            ? await openAge(source(), [new Secret(identity)])
+            ? await openAge(source(), [{ kind: 'x25519', secret: new Secret(identity) }])
             : { key: null, sealed: source() };
           await using spool = await Spool.create();
           const form = { compression: compression.algorithm, key };

@@ -1,4 +1,5 @@
 /** Backups that were damaged where they lie, and targets that cannot be written: restore and verify. */
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
@@ -15,6 +16,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { describeWith } from '../servers/describe.ts';
 import { type EtcdServer, startEtcd } from '../servers/etcd.ts';
 import { fillEtcd } from '../servers/keys.ts';
+import { tempFolder } from '../servers/temp.ts';
+import { requireTool } from '../servers/tools.ts';
 import { Fleet } from './fleet.ts';
 import { SmallDisk, whyNoSmallDisk } from './full-disk.ts';
 import { expectFailure, filesIn, granary, granaryJson, plant } from './granary.ts';
@@ -321,6 +324,48 @@ describeWith(['etcd-3.6'], 'a backup', () => {
       });
       const opened = await granary([...base, '--age-key-file', keyFile], { env: fleet.env });
       expect(opened).toMatchObject({ code: 0, stdout: expect.stringContaining(`written    ${target}\n`) });
+    });
+  });
+
+  describeWith(['age', 'ssh', 'zstd'], 'that is encrypted for an SSH key', () => {
+    test('opens with it, also by age alone; a locked key is refused at once', async () => {
+      const keys = tempFolder('ssh-backup');
+      const make = (name: string, passphrase: string) => {
+        const args = ['-q', '-t', 'ed25519', '-N', passphrase, '-C', 'me @ host', '-f', keys.join(name)];
+        execFileSync(requireTool('ssh', 'ssh-keygen'), args);
+        return readFileSync(keys.join(`${name}.pub`), 'utf8').trim();
+      };
+      try {
+        const mine = make('id_ed25519', '');
+        make('locked', 'a passphrase');
+        const other = await identityToRecipient(plant(await generateX25519Identity()));
+        await prepare(['one'], { encryption: { recipients: [other, mine] } });
+        const manifest = JSON.parse(readFileSync(fileOf('one', 'manifest'), 'utf8'));
+        expect(manifest.data.recipients).toEqual([other, mine.split(' ', 2).join(' ')]);
+
+        const base = ['restore', id, '--to', target, ...fleet.source, '--age-key-file'];
+        await expectFailure(
+          [...base, keys.join('locked')],
+          { code: 'age-key-invalid', says: [keys.join('locked'), 'passphrase'], hint: 'ssh-keygen' },
+          { env: fleet.env },
+        );
+        expectNothingLeft();
+        const opened = await granary([...base, keys.join('id_ed25519')], { env: fleet.env });
+        expect(opened).toMatchObject({ code: 0, stdout: expect.stringContaining(`written    ${target}\n`) });
+        const verified = await granary(
+          ['verify', id, ...fleet.source, '--age-key-file', keys.join('id_ed25519')],
+          { env: fleet.env },
+        );
+        expect(verified).toMatchObject({ code: 0, stdout: expect.not.stringContaining('not opened') });
+
+        const byHand = keys.join('by-hand.db');
+        const data = fileOf('one', 'data');
+        execFileSync(requireTool('age'), ['-d', '-i', keys.join('id_ed25519'), '-o', `${byHand}.zst`, data]);
+        execFileSync(requireTool('zstd'), ['-q', '-d', `${byHand}.zst`, '-o', byHand]);
+        expect(readFileSync(byHand).equals(readFileSync(target))).toBe(true);
+      } finally {
+        keys.remove();
+      }
     });
   });
 });

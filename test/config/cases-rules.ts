@@ -18,6 +18,10 @@ const policySpec = (text: string) =>
 const scheduled = 'schedule: {cron: "0 * * * *"}';
 const kept = 'keep: {last: 3}';
 const recipient = 'age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p';
+/** The first key of RFC 8032, section 7.1. */
+const sshRecipient = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea';
+/** Well-formed, and no point of the curve. */
+const noPoint = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA';
 const otherRecipient = 'age1jyadnkhx50j9mh6k376r9s369aqvl948s6zqr58lqhjqygw8d4nsyvhrak';
 
 const seedWith = (more: string) => seed('eu-west', `{clusters: [${cluster('prod-a', more)}]}`);
@@ -267,6 +271,13 @@ export const ruleCases: Readonly<Record<string, Files>> = {
       policy('c', `, encryption: {recipients: ⟦lone-recipient⟧[${recipient}]}`),
       policy('d', `, encryption: {recipients: [${recipient}, ${otherRecipient}]}`),
       policy('e', `, encryption: {recipients: [${recipient}, ⟦bad-recipient⟧AGE-SECRET-KEY-1QQQ]}`),
+      policy('f', `, encryption: {recipients: [${sshRecipient} me @ host, ${recipient}]}`),
+      policy('g', `, encryption: {recipients: [${recipient}, ⟦bad-recipient⟧${noPoint}]}`),
+      policy('h', `, encryption: {recipients: [${recipient}, ⟦bad-recipient⟧ssh-rsa AAAAB3NzaC1yc2E=]}`),
+      policy(
+        'i',
+        `, encryption: {recipients: ⟦lone-recipient⟧[${sshRecipient}, ⟦duplicate-item⟧${sshRecipient} me]}`,
+      ),
     ].join('---\n'),
   },
   'durations and sizes without sense': {

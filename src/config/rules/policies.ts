@@ -126,9 +126,16 @@ export const recipientsAreValid: Rule = ({ policies, report }) => {
       const problem = recipientProblem(recipient);
       if (problem !== null) {
         report(source, childPointer(pointer, index), { code: 'bad-recipient', ...problem });
+      } else if (object.recipients.indexOf(recipient) < index) {
+        // The schema tells equal texts; SSH keys are equal whatever their comments are.
+        report(source, childPointer(pointer, index), {
+          code: 'duplicate-item',
+          message: 'this recipient is listed above already, with another comment',
+          hint: 'remove one of the two',
+        });
       }
     });
-    if (object.recipients.length !== 1) continue;
+    if (new Set(object.recipients).size !== 1) continue;
     report(source, pointer, {
       code: 'lone-recipient',
       severity: 'warning',

@@ -155,7 +155,7 @@ export interface Manifest {
     crc32c: number;
     compression: 'zstd' | 'none';
     /**
-     * Public age recipients; each of their private keys alone opens the data. Empty: not encrypted.
+     * Public age recipients, or SSH keys of type ed25519 without their comment; each of their private keys alone opens the data. Empty: not encrypted.
      */
     recipients: string[];
   };

@@ -87,7 +87,7 @@ export interface PolicyDocument {
      */
     encryption?: {
       /**
-       * age recipients. Use at least two: one lost key would lose all backups.
+       * age recipients (`age1…`), or public SSH keys of type ed25519 (`ssh-ed25519 AAAA…`; a comment behind is dropped). Use at least two: one lost key would lose all backups.
        *
        * @minItems 1
        */
