@@ -90,6 +90,9 @@ export class TreeWalker {
       this.#problems.add(page, 'an inline bucket is no leaf page');
       return;
     }
+    // bbolt writes it without a number of its own, and it cannot go on in other pages.
+    if (u64(view, 0) !== 0 || view.getUint32(12, true) !== 0)
+      this.#problems.add(page, 'the page of an inline bucket has a number or a span');
     const leaf = { page, position, size: bytes.length, count: view.getUint16(10, true) };
     new LeafReader(this.#problems, visitor, options).whole(leaf, bytes, view, 0, noLimits);
   }

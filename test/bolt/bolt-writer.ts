@@ -13,6 +13,8 @@ export interface DatabaseContent {
   readonly pageSize?: number;
   /** One leaf page each, in their own order. */
   readonly buckets: Readonly<Record<string, readonly Entry[]>>;
+  /** Buckets that are stored within the root bucket. */
+  readonly inline?: Readonly<Record<string, readonly Entry[]>>;
   readonly freelist?: Freelist;
   /** Pages behind all others that nothing refers to. */
   readonly sparePages?: number;
@@ -60,9 +62,10 @@ export function writeDatabase(content: DatabaseContent): WrittenDatabase {
   for (const [name, entries] of Object.entries(content.buckets)) {
     pages[name] = append(2, entries.length, leafBody(entries, 0));
   }
-  const buckets = Object.entries(pages)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, page]): Entry => [name, bucketValue(page)]);
+  const buckets = [
+    ...Object.entries(pages).map(([name, page]): Entry => [name, bucketValue(page)]),
+    ...Object.entries(content.inline ?? {}).map(([name, rows]): Entry => [name, inlineValue(rows)]),
+  ].sort(([a], [b]) => (a < b ? -1 : 1));
   const rootPage = append(2, buckets.length, leafBody(buckets, 1));
   const firstSpare = next;
   for (let i = 0; i < (content.sparePages ?? 0); i += 1) append(0, 0, Buffer.alloc(0));
@@ -96,6 +99,14 @@ export function bucketValue(root: number): Buffer {
   const value = Buffer.alloc(16);
   value.writeBigUInt64LE(BigInt(root), 0);
   return value;
+}
+
+/** A bucket without a root page: its header, then its one leaf page. */
+function inlineValue(entries: readonly Entry[]): Buffer {
+  const header = Buffer.alloc(16);
+  header.writeUInt16LE(2, 8);
+  header.writeUInt16LE(entries.length, 10);
+  return Buffer.concat([bucketValue(0), header, leafBody(entries, 0)]);
 }
 
 export function metaPage(

@@ -67,6 +67,14 @@ export const catalogue = {
   },
   'etcd-3.5': etcd('3.5.33'),
   'etcd-3.6': etcd('3.6.14'),
+  // The library that etcd keeps its data by, as a program: what it reads is what a file says.
+  bbolt: {
+    kind: 'go',
+    version: '1.4.3',
+    binaries: ['bbolt'],
+    buildSeconds: 15,
+    build: { how: 'install', package: 'go.etcd.io/bbolt/cmd/bbolt', goVersion: 'v1.4.3' },
+  },
   minio: {
     kind: 'go',
     version: '2026-02-12',
