@@ -96,5 +96,7 @@ export function spread(values: readonly number[], text: (value: number) => strin
 export function ratio(values: Spread | null): string {
   if (values === null) return '';
   const { median, min, max } = values;
-  return `**${median.toFixed(2)}** (${min.toFixed(2)} to ${max.toFixed(2)})`;
+  return min === max
+    ? `**${median.toFixed(2)}**`
+    : `**${median.toFixed(2)}** (${min.toFixed(2)} to ${max.toFixed(2)})`;
 }
