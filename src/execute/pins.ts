@@ -70,8 +70,14 @@ export async function withdrawTombstone(
   id: Attempt,
   { signal }: CallOptions,
 ): Promise<'kept' | 'lost'> {
-  const { winner } = await claimVerdict(store, slot, id, 'undelete', { signal });
-  if (winner !== 'undelete') return 'lost';
+  try {
+    const { winner } = await claimVerdict(store, slot, id, 'undelete', { signal });
+    if (winner !== 'undelete') return 'lost';
+  } catch (error) {
+    // The remover's verdict is the last thing that goes with a copy.
+    if (isGranaryError(error, 'object-missing')) return 'lost';
+    throw error;
+  }
   // The verdict stays: a remover that still goes by an older plan must find it.
   for (const tombstone of ofType(await listSlot(store, slot, signal), 'tombstone')) {
     if (tombstone.id === id) await store.delete(tombstone.key, { signal });

@@ -6,7 +6,7 @@ import { ulid } from 'ulid';
 import { readManifestAt } from '../backup/destination.ts';
 import { buildKey, leasesPrefix, parseKey, slotPrefix } from '../catalog/keys.ts';
 import { leaseExpiryMs } from '../catalog/leases.ts';
-import { claimVerdict, verdictKey } from '../catalog/verdicts.ts';
+import { claimVerdict, type Settled, verdictKey } from '../catalog/verdicts.ts';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
 import type { DeleteAction, TombstoneAction } from '../model/generated/plan.ts';
 import type { SlotRef } from '../model/inventory.ts';
@@ -49,10 +49,11 @@ export async function writeTombstone(
  * Removes a copy whose tombstone is due. The plan may be hours old: what speaks against it now is looked at here.
  * `undelete` may come in between: whoever creates the verdict has won.
  *
- * Order: leases, pins, locks, the manifest's own word, verdict, leases and pins by the store's clock, manifests, leases
- * once more, data, the rest. When it ends anywhere in the middle, a later pass goes on from there: what is without a manifest
- * is no backup.
- * @throws GranaryError `blocked` where a restore or verification is running, a pin holds, or `undelete` was first;
+ * Order: leases, the tombstone, pins, locks, the manifest's own word, verdict, leases and pins by the store's clock, the
+ * tombstone again, manifests, leases once more, data, the rest. When it ends anywhere in the middle, a later pass goes on
+ * from there: what is without a manifest is no backup. Where another remover has ended first there is nothing left to do.
+ * @throws GranaryError `blocked` where a restore or verification is running, a pin holds, `undelete` was first, or the
+ *   tombstone that this removal is about is gone and a backup is there all the same;
  *   `manifest-invalid`, `format-too-new` where nobody can tell what would be removed; `object-locked` where object lock
  *   still holds the manifest or the data
  */
@@ -61,6 +62,7 @@ export async function deleteCopy(store: Store, action: DeleteAction, { signal }:
   const id = action.tombstone as Attempt;
   await requireNoLease(store, slot, new Date(), signal);
   const before = await list(store, slot, signal);
+  if (!hasTombstone(before, id)) return requireNoManifest(before, slot);
   requireNoPin(before, slot, new Date());
   await requireNoLockAndClock(store, before, signal);
   await requireReadable(store, slot, signal);
@@ -71,6 +73,11 @@ export async function deleteCopy(store: Store, action: DeleteAction, { signal }:
   // way to such a pin would leave a copy that each side takes for the other's.
   requireNoPin(before, slot, storeTime ?? new Date());
   const objects = await list(store, slot, signal);
+  if (!hasTombstone(objects, id)) {
+    // Nobody else needs a verdict over a tombstone that is gone: it was this call's, or of a remover that has ended.
+    await store.delete(verdictKey(slot, id), { signal });
+    return requireNoManifest(objects, slot);
+  }
   for (const manifest of objects.filter(({ type }) => type === 'manifest')) {
     await store.delete(manifest.key, { signal, ifLocked: 'refuse' });
     if ((await store.head(manifest.key, { signal })) !== null) throw stillThere(store, manifest.key);
@@ -86,6 +93,25 @@ export async function deleteCopy(store: Store, action: DeleteAction, { signal }:
   await store.delete(verdictKey(slot, id), { signal });
 }
 
+function hasTombstone(objects: readonly Listed[], id: Attempt): boolean {
+  return objects.some(({ key, type }) => {
+    if (type !== 'tombstone') return false;
+    const parsed = parseKey(key);
+    return parsed.type === 'tombstone' && parsed.id === id;
+  });
+}
+
+/** What lies there without the tombstone came after it: nobody has said that this may go. */
+function requireNoManifest(objects: readonly Listed[], slot: SlotRef): void {
+  if (!objects.some(({ type }) => type === 'manifest')) return;
+  throw new GranaryError('blocked', `${slotPrefix(slot)} has no such tombstone any more and stays`, {
+    hint: 'it was taken back, or another agent has removed what it was about and a backup was stored anew; the next pass looks again',
+  });
+}
+
+/** How often a verdict may come and go while it is claimed: each time, somebody else has ended. */
+const claims = 5;
+
 /** @returns the store's clock; null where it does not tell */
 async function takeVerdict(
   store: Store,
@@ -93,7 +119,7 @@ async function takeVerdict(
   id: Attempt,
   signal: AbortSignal,
 ): Promise<Date | null> {
-  const { winner, isNew, storeTime } = await claimVerdict(store, slot, id, 'remover', { signal });
+  const { winner, isNew, storeTime } = await claim(store, slot, id, signal);
   if (winner !== 'remover') {
     // Whoever took it back may have ended before the tombstone was gone, and by that the copy would look removed for ever.
     if (winner === 'undelete') await withdrawTombstone(store, slot, id, { signal });
@@ -105,6 +131,17 @@ async function takeVerdict(
   // Our own of an earlier pass, which was interrupted. It is written once more only for the store's clock in the answer.
   return (await store.put(verdictKey(slot, id), json({ format: 1, winner: 'remover' }), { signal }))
     .storeTime;
+}
+
+/** As `claimVerdict`; a verdict that was there and went is claimed anew. */
+async function claim(store: Store, slot: SlotRef, id: Attempt, signal: AbortSignal): Promise<Settled> {
+  for (let left = claims; ; left -= 1) {
+    try {
+      return await claimVerdict(store, slot, id, 'remover', { signal });
+    } catch (error) {
+      if (left <= 1 || !isGranaryError(error, 'object-missing')) throw error;
+    }
+  }
 }
 
 /**

@@ -13,7 +13,7 @@ import {
 } from '../catalog/keys.ts';
 import { leaseExpiryMs } from '../catalog/leases.ts';
 import { readVerdict } from '../catalog/verdicts.ts';
-import { GranaryError } from '../model/errors.ts';
+import { GranaryError, isGranaryError } from '../model/errors.ts';
 import type { SweepAction } from '../model/generated/plan.ts';
 import type { SlotRef } from '../model/inventory.ts';
 import type { Attempt, Slot } from '../model/names.ts';
@@ -39,6 +39,8 @@ export async function sweepSlot(store: Store, action: SweepAction, { signal }: C
   const objects = await list(store, slot, signal);
   if (objects.length === 0 || hasManifest(objects)) return;
   const removing = await isBeingRemoved(store, slot, objects, signal);
+  // A verdict that went since it was listed: another agent sweeps or removes here, and what was listed says nothing more.
+  if (removing === null) return sweepSlot(store, action, { signal });
   for (const { info, parsed } of objects) {
     // A removal that has won may go on at once; its data are held to the age all the same, for they may be a new run's.
     if (removing && parsed.type !== 'data') continue;
@@ -76,16 +78,21 @@ async function list(store: Store, slot: SlotRef, signal: AbortSignal): Promise<L
   return objects;
 }
 
-/** The remover has won a tombstone that lies there. */
+/** Whether the remover has won a tombstone that lies there; null where a verdict has just gone. */
 async function isBeingRemoved(
   store: Store,
   slot: SlotRef,
   objects: readonly Listed[],
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<boolean | null> {
   for (const { parsed } of objects) {
     if (parsed.type !== 'verdict') continue;
-    if ((await readVerdict(store, slot, parsed.id, { signal })) === 'remover') return true;
+    try {
+      if ((await readVerdict(store, slot, parsed.id, { signal })) === 'remover') return true;
+    } catch (error) {
+      if (isGranaryError(error, 'object-missing')) return null;
+      throw error;
+    }
   }
   return false;
 }

@@ -98,3 +98,17 @@ test('files of writes that never ended go when they are old, below their seed on
   expect(await sweepUploads(store, ref.seed, new Date(), { signal })).toBe(1);
   expect(names.filter((name) => existsSync(join(path, name)))).toEqual(names.slice(1));
 });
+
+test('two that sweep at once: a verdict that goes before it can be read is no failure', async () => {
+  const { store } = await world();
+  await write(store, { type: 'tombstone', ...ref, due: new Date(0), id: attempt(9) });
+  await claimVerdict(store, ref, attempt(9), 'remover', { signal });
+  const slow = altered(store, {
+    get: async (...args) => {
+      await sweepSlot(store, action, { signal });
+      return store.get(...args);
+    },
+  });
+  await sweepSlot(slow, action, { signal });
+  expect(await keysOf(store)).toEqual([]);
+});

@@ -330,3 +330,66 @@ test('of two removers at once the slower one finds nothing left to do, and marks
   await writeTombstone(overtaken(other), tombstoneAction(slotAt(4)), { signal });
   expect(await keysOf(store, slotPrefix(slotAt(4)))).toEqual([]);
 });
+
+describe('a remover that goes by an older plan', () => {
+  test('leaves a backup alone that was stored anew after another had removed the one before', async () => {
+    const store = await openFilesystemStore({ path: tempFolder('anew').path });
+    const older = await doomed(store, slot);
+    await deleteCopy(store, older, { signal });
+    await publish(store, slot);
+    const before = await keysOf(store);
+    await expect(deleteCopy(store, older, { signal })).rejects.toMatchObject({ code: 'blocked' });
+    expect(await keysOf(store)).toEqual(before);
+  });
+
+  test('leaves it alone too where all that happens between its first look and its verdict', async () => {
+    const store = await openFilesystemStore({ path: tempFolder('anew-late').path });
+    const older = await doomed(store, slot);
+    let before: string[] = [];
+    const slow = altered(store, {
+      put: async (...args) => {
+        if (before.length === 0) {
+          await deleteCopy(store, older, { signal });
+          await publish(store, slot);
+          before = await keysOf(store);
+        }
+        return store.put(...args);
+      },
+    });
+    await expect(deleteCopy(slow, older, { signal })).rejects.toMatchObject({ code: 'blocked' });
+    expect(await keysOf(store)).toEqual(before);
+  });
+
+  test("has nothing left to do where the other's verdict goes just before it can be read", async () => {
+    const store = await openFilesystemStore({ path: tempFolder('verdict-gone').path });
+    const older = await doomed(store, slot);
+    let isFirst = true;
+    const slow = altered(store, {
+      put: async (...args) => {
+        if (!isFirst) return store.put(...args);
+        isFirst = false;
+        await claimVerdict(store, slot, older.tombstone as Attempt, 'remover', { signal });
+        // Refused, for a verdict is there; and by the time it is read the other has ended.
+        const refused = await store.put(...args).catch((error: unknown) => error);
+        await deleteCopy(store, older, { signal });
+        throw refused;
+      },
+    });
+    await deleteCopy(slow, older, { signal });
+    expect(await keysOf(store)).toEqual([]);
+  });
+
+  test('and a withdrawal that finds a verdict which goes before it can be read has lost', async () => {
+    const store = await openFilesystemStore({ path: tempFolder('withdrawal-late').path });
+    const action = await doomed(store, slot);
+    await claimVerdict(store, slot, action.tombstone as Attempt, 'remover', { signal });
+    const slow = altered(store, {
+      get: async (...args) => {
+        await deleteCopy(store, action, { signal });
+        return store.get(...args);
+      },
+    });
+    expect(await withdrawTombstone(slow, slot, action.tombstone as Attempt, { signal })).toBe('lost');
+    expect(await keysOf(store)).toEqual([]);
+  });
+});
