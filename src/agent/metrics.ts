@@ -12,8 +12,8 @@ import { packageVersion } from '../execute/version.ts';
 import type { NotificationType } from '../model/config.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import { isRemoval } from '../plan/actions.ts';
+import type { OverviewRow } from '../plan/overview.ts';
 import { runnableActions } from '../plan/plan.ts';
-import type { ProofTally } from './proofs.ts';
 import type { AgentState, SeedState } from './state.ts';
 
 export interface Metrics {
@@ -161,15 +161,17 @@ export function makeMetrics(state: AgentState, now: () => Date, spoolFolder: str
     ['seed', 'cluster', 'policy', 'kind'],
     () =>
       seeds().flatMap((seed) =>
-        policiesOf(seed).flatMap(({ cluster, policy, proofs }) =>
-          [...(proofs?.passed ?? [])].map(([kind, time]) => ({
-            labels: { seed: seed.seed, cluster, policy, kind },
-            value: time.getTime() / 1_000,
-          })),
+        policiesOf(seed).flatMap(({ cluster, policy, row }) =>
+          Object.entries(row?.passed ?? {}).flatMap(([kind, time]) =>
+            sample(
+              { seed: seed.seed, cluster, policy, kind },
+              time === null ? null : Date.parse(time) / 1_000,
+            ),
+          ),
         ),
       ),
   );
-  perPolicy('damaged_copies', 'Copies whose newest check failed.', ({ proofs }) => proofs?.damaged ?? 0);
+  perPolicy('damaged_copies', 'Copies whose newest check failed.', ({ row }) => row?.badCopies ?? 0);
   gauge(
     'certificate_expiry_timestamp_seconds',
     'When the first certificate ends that a cluster is reached with: client, member.',
@@ -280,12 +282,14 @@ function addSpool(registry: Registry, folder: string): void {
 /** What is known of one cluster under one policy. */
 type OnePolicy = Plan['forecast'][number] & {
   readonly success: Date | null;
-  readonly proofs: ProofTally | undefined;
+  /** null where the policy does not back it up now. */
+  readonly row: OverviewRow | null;
   readonly run: SeedState['lastRun'] extends Map<string, infer Run> ? Run | undefined : never;
 };
 
 /** Of the clusters that this replica works on: each is told of by one. */
-function policiesOf({ plan, lastSuccess, lastRun, proofs, share }: SeedState): OnePolicy[] {
+function policiesOf({ plan, overview, lastSuccess, lastRun, share }: SeedState): OnePolicy[] {
+  const rows = new Map(overview?.rows.map((row) => [`${row.cluster}/${row.policy}`, row]));
   const own = (plan?.forecast ?? []).filter(({ cluster }) => share.isMine(cluster));
   return own.map((forecast) => {
     const key = `${forecast.cluster}/${forecast.policy}`;
@@ -293,7 +297,7 @@ function policiesOf({ plan, lastSuccess, lastRun, proofs, share }: SeedState): O
       ...forecast,
       success: lastSuccess.get(key) ?? null,
       run: lastRun.get(key),
-      proofs: proofs.get(key),
+      row: rows.get(key) ?? null,
     };
   });
 }

@@ -3,9 +3,8 @@
  * looks at everything anew, so nothing is lost by a restart, a failure or a missed moment.
  */
 import { resultError } from '../backup/result.ts';
-import { type ActionResult, type DrillPlace, recordApplied, runAction } from '../execute/apply.ts';
+import type { DrillPlace } from '../execute/apply.ts';
 import { planSeed, type SeedPlan } from '../execute/plan.ts';
-import { sweepAllUploads } from '../execute/sweep.ts';
 import type { Workspace } from '../execute/workspace.ts';
 import type { ErrorCode } from '../model/errors.ts';
 import type { Action, DrillAction } from '../model/generated/plan.ts';
@@ -14,18 +13,21 @@ import { runnableActions } from '../plan/plan.ts';
 import { CertificateWatch } from './certificates.ts';
 import { SeedDestinations } from './destinations.ts';
 import { Driller, type DrillTurn } from './driller.ts';
+import { type Job, type JobOptions, runJob } from './jobs.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
-import { lookAtFailedPass, lookAtPlan, lookAtRecord, lookAtRun } from './notify/looks.ts';
+import { lookAtFailedPass, lookAtPlan } from './notify/looks.ts';
 import type { Notifier } from './notify/notifier.ts';
+import { Outcomes } from './outcomes.ts';
 import { Passes, type Reason } from './passes.ts';
-import { type ClusterJob, ClusterQueue } from './queue.ts';
-import { Share, type Turn } from './replicas/share.ts';
-import { logResult, PlanNotes, RunNotes } from './report.ts';
+import { ClusterQueue } from './queue.ts';
+import { Recorder } from './recorder.ts';
+import { Share } from './replicas/share.ts';
+import { PlanNotes } from './report.ts';
 import { attemptedBy, pauseMs, Retries } from './retries.ts';
 import { Scrubber } from './scrubber.ts';
 import { Shared } from './shared.ts';
-import { isDrillDue, isLate, noteBackup, noteOutcome, notePlan, type SeedState } from './state.ts';
+import { notePlan, type SeedState } from './state.ts';
 import type { Changes } from './status/changes.ts';
 
 export interface SeedOptions {
@@ -47,13 +49,6 @@ export interface SeedOptions {
   readonly turn: DrillTurn;
 }
 
-/** Actions of one cluster, in the order of the plan: what protects data first, what takes it away last. */
-interface Job extends ClusterJob {
-  readonly planned: SeedPlan;
-  readonly workspace: Workspace;
-  readonly actions: readonly Action[];
-}
-
 /** Clusters of one seed that are worked on at the same time (design section 7). */
 const clustersAtOnce = 2;
 
@@ -72,13 +67,12 @@ export class SeedRunner {
   readonly #certificates: CertificateWatch;
   readonly #driller: Driller;
   readonly #share: Share;
+  readonly #recorder: Recorder;
   #current: Shared<Workspace> | null = null;
   /** A pass, or writing down what was applied: one at a time. */
   #busy: Promise<void> | null = null;
   /** Clusters that were busy when the last pass had something new for them. */
   readonly #missed = new Set<string>();
-  /** The newest plan, until it is written down as applied. */
-  #unrecorded: { readonly planned: SeedPlan; readonly held: Shared<Workspace> } | null = null;
 
   constructor(options: SeedOptions) {
     this.#options = options;
@@ -94,14 +88,6 @@ export class SeedRunner {
     };
     this.#scrubber = new Scrubber({ ...background, onBad: () => this.#passes.outdate() });
     this.#certificates = new CertificateWatch(background);
-    this.#driller = new Driller({
-      ...background,
-      onEnd: (result, notes, commit) => {
-        this.#tellRun(result, notes, commit);
-        // The forecast says when the last one was, and what went badly is told by the plan.
-        if (result.outcome === 'done') this.#passes.outdate();
-      },
-    });
     this.#share = new Share({
       state: options.state,
       replica: options.replica,
@@ -111,9 +97,33 @@ export class SeedRunner {
         this.tick();
       },
     });
+    const { log } = background;
+    this.#recorder = new Recorder({
+      ...options,
+      ...{ seed: this.#seed, log, signal: this.#stop.signal, leads: () => this.#share.leads },
+    });
+    const [passes, retries, share] = [this.#passes, this.#retries, this.#share];
+    const outcomes = new Outcomes({ ...options, log, passes, retries, share });
+    this.#driller = new Driller({
+      ...background,
+      onEnd: (result, notes, commit) => {
+        outcomes.tell(result, notes, commit);
+        // The forecast says when the last one was, and what went badly is told by the plan.
+        if (result.outcome === 'done') this.#passes.outdate();
+      },
+    });
+    const jobOptions: JobOptions = {
+      ...{ log, share, outcomes, spoolFolder: options.spoolFolder },
+      ...{ stop: this.#stop.signal, abort: options.abort },
+      current: () => this.#current?.value,
+      onOutdated: () => this.#passes.outdate(),
+    };
     this.#queue = new ClusterQueue(
       clustersAtOnce,
-      (job) => this.#work(job),
+      (job) => {
+        this.#count();
+        return runJob(job, jobOptions);
+      },
       (job) => this.#ended(job),
     );
   }
@@ -143,7 +153,7 @@ export class SeedRunner {
     const reason = this.#passes.due(this.#options.now(), retryAt);
     if (reason !== null) this.#occupy(this.#pass(this.#current, reason));
     else if (!this.#queue.isIdle) return;
-    else if (this.#unrecorded !== null) this.#occupy(this.#record());
+    else if (this.#recorder.isDue) this.#occupy(this.#recorder.record());
     // What reads in the background begins only while nothing else is to be done, and one after the other.
     else {
       if (!this.#scrubber.isRunning && this.#share.isSure) this.#driller.tick(this.#current);
@@ -159,8 +169,7 @@ export class SeedRunner {
     await Promise.all([this.#queue.close(), this.#busy, ...background.map((one) => one.close())]);
     // Only now: until then others would begin what runs here.
     await this.#share.close();
-    this.#unrecorded?.held.release();
-    this.#unrecorded = null;
+    this.#recorder.close();
     await this.#current?.freed();
     this.#current = null;
   }
@@ -179,7 +188,7 @@ export class SeedRunner {
     const held = current.hold();
     this.#passes.begin();
     try {
-      await this.#record();
+      await this.#recorder.record();
       await this.#destinations.prepare(held.value, signal);
       const at = now();
       const began = performance.now();
@@ -206,8 +215,7 @@ export class SeedRunner {
   }
 
   #tell({ plan, inventory, desired }: SeedPlan, reason: Reason, at: Date, passMs: number): void {
-    notePlan(this.#state, plan, inventory, at, passMs);
-    this.#state.overview = overviewOf(desired, this.#seed, inventory, at);
+    notePlan(this.#state, plan, overviewOf(desired, this.#seed, inventory, at), at, passMs);
     this.#options.changes.tell();
     const late = plan.forecast.filter((one) => one.late).map(({ cluster, policy }) => `${cluster}/${policy}`);
     const { commit, summary } = plan;
@@ -224,7 +232,7 @@ export class SeedRunner {
     // A newer configuration has come while this was planned: its own pass follows at once.
     if (held !== this.#current) return;
     // With nothing open there is nothing to write to; that is a guard of the plan, and told as such.
-    if (planned.sources.length > 0) this.#unrecorded = { planned, held: held.hold() };
+    if (planned.sources.length > 0) this.#recorder.see(planned, held);
     const runnable = runnableActions(planned.plan);
     const { readiness } = held.value.destinations;
     const unread = planned.inventory.destinations.filter((one) => one.status === 'unknown');
@@ -257,117 +265,10 @@ export class SeedRunner {
     this.#count();
   }
 
-  async #work(job: Job): Promise<void> {
-    this.#count();
-    const { signal } = this.#stop;
-    const turn = await this.#share.take(job.cluster, signal).catch(() => null);
-    if (turn === null) {
-      if (signal.aborted) return;
-      this.#log.info({ cluster: job.cluster }, 'another replica is at it');
-      for (const action of job.actions) this.#leave(action);
-      return;
-    }
-    try {
-      await this.#runAll(job, turn);
-    } finally {
-      await turn.release();
-    }
-  }
-
-  async #runAll({ planned, workspace, actions, cluster }: Job, { precedence }: Turn): Promise<void> {
-    const { abort, spoolFolder } = this.#options;
-    for (const action of actions) {
-      if (this.#stop.signal.aborted) return;
-      // What was planned with an older configuration may not be wanted any more, removals above all.
-      if (workspace !== this.#current?.value || !this.#share.isMine(cluster)) {
-        this.#passes.outdate();
-        return;
-      }
-      const notes = new RunNotes();
-      try {
-        const options = { signal: abort, spoolFolder, precedence, onStart: () => notes.onProgress };
-        const result = await runAction(workspace, planned, action, options);
-        if (result.outcome === 'failed' && codeOf(result) === 'slot-claimed') {
-          this.#share.sawOther();
-          this.#leave(action);
-          this.#log.info({ cluster, slot: action.slot, reason: result.error?.message }, 'left to another');
-          continue;
-        }
-        this.#tellRun(result, notes, planned.plan.commit);
-      } catch (error) {
-        const fields = { action: action.id, error: resultError(error) };
-        if (abort.aborted) this.#log.warn(fields, 'action aborted');
-        else this.#log.error(fields, 'action broke');
-        return;
-      }
-    }
-  }
-
-  #tellRun(result: ActionResult, notes: RunNotes, commit: string | null): void {
-    logResult(this.#log, result, notes, commit);
-    this.#note(result, notes);
-    this.#options.notifier.look(lookAtRun(result, commit));
-  }
-
-  /** Another replica is at it: looked at again when that may have died. */
-  #leave(action: Action): void {
-    this.#retries.failed(attemptedBy(action), 'slot-claimed', this.#options.now());
-  }
-
-  #note(result: ActionResult, notes: RunNotes): void {
-    const { action, outcome, backup, error: alarm } = result;
-    const now = this.#options.now();
-    this.#options.metrics.ended(result);
-    noteOutcome(this.#state, result, now);
-    this.#options.changes.tell();
-    if (outcome === 'done') this.#retries.succeeded(attemptedBy(action));
-    else this.#retries.failed(attemptedBy(action), codeOf(result), now);
-    if (backup === null || outcome === 'failed') return;
-    // Copies that are missing are made by the next pass, which is not to wait for the next slot.
-    for (const { destination, error } of backup.copies) {
-      if (error === null) continue;
-      const key = `copy:${backup.id}@${destination}`;
-      this.#retries.failed({ key, slot: backup.slot, deadline: null }, error.code, now);
-    }
-    if (action.type !== 'backup') return;
-    // The plan took it for missing: somebody was faster.
-    if (backup.outcome === 'exists') this.#share.sawOther();
-    noteBackup(this.#state, backup, notes.durationMs, now);
-    // Nobody should read for an hour that a cluster is late which is not any more.
-    // What freezes removals is told by the plan.
-    // A drill may have waited for a backup that it can try.
-    const waited = isLate(this.#state, action) || isDrillDue(this.#state, action, now);
-    if (waited || alarm !== null) this.#passes.outdate();
-  }
-
   #ended({ cluster }: Job): void {
     this.#count();
     if (this.#missed.delete(cluster)) this.#passes.outdate();
     this.tick();
-  }
-
-  /** Writes down what was applied, once the plan's actions have ended, or before the next plan at the latest. */
-  async #record(): Promise<void> {
-    if (this.#unrecorded === null) return;
-    const { planned, held } = this.#unrecorded;
-    this.#unrecorded = null;
-    const { notifier, now } = this.#options;
-    const { signal } = this.#stop;
-    try {
-      if (!this.#share.leads) return;
-      await sweepAllUploads(planned, now(), { signal });
-      const error = await recordApplied(planned, { signal, now });
-      if (error !== null) this.#log.warn({ error }, 'applied state not written');
-      notifier.look(lookAtRecord(this.#seed, error, planned.plan.commit));
-    } catch (thrown) {
-      // Where the agent ends, the next one writes it.
-      if (signal.aborted) return;
-      const error = resultError(thrown);
-      this.#log.error({ error }, 'applied state not written');
-      notifier.look(lookAtRecord(this.#seed, error, planned.plan.commit));
-    } finally {
-      held.release();
-    }
   }
 
   #count(): void {
@@ -380,12 +281,6 @@ export class SeedRunner {
     });
     this.#options.changes.tell();
   }
-}
-
-/** What kept a result from being whole; null where it does not say. */
-function codeOf({ error, backup }: ActionResult): ErrorCode | null {
-  const first = error ?? backup?.copies.find((copy) => copy.error !== null)?.error ?? null;
-  return first?.code ?? null;
 }
 
 function isDrill(action: Action): action is DrillAction {

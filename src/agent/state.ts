@@ -5,10 +5,8 @@ import type { ActionResult } from '../execute/apply.ts';
 import type { Commit } from '../git/source.ts';
 import type { CommitTrust } from '../model/config.ts';
 import type { Plan } from '../model/generated/plan.ts';
-import type { Inventory } from '../model/inventory.ts';
 import { isSlot } from '../model/names.ts';
 import { type Overview, withBackup } from '../plan/overview.ts';
-import { type ProofTally, tallyProofs } from './proofs.ts';
 import { newReplicaId } from './replicas/identity.ts';
 import { Changes } from './status/changes.ts';
 
@@ -58,8 +56,6 @@ export interface SeedState {
   readonly lastSuccess: Map<string, Date>;
   /** The newest run of `cluster/policy` that ended well, since the agent started. */
   readonly lastRun: Map<string, LastRun>;
-  /** What the proofs of `cluster/policy` say, as the newest plan saw them. */
-  proofs: ReadonlyMap<string, ProofTally>;
   /** By cluster; those that were looked at. */
   readonly certificates: Map<string, CertificateTimes>;
   /** Why the last run of `cluster/policy` did not end well; none where it did. */
@@ -146,7 +142,6 @@ export function newSeedState(seed: string): SeedState {
     lastPassMs: 0,
     lastSuccess: new Map(),
     lastRun: new Map(),
-    proofs: new Map(),
     certificates: new Map(),
     lastError: new Map(),
     destinations: {},
@@ -159,16 +154,17 @@ export function newSeedState(seed: string): SeedState {
 }
 
 /** What a pass has seen. */
-export function notePlan(state: SeedState, plan: Plan, inventory: Inventory, at: Date, passMs: number): void {
-  const found = newestPublished(inventory, state.seed);
-  // A backup that ended while the destinations were listed may be missing in the list.
-  for (const [key, time] of state.lastSuccess) if (time > at) found.set(key, time);
-  const proofs = tallyProofs(inventory, state.seed);
-  Object.assign(state, { plan, lastPass: at, lastPassMs: passMs, proofs });
+export function notePlan(state: SeedState, plan: Plan, overview: Overview, at: Date, passMs: number): void {
+  Object.assign(state, { plan, overview, lastPass: at, lastPassMs: passMs });
   const groups = new Set(plan.forecast.map(({ cluster, policy }) => `${cluster}/${policy}`));
   for (const key of state.lastError.keys()) if (!groups.has(key)) state.lastError.delete(key);
-  state.lastSuccess.clear();
-  for (const [key, time] of found) state.lastSuccess.set(key, time);
+  for (const [key, time] of state.lastSuccess) if (time <= at) state.lastSuccess.delete(key);
+  for (const { cluster, policy, lastPublished } of overview.rows) {
+    const key = `${cluster}/${policy}`;
+    // A backup that ended while the destinations were listed may be missing in the list.
+    if (lastPublished !== null && !state.lastSuccess.has(key))
+      state.lastSuccess.set(key, new Date(lastPublished));
+  }
 }
 
 /** A run that ended with a backup. */
@@ -224,22 +220,6 @@ export function isDrillDue(
 ): boolean {
   const found = plan?.forecast.find(({ cluster, policy }) => cluster === of.cluster && policy === of.policy);
   return found?.nextDrill != null && Date.parse(found.nextDrill) <= now.getTime();
-}
-
-/** When the newest backup of each `cluster/policy` of a seed was published, as far as destinations could be read. */
-function newestPublished({ destinations }: Inventory, seed: string): Map<string, Date> {
-  const newest = new Map<string, string>();
-  for (const destination of destinations) {
-    if (destination.status === 'unknown') continue;
-    for (const copy of destination.copies) {
-      if (copy.seed !== seed) continue;
-      const key = `${copy.cluster}/${copy.policy}`;
-      const known = newest.get(key);
-      // RFC 3339 in UTC: the order of the texts is that of the moments.
-      if (known === undefined || copy.published > known) newest.set(key, copy.published);
-    }
-  }
-  return new Map([...newest].map(([key, time]) => [key, new Date(time)]));
 }
 
 /** Whether this replica speaks for a seed; null: for the agent as a whole, where it speaks for any. */

@@ -34,11 +34,15 @@ export interface OverviewRow {
   readonly minimumCopies: number;
   /** The newest backup that is not in the future; null: none was seen. */
   readonly newest: NewestBackup | null;
+  /** When the newest of its backups was published, wherever it lies, by the stores' clocks; null: none was seen. */
+  readonly lastPublished: string | null;
   /** Newest of each kind, of whichever backup. */
   readonly proofs: Readonly<Record<ProofKind, ProofSummary | null>>;
+  /** When a backup last passed, by kind; null: none did. */
+  readonly passed: Readonly<Record<ProofKind, string | null>>;
   /** Backups that were made since the inventory was taken, and the bytes of their copies. */
   readonly since: { readonly backups: number; readonly bytes: number };
-  /** Copies whose newest proof of some kind is bad. */
+  /** Copies, wherever they lie, whose newest proof of some kind is bad. */
   readonly badCopies: number;
   /** From here on every backup that was made is still there, so a slot without one was missed; null: nothing is known. */
   readonly knownFrom: Date | null;
@@ -114,16 +118,18 @@ export function withBackup(overview: Overview, made: MadeBackup): Overview {
   const day = dayIndexes(overview.firstDay).get(newest.slot.slice(0, 8));
   const at = (index * timelineDays + (day ?? 0)) * perDay;
   if (day !== undefined) overview.counts[at] = Math.min(65_535, (overview.counts[at] ?? 0) + 1);
-  const hashkv: ProofSummary | null = hashEqual
-    ? { kind: 'hashkv', ok: true, time: newest.published }
-    : row.proofs.hashkv;
+  const { published: time } = newest;
+  const proofs = hashEqual
+    ? { ...row.proofs, hashkv: { kind: 'hashkv', ok: true, time } as const }
+    : row.proofs;
+  const passed = hashEqual ? { ...row.passed, hashkv: time } : row.passed;
   const since = {
     backups: row.since.backups + 1,
     bytes: row.since.bytes + (newest.storedBytes ?? 0) * newest.on.length,
   };
   return {
     ...overview,
-    rows: overview.rows.with(index, { ...row, newest, since, proofs: { ...row.proofs, hashkv } }),
+    rows: overview.rows.with(index, { ...row, newest, lastPublished: time, since, proofs, passed }),
   };
 }
 
@@ -143,8 +149,6 @@ function look(
   const limit = slotOf(new Date(now.getTime() + futureToleranceMs));
   const slots = new Set<string>();
   const badSlots = new Set<string>();
-  const proofs: Record<ProofKind, ProofSummary | null> = { hashkv: null, read: null, drill: null };
-  let badCopies = 0;
   let knownFrom: number | null = null;
   let newest: Slot | null = null;
   const read = destinations
@@ -154,14 +158,7 @@ function look(
     for (const copy of copies) {
       slots.add(copy.slot);
       if (copy.slot <= limit && (newest === null || copy.slot > newest)) newest = copy.slot;
-      if (isProvenBad(copy)) {
-        badSlots.add(copy.slot);
-        badCopies += 1;
-      }
-      for (const proof of copy.proofs) {
-        const known = proofs[proof.kind];
-        if (known === null || proof.time > known.time) proofs[proof.kind] = proof;
-      }
+      if (isProvenBad(copy)) badSlots.add(copy.slot);
     }
     const from = wholeSince(
       copies,
@@ -177,12 +174,31 @@ function look(
     suspended: policy.suspend,
     minimumCopies: policy.minimumCopies,
     newest: newest === null ? null : newestOf(newest, read),
-    proofs,
+    ...evidenceOf([...holdings.read.keys()].flatMap((name) => copiesIn(holdings, name, key))),
     since: { backups: 0, bytes: 0 },
-    badCopies,
     knownFrom: knownFrom === null ? null : new Date(knownFrom),
   };
   return { row, slots, badSlots };
+}
+
+/** What all copies of a group say together, those too that lie where nothing is stored any more. */
+function evidenceOf(
+  copies: readonly Copy[],
+): Pick<OverviewRow, 'lastPublished' | 'proofs' | 'passed' | 'badCopies'> {
+  const proofs: Record<ProofKind, ProofSummary | null> = { hashkv: null, read: null, drill: null };
+  const passed: Record<ProofKind, string | null> = { hashkv: null, read: null, drill: null };
+  let lastPublished: string | null = null;
+  for (const copy of copies) {
+    // RFC 3339 in UTC: the order of the texts is that of the moments.
+    if (lastPublished === null || copy.published > lastPublished) lastPublished = copy.published;
+    for (const proof of copy.proofs) {
+      const { kind, ok, time } = proof;
+      const [known, knownPassed] = [proofs[kind], passed[kind]];
+      if (known === null || time > known.time) proofs[kind] = proof;
+      if (ok && (knownPassed === null || time > knownPassed)) passed[kind] = time;
+    }
+  }
+  return { lastPublished, proofs, passed, badCopies: copies.filter(isProvenBad).length };
 }
 
 function newestOf(

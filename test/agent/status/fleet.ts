@@ -66,10 +66,9 @@ export function fleetState(count: number, { troubled = true, text = '' }: FleetO
   state.seeds.set('eu', seed);
   state.source.lastFetch = new Date(now.getTime() - 20_000);
   const plan = makePlan(desired, { inventory, applied: null }, now, options);
-  notePlan(seed, plan, inventory, now, 12);
+  notePlan(seed, plan, overviewOf(desired, 'eu', inventory, now), now, 12);
   Object.assign(seed, {
     inUse: true,
-    overview: overviewOf(desired, 'eu', inventory, now),
     commit: 'a'.repeat(40),
   });
   seed.revision = {
