@@ -1,4 +1,4 @@
-# Builds dist/ with the development tools, then keeps only Node, the production packages and dist/.
+# Builds dist/, the program with its libraries, then keeps only Node, dist/ and the one native package.
 ARG NODE=26
 
 FROM node:${NODE}-bookworm-slim AS build
@@ -6,7 +6,7 @@ WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 # Node is in the image already: the package that brings it is for machines with an older one.
 RUN npm ci --ignore-scripts
-COPY tsconfig.json tsconfig.build.json ./
+COPY tsconfig.json ./
 COPY schemas ./schemas
 COPY build ./build
 COPY src ./src

@@ -17,7 +17,7 @@ import { cpuSeconds, openHandles, peakMiB, residentMiB } from './agent/process.t
 import { bucket, fillBucket, fleetAtRest } from './agent/rest.ts';
 import { startCountingProxy } from './backup/requests.ts';
 import { spreadOf } from './backup/statistics.ts';
-import { buildPackage, machine, root, wholeNumber } from './surroundings.ts';
+import { buildProgram, machine, root, wholeNumber } from './surroundings.ts';
 
 const { values } = parseArgs({
   options: {
@@ -37,7 +37,7 @@ const settledSeconds = 60;
 const sampleSeconds = 5;
 
 const now = new Date();
-const dist = await buildPackage();
+const program = await buildProgram();
 await using minio = await startMinio();
 await minio.createBucket(bucket);
 await using proxy = await startCountingProxy(minio.endpoint);
@@ -48,7 +48,7 @@ const flags = ['--max-semi-space-size=4'];
 const agent = spawn(
   process.execPath,
   [
-    ...[...flags, join(dist, 'cli', 'main.js'), 'agent', '--listen', '127.0.0.1:0'],
+    ...[...flags, program, 'agent', '--listen', '127.0.0.1:0'],
     ...['--repo', `file://${fleet.config}`, '--age-key-file', fleet.keyFile],
     ...['--state', fleet.folder.join('state')],
   ],

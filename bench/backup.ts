@@ -30,9 +30,10 @@ import {
   type Row,
   type RowName,
   rowsOf,
+  type Surroundings,
 } from './backup/rows.ts';
 import { ratios } from './backup/statistics.ts';
-import { buildPackage, machine, root, wholeNumber } from './surroundings.ts';
+import { buildProgram, buildScript, machine, root, wholeNumber } from './surroundings.ts';
 
 const run = promisify(execFile);
 /** About 20 MB of database, for the count of requests. */
@@ -156,14 +157,14 @@ async function measureSize(
   keys: number,
   { version, valueBytes, rounds }: Options,
   minio: MinioServer,
-  cli: string,
+  built: Pick<Surroundings, 'cli' | 'phases'>,
 ): Promise<SizeResult> {
   using folder = tempFolder('bench');
   await using etcd = await startEtcd({ version, extraArgs: ['--quota-backend-bytes', String(2 ** 33)] });
   console.error(`filling an etcd with ${keys} keys`);
   await fillEtcd(etcd, { keys, valueBytes });
   const configuration = await writeConfiguration(folder, etcd, minio, { prefix: `keys-${keys}` });
-  const surroundings = { folder, etcd, minio, configuration, cli };
+  const surroundings = { folder, etcd, minio, configuration, ...built };
   const rows = rowsOf(surroundings);
   const warmUp = rows.filter(({ name }) => name === 'save' || name === 'granary-bucket');
   for (const row of warmUp) await measureRow(row, folder);
@@ -188,13 +189,14 @@ async function measureSize(
 async function main(): Promise<void> {
   const options = readOptions();
   const { sizes, version, rounds } = options;
-  const cli = options.cli ?? join(await buildPackage(), 'cli', 'main.js');
+  const cli = options.cli ?? (await buildProgram());
+  const built = { cli, phases: await buildScript('backup/phases.ts') };
   await using minio = await startMinio();
   await minio.createBucket(bucket);
   const before = machine();
   const requests = await countRequests(version, minio, cli);
   const measured: SizeResult[] = [];
-  for (const keys of options.keys) measured.push(await measureSize(keys, options, minio, cli));
+  for (const keys of options.keys) measured.push(await measureSize(keys, options, minio, built));
   const etcdctl = await run(requireTool(toolOf(version), 'etcdctl'), ['version']);
   const result: BenchResult = {
     date: new Date().toISOString(),

@@ -18,7 +18,7 @@ import { attempt } from '../test/catalog/helpers.ts';
 import { Fleet } from '../test/cli/fleet.ts';
 import { measure } from './backup/measure.ts';
 import { startListingServer } from './prune/listing-server.ts';
-import { buildPackage, type Machine, machine, root, wholeNumber } from './surroundings.ts';
+import { buildProgram, type Machine, machine, root, wholeNumber } from './surroundings.ts';
 
 interface Row {
   readonly title: string;
@@ -74,7 +74,7 @@ function keysOf(newest: number): string[] {
 
 const newest = Math.floor(Date.now() / 3_600_000) * 3_600_000;
 const keys = keysOf(newest);
-const dist = await buildPackage();
+const program = await buildProgram();
 
 async function rowOf(title: string, keep: object): Promise<Row> {
   // A bucket of its own: what was last applied to one row is not what the next has.
@@ -99,7 +99,7 @@ async function rowOf(title: string, keep: object): Promise<Row> {
     const ran = await measure(
       {
         file: process.execPath,
-        args: ['--max-semi-space-size=4', join(dist, 'cli', 'main.js'), 'prune', ...fleet.opened],
+        args: ['--max-semi-space-size=4', program, 'prune', ...fleet.opened],
         env: { PATH, HOME: fleet.temp, TMPDIR: fleet.temp },
       },
       fleet.folder,

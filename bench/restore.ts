@@ -21,7 +21,7 @@ import { ratio, spread } from './backup/report.ts';
 import { granaryBackup, publishedBytes } from './backup/rows.ts';
 import { ratios, type Spread, spreadOf } from './backup/statistics.ts';
 import { type Row, type RowName, rowsOf, type Surroundings } from './restore/rows.ts';
-import { buildPackage, machine, root, wholeNumber } from './surroundings.ts';
+import { buildProgram, machine, root, wholeNumber } from './surroundings.ts';
 
 const run = promisify(execFile);
 
@@ -138,7 +138,7 @@ function tableOf(rows: readonly RowResult[]): string {
 async function main(): Promise<void> {
   const options = readOptions();
   const { version, keys, valueBytes, rounds, large, out } = options;
-  const cli = join(await buildPackage(), 'cli', 'main.js');
+  const cli = await buildProgram();
   using folder = tempFolder('bench-restore');
   await using minio = await startMinio();
   await minio.createBucket(bucket);

@@ -22,7 +22,7 @@ import { fillEtcd } from '../test/servers/keys.ts';
 import { startMinio } from '../test/servers/minio.ts';
 import { openHandles, residentMiB } from './agent/process.ts';
 import { measure } from './backup/measure.ts';
-import { buildPackage, machine, root, wholeNumber } from './surroundings.ts';
+import { buildProgram, machine, root, wholeNumber } from './surroundings.ts';
 
 const { values } = parseArgs({
   options: { clusters: { type: 'string', default: '50' }, minutes: { type: 'string', default: '30' } },
@@ -35,7 +35,7 @@ const minutes = wholeNumber('--minutes', values.minutes);
 const bucket = 'bench';
 const minute = 60_000;
 
-const dist = await buildPackage();
+const program = await buildProgram();
 await using etcd = await startEtcd({ version: '3.6' });
 await fillEtcd(etcd, { keys: 500, valueBytes: 2_000 });
 await using minio = await startMinio();
@@ -76,7 +76,7 @@ class Agents {
   start(): void {
     this.started += 1;
     const args = [
-      ...['--max-semi-space-size=4', join(dist, 'cli', 'main.js'), 'agent', '--listen', '127.0.0.1:0'],
+      ...['--max-semi-space-size=4', program, 'agent', '--listen', '127.0.0.1:0'],
       ...[...fleet.opened, '--state', fleet.folder.join('state')],
     ];
     const env = { PATH: process.env.PATH, HOME: fleet.temp, TMPDIR: spool };
@@ -142,7 +142,7 @@ async function unsound(): Promise<string[]> {
   const found: string[] = [];
   for (let from = 0; from < ids.length; from += 100) {
     const some = ids.slice(from, from + 100);
-    const args = [join(dist, 'cli', 'main.js'), 'verify', ...some, ...fleet.opened, '-o', 'json'];
+    const args = [program, 'verify', ...some, ...fleet.opened, '-o', 'json'];
     await measure({ file: process.execPath, args, env }, fleet.folder).catch((error: Error) => {
       found.push(error.message.slice(0, 2_000));
     });

@@ -20,7 +20,7 @@ import { ratio, spread } from './backup/report.ts';
 import { startCountingProxy } from './backup/requests.ts';
 import { ratios, type Spread } from './backup/statistics.ts';
 import { bucket, type Client, clients, commandOf, type Direction, type Place } from './stores/rows.ts';
-import { buildPackage, machine, root, wholeNumber } from './surroundings.ts';
+import { buildScript, machine, root, wholeNumber } from './surroundings.ts';
 
 const run = promisify(execFile);
 const directions: readonly Direction[] = ['up', 'down'];
@@ -63,13 +63,13 @@ async function main(): Promise<void> {
   });
   const megabytes = wholeNumber('--mb', values.mb);
   const rounds = wholeNumber('--runs', values.runs);
-  const dist = await buildPackage();
+  const script = await buildScript('stores/client.ts');
   using folder = tempFolder('bench-stores');
   await using minio = await startMinio();
   await minio.createBucket(bucket);
   const [file, back] = [folder.join('file'), folder.join('back')];
   const sum = await makeFile(file, megabytes);
-  const place: Place = { minio, endpoint: minio.endpoint, dist };
+  const place: Place = { minio, endpoint: minio.endpoint, script };
   const before = machine();
   const rows: Row[] = directions.flatMap((direction) =>
     clients.map((client) => ({

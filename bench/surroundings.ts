@@ -1,9 +1,11 @@
 /** What all benchmarks need of the package and the machine. */
 import { execFile } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { bundle, threads } from '../build/bundle.ts';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -22,14 +24,24 @@ export function machine(): Machine {
   return { cores, cpu, memoryBytes: totalmem(), kernel: release(), loadAverage: loadavg() };
 }
 
+/** Builds the program as the package holds it, and gives the file that is started. */
+export async function buildProgram(): Promise<string> {
+  await promisify(execFile)(process.execPath, ['build/main.ts'], { cwd: root });
+  return join(root, 'dist', 'cli', 'main.js');
+}
+
 /**
- * Builds the package and gives its folder: what users run is its JavaScript, for reading TypeScript takes a second of
- * its own.
+ * Builds a script of a benchmark as the program is built, so that its start takes what one of the program does, and
+ * gives the file to start.
+ * @param file below `bench/`
  */
-export async function buildPackage(): Promise<string> {
-  const arguments_ = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'];
-  await promisify(execFile)(process.execPath, arguments_, { cwd: root });
-  return join(root, 'dist');
+export async function buildScript(file: string): Promise<string> {
+  const name = basename(file, '.ts');
+  const { chunks } = await bundle({ ...threads, [name]: `bench/${file}` });
+  const folder = join(root, 'dist-bench', 'cli');
+  mkdirSync(folder, { recursive: true });
+  for (const { fileName, code } of chunks) writeFileSync(join(root, 'dist-bench', fileName), code);
+  return join(folder, `${name}.js`);
 }
 
 /** @throws Error where the text of an option is no whole number from 1 */

@@ -11,7 +11,7 @@ import { tempFolder } from '../test/servers/temp.ts';
 import { type Command, hasGnuTime, type Measured, measure } from './backup/measure.ts';
 import { ratio, spread } from './backup/report.ts';
 import { ratios, type Spread } from './backup/statistics.ts';
-import { buildPackage, type Machine, machine, root, wholeNumber } from './surroundings.ts';
+import { buildProgram, buildScript, type Machine, machine, root, wholeNumber } from './surroundings.ts';
 import { type Written, writeRepository } from './validate/repository.ts';
 
 interface Row {
@@ -40,12 +40,14 @@ interface ValidateResult {
   readonly rows: readonly RowResult[];
 }
 
-const load = `const { loadConfiguration } = await import(process.argv[1]);
-const { files, diagnostics } = await loadConfiguration(process.argv[2]);
-console.log(files, diagnostics.length);`;
+interface Built {
+  readonly program: string;
+  /** `load.ts`. */
+  readonly load: string;
+}
 
 /** The floor is the last one. */
-function rowsOf(folder: string, dist: string, { files }: Written): Row[] {
+function rowsOf(folder: string, { program, load }: Built, { files }: Written): Row[] {
   const { PATH, HOME, TMPDIR } = process.env;
   const node = (...args: string[]): Command => ({
     file: process.execPath,
@@ -55,12 +57,12 @@ function rowsOf(folder: string, dist: string, { files }: Written): Row[] {
   return [
     {
       title: '`granary validate`',
-      command: node(join(dist, 'cli', 'main.js'), 'validate', '--path', folder),
+      command: node(program, 'validate', '--path', folder),
       prints: `No errors, no warnings in ${files} files. Nothing was contacted.\n`,
     },
     {
       title: '`loadConfiguration` alone',
-      command: node('--input-type=module', '-e', load, join(dist, 'config', 'index.js'), folder),
+      command: node(load, folder),
       prints: `${files} 0\n`,
     },
     {
@@ -120,11 +122,11 @@ async function main(): Promise<void> {
   });
   const files = wholeNumber('--files', values.files);
   const rounds = wholeNumber('--runs', values.runs);
-  const dist = await buildPackage();
+  const built = { program: await buildProgram(), load: await buildScript('validate/load.ts') };
   using folder = tempFolder('bench-validate');
   const repository = writeRepository(folder.path, files);
   const before = machine();
-  const rows = resultsOf(await measureRows(rowsOf(folder.path, dist, repository), rounds));
+  const rows = resultsOf(await measureRows(rowsOf(folder.path, built, repository), rounds));
   const result: ValidateResult = {
     date: new Date().toISOString(),
     command: `npm run bench:validate -- --files ${files} --runs ${rounds}`,

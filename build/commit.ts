@@ -1,11 +1,10 @@
-/**
- * Writes `dist/commit.json`: what `granary --version` says of a build. GRANARY_COMMIT names the commit where the build
- * has no Git, as in an image; otherwise Git is asked, and a tree with changes is `-dirty`.
- */
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
 
-function commit(): string | null {
+/**
+ * The commit that a build is made of: what `granary --version` says. GRANARY_COMMIT names it where there is no Git, as
+ * in an image; otherwise Git is asked, and a tree with changes is `-dirty`. Null: nobody knows.
+ */
+export function commit(): string | null {
   if (process.env.GRANARY_COMMIT) return process.env.GRANARY_COMMIT.slice(0, 12);
   const git = (...words: string[]) =>
     execFileSync('git', words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
@@ -16,5 +15,3 @@ function commit(): string | null {
     return null;
   }
 }
-
-writeFileSync('dist/commit.json', `${JSON.stringify({ commit: commit() })}\n`);

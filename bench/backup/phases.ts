@@ -1,10 +1,13 @@
 /**
  * One `granary backup` in a process of its own, which prints how much of its time the proof took after the last byte of
- * the snapshot had come: `node bench/backup/phases.ts DIST PATH POLICY`. The command line shows this to nobody; the
- * agent logs it as `proofMs`. What is proven while the snapshot still comes takes no time of its own.
+ * the snapshot had come: `node phases.js PATH POLICY`. The command line shows this to nobody; the agent
+ * logs it as `proofMs`. What is proven while the snapshot still comes takes no time of its own.
  */
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { RunNotes } from '../../src/agent/report.ts';
+import { backupNow } from '../../src/execute/backup.ts';
+import { assignmentsOf, openWorkspace } from '../../src/execute/workspace.ts';
+import { openSource } from '../../src/git/source.ts';
+import { loadIdentities } from '../../src/secrets/identities.ts';
 
 export interface Phases {
   readonly proofMs: number;
@@ -12,16 +15,7 @@ export interface Phases {
   readonly wholeMs: number;
 }
 
-const [dist = '', path = '', policy = ''] = process.argv.slice(2);
-const at = (name: string) => import(pathToFileURL(join(dist, name)).href);
-const { openSource }: typeof import('../../src/git/source.ts') = await at('git/source.js');
-const { loadIdentities }: typeof import('../../src/secrets/identities.ts') =
-  await at('secrets/identities.js');
-const { openWorkspace, assignmentsOf }: typeof import('../../src/execute/workspace.ts') =
-  await at('execute/workspace.js');
-const { backupNow }: typeof import('../../src/execute/backup.ts') = await at('execute/backup.js');
-const { RunNotes }: typeof import('../../src/agent/report.ts') = await at('agent/report.js');
-
+const [path = '', policy = ''] = process.argv.slice(2);
 const { signal } = new AbortController();
 const identities = await loadIdentities({ files: [], env: process.env });
 const source = await openSource({ path }, { signal });

@@ -1,7 +1,5 @@
 /** What is compared: each row is a command that takes a snapshot of the same etcd, and what to clear away after it. */
 import { rmSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { EtcdServer } from '../../test/servers/etcd.ts';
 import { toolOf } from '../../test/servers/etcd.ts';
 import type { MinioServer } from '../../test/servers/minio.ts';
@@ -29,6 +27,8 @@ export interface Surroundings {
   readonly configuration: BenchConfiguration;
   /** The entry of the command line, as JavaScript. */
   readonly cli: string;
+  /** `phases.ts`, built. */
+  readonly phases: string;
 }
 
 /** All rows that can run here; the script is left out where rclone is not installed. */
@@ -127,15 +127,13 @@ export function granaryBackup(cli: string, configuration: BenchConfiguration, po
 }
 
 /** The same, into the folder, by a process that prints `Phases`. */
-export function phasesOf({ cli, configuration }: Surroundings): Command {
+export function phasesOf({ phases, configuration }: Surroundings): Command {
   return {
     file: process.execPath,
-    args: [...nodeFlags, phasesFile, dirname(dirname(cli)), configuration.path, 'folder'],
+    args: [...nodeFlags, phases, configuration.path, 'folder'],
     env: environment({ SOPS_AGE_KEY: configuration.keys.identity }),
   };
 }
-
-const phasesFile = fileURLToPath(new URL('phases.ts', import.meta.url));
 
 /** Snapshot and stored bytes of a backup that was published and proven; fails for any other. */
 export function publishedBytes(stdout: string): { readonly snapshot: number; readonly stored: number } {

@@ -6,16 +6,17 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import type { ObjectKey } from '../../src/model/names.ts';
 
 const [client = '', direction = '', file = ''] = process.argv.slice(2);
 const { BENCH_ENDPOINT = '', BENCH_REGION = '', BENCH_ID = '', BENCH_SECRET = '' } = process.env;
-const { BENCH_BUCKET = '', BENCH_KEY = '', BENCH_DIST = '' } = process.env;
+const { BENCH_BUCKET = '', BENCH_KEY = '' } = process.env;
 const { signal } = new AbortController();
 
 async function granary(): Promise<number> {
-  const { openS3Store } = await import(`${BENCH_DIST}/store/drivers/s3.js`);
-  const { sourceFromFile } = await import(`${BENCH_DIST}/store/source.js`);
-  const { Secret } = await import(`${BENCH_DIST}/secrets/secret.js`);
+  const { openS3Store } = await import('../../src/store/drivers/s3.ts');
+  const { sourceFromFile } = await import('../../src/store/source.ts');
+  const { Secret } = await import('../../src/secrets/secret.ts');
   const credential = new Map([
     ['accessKeyId', new Secret(BENCH_ID)],
     ['secretAccessKey', new Secret(BENCH_SECRET)],
@@ -25,12 +26,13 @@ async function granary(): Promise<number> {
     ...{ forcePathStyle: true, caCertificate: null, credential, onRequest: () => {} },
     ...{ useInstanceRole: false, assumeRole: null },
   });
+  const key = BENCH_KEY as ObjectKey;
   const began = performance.now();
   if (direction === 'up') {
     await using from = await open(file, 'r');
-    await store.upload(BENCH_KEY, sourceFromFile(from), { signal });
+    await store.upload(key, sourceFromFile(from), { signal });
   } else {
-    const { body } = await store.get(BENCH_KEY, { signal });
+    const { body } = await store.get(key, { signal });
     await pipeline(body, createWriteStream(file));
   }
   const took = performance.now() - began;

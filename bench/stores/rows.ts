@@ -1,5 +1,4 @@
 /** What is compared: the same file to and from the same bucket, by each client in a process of its own. */
-import { fileURLToPath } from 'node:url';
 import type { MinioServer } from '../../test/servers/minio.ts';
 import { requireTool } from '../../test/servers/tools.ts';
 import type { Command } from '../backup/measure.ts';
@@ -14,17 +13,16 @@ export interface Place {
   readonly minio: MinioServer;
   /** Of MinIO, or of what stands before it. */
   readonly endpoint: string;
-  /** The built package. */
-  readonly dist: string;
+  /** `client.ts`, built. */
+  readonly script: string;
 }
 
 /** As the image starts Node (`Dockerfile`); lib-storage gets the same. */
 const nodeFlags = ['--max-semi-space-size=4'];
-const script = fileURLToPath(new URL('client.ts', import.meta.url));
 
 /** Each client has an object of its own, so that what comes down is what it sent. */
 export function commandOf(client: Client, direction: Direction, file: string, place: Place): Command {
-  const { minio, endpoint, dist } = place;
+  const { minio, endpoint, script } = place;
   const { PATH, HOME, TMPDIR } = process.env;
   const key = `${client}.bin`;
   if (client !== 'rclone') {
@@ -34,7 +32,6 @@ export function commandOf(client: Client, direction: Direction, file: string, pl
       env: {
         ...{ PATH, HOME, TMPDIR, BENCH_ENDPOINT: endpoint, BENCH_REGION: minio.region, BENCH_BUCKET: bucket },
         ...{ BENCH_ID: minio.accessKeyId, BENCH_SECRET: minio.secretAccessKey, BENCH_KEY: key },
-        BENCH_DIST: dist,
       },
     };
   }

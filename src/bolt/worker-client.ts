@@ -15,7 +15,7 @@ export interface WorkerTask {
 /** What it answers. */
 export type WorkerAnswer = { readonly report: DatabaseReport } | { readonly error: WorkerFailure };
 
-/** This file runs as TypeScript in development and as JavaScript from `dist`; the worker beside it has the same ending. */
+/** This file runs as TypeScript in development and as part of `dist/cli/`; the worker beside it has the same ending. */
 const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 
 /**

@@ -25,7 +25,7 @@ export interface Answer {
   readonly header: Header | null;
 }
 
-/** From `src/etcd/` as from the built `dist/etcd/` it is two levels up to the package's root. */
+/** From `src/etcd/` as from the built `dist/cli/` it is two levels up to the package's root. */
 const protoFolder = fileURLToPath(new URL('../../schemas/etcd/', import.meta.url));
 const protoFiles = ['maintenance.proto', 'cluster.proto', 'auth.proto', 'kv.proto', 'watch.proto'];
 let loaded: PackageDefinition | undefined;

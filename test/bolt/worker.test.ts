@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { bundle, threads } from '../../build/bundle.ts';
 import { analyse } from '../../src/bolt/analyse.ts';
 import { hasTrailer, verifyTrailer } from '../../src/bolt/trailer.ts';
 import { analyseInWorker } from '../../src/bolt/worker-client.ts';
@@ -92,26 +93,17 @@ describe('a worker thread', () => {
     expect(analyse(fd, size).problems).toEqual([]);
   });
 
-  test('runs from compiled JavaScript too', async () => {
-    const config = {
-      extends: resolve(repository, 'tsconfig.build.json'),
-      compilerOptions: {
-        outDir: folder.join('dist'),
-        rootDir: resolve(repository, 'src'),
-        types: ['node'],
-        typeRoots: [resolve(repository, 'node_modules/@types')],
-      },
-      include: [resolve(repository, 'src/bolt')],
-    };
-    writeFileSync(folder.join('tsconfig.json'), JSON.stringify(config));
+  test('runs from the built program too', async () => {
+    const { chunks } = await bundle({ ...threads, client: 'src/bolt/worker-client.ts' });
+    mkdirSync(folder.join('cli'));
+    for (const { fileName, code } of chunks) writeFileSync(folder.join(fileName), code);
     writeFileSync(folder.join('package.json'), '{"type": "module"}');
     symlinkSync(resolve(repository, 'node_modules'), folder.join('node_modules'));
     const run = promisify(execFile);
-    await run(resolve(repository, 'node_modules/.bin/tsc'), ['-p', folder.join('tsconfig.json')]);
     writeFileSync(
       folder.join('main.js'),
       `import { openSync, fstatSync } from 'node:fs';
-       import { analyseInWorker } from './dist/bolt/worker-client.js';
+       import { analyseInWorker } from './cli/client.js';
        const fd = openSync(process.argv[2], 'r');
        const { signal } = new AbortController();
        console.log(JSON.stringify(await analyseInWorker(fd, fstatSync(fd).size, {}, { signal })));`,
