@@ -215,7 +215,8 @@ export class Loop {
     const state = this.#seedState(name);
     const { trust } = workspace.desired.configuration.repository;
     const signatures = source.kind === 'repository' ? trust.commits : 'none';
-    Object.assign(state, { commit, revision: source.commit, signatures, inUse: true, invalid: null });
+    const { commit: revision, signature } = source;
+    Object.assign(state, { commit, revision, signature, signatures, inUse: true, invalid: null });
     const warnings = workspace.warnings.length;
     const subject = source.commit?.subject ?? null;
     log.info({ seed: name, commit, subject, warnings }, 'configuration in use');
@@ -264,6 +265,7 @@ export class Loop {
     const began = performance.now();
     const running = [...state.seeds.values()].reduce((sum, seed) => sum + seed.running, 0);
     state.draining = true;
+    state.changes.tell();
     log.info({ running, limitMs: drainMs }, 'draining');
     this.#stop.abort(interruption());
     const limit = setTimeout(() => {

@@ -2,7 +2,7 @@
 import type { BackupResult, ResultError } from '../backup/result.ts';
 import type { DestinationReadiness } from '../catalog/status.ts';
 import type { ActionResult } from '../execute/apply.ts';
-import type { Commit } from '../git/source.ts';
+import { type Commit, type CommitSignature, unchecked } from '../git/source.ts';
 import type { CommitTrust } from '../model/config.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import { isSlot } from '../model/names.ts';
@@ -40,6 +40,8 @@ export interface SeedState {
   commit: string | null;
   /** The same, as its author wrote it. */
   revision: Commit | null;
+  /** What is known of its signature. */
+  signature: CommitSignature;
   /** Which commits must be signed to be used. */
   signatures: CommitTrust;
   /** A valid configuration is in use. */
@@ -133,6 +135,7 @@ export function newSeedState(seed: string): SeedState {
     seed,
     commit: null,
     revision: null,
+    signature: unchecked,
     signatures: 'none',
     inUse: false,
     invalid: null,

@@ -6,7 +6,7 @@ import { readFile, realpath, rm } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { loadConfiguration } from '../config/index.ts';
 import type { TrustRule, UntrustedCommit } from '../git/signatures.ts';
-import type { Candidate, Judge } from '../git/source.ts';
+import { type Candidate, type CommitSignature, type Judge, unchecked } from '../git/source.ts';
 import type { CommitTrust } from '../model/config.ts';
 import { GranaryError } from '../model/errors.ts';
 import { printable } from '../model/printable.ts';
@@ -27,6 +27,7 @@ export interface TrustOptions {
 interface Accepted {
   readonly commit: string;
   readonly rule: TrustRule;
+  readonly signature: CommitSignature;
 }
 
 const strictness: readonly CommitTrust[] = ['none', 'head', 'all'];
@@ -58,8 +59,14 @@ export class Trust implements Judge {
     const isVouchedFor = candidate.commit.id === this.#options.accepted;
     const untrusted = isVouchedFor ? null : await candidate.findUntrusted(since, rule);
     if (untrusted !== null) return refusalOf(untrusted, candidate, rule);
-    await this.#accept({ commit: candidate.commit.id, rule: own ?? asked });
+    const signature = await signatureOf(candidate, rule, isVouchedFor);
+    await this.#accept({ commit: candidate.commit.id, rule: own ?? asked, signature });
     return null;
+  }
+
+  async signatureOf(commit: string): Promise<CommitSignature> {
+    const last = await this.#last();
+    return last?.commit === commit ? last.signature : unchecked;
   }
 
   /** Read each time: whoever mends it need not start the agent again. */
@@ -90,16 +97,29 @@ export class Trust implements Judge {
   }
 
   async #accept(accepted: Accepted): Promise<void> {
-    const { commit, rule } = accepted;
+    const { commit, rule, signature } = accepted;
     const isAsked = rule.commits !== 'none' || this.#options.floor !== 'none';
     if (this.#path !== null && isAsked) {
-      await writeStateFile(this.#path, `${JSON.stringify({ format: 1, commit, ...rule }, null, 2)}\n`);
+      await writeStateFile(
+        this.#path,
+        `${JSON.stringify({ format: 1, commit, ...rule, signature }, null, 2)}\n`,
+      );
     } else if (this.#path !== null) {
       // An older rule that lay there would hold again after a restart.
       await rm(this.#path, { force: true });
     }
     this.#accepted = accepted;
   }
+}
+
+async function signatureOf(
+  candidate: Candidate,
+  rule: TrustRule,
+  isVouchedFor: boolean,
+): Promise<CommitSignature> {
+  if (isVouchedFor) return { state: 'accepted', signer: null };
+  if (rule.commits === 'none') return unchecked;
+  return { state: 'verified', signer: await candidate.signer(rule) };
 }
 
 function stricter(one: CommitTrust, other: CommitTrust): CommitTrust {
@@ -159,12 +179,20 @@ async function recall(path: string): Promise<Accepted | null> {
 /** null for anything but a file of this format. */
 function parse(text: string): Accepted | null {
   try {
-    const { format, commit, commits, allowedSigners } = JSON.parse(text) as Record<string, unknown>;
+    const read = JSON.parse(text) as Record<string, unknown>;
+    const { format, commit, commits, allowedSigners } = read;
     const known = strictness.find((one) => one === commits);
     if (format !== 1 || typeof commit !== 'string' || !/^[0-9a-f]{40,64}$/.test(commit)) return null;
     if (known === undefined || (allowedSigners !== null && typeof allowedSigners !== 'string')) return null;
-    return { commit, rule: { commits: known, allowedSigners } };
+    return { commit, rule: { commits: known, allowedSigners }, signature: signatureIn(read.signature) };
   } catch {
     return null;
   }
+}
+
+/** It is told and nothing more: what an earlier agent did not write, or what is not known here, is as not looked at. */
+function signatureIn(written: unknown): CommitSignature {
+  const { state, signer } = (written ?? {}) as Record<string, unknown>;
+  if (state !== 'verified' && state !== 'accepted') return unchecked;
+  return { state, signer: typeof signer === 'string' ? signer : null };
 }

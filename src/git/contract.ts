@@ -19,6 +19,8 @@ export interface Source {
   readonly note: string | null;
   /** Why the newest commit is not the one in use: the judge said no. null: it is in use. */
   readonly refused: GranaryError | null;
+  /** What is known of the signature of the commit in use. */
+  readonly signature: CommitSignature;
   /**
    * Looks whether the commit moved, and goes there. Of a repository nothing is fetched unless it did, and on an
    * error everything stays as it was. Of a folder only Git's HEAD and cleanness are looked at: whoever must see edits
@@ -38,6 +40,18 @@ export interface Source {
   close(): Promise<void>;
 }
 
+export interface CommitSignature {
+  /**
+   * `verified`: by somebody who may sign. `accepted`: it was not verified, and the operator vouched for the commit.
+   * `unchecked`: nothing asks for a signature.
+   */
+  readonly state: 'verified' | 'accepted' | 'unchecked';
+  /** Who signed, as git tells it; null where that was not looked at, or git does not say. */
+  readonly signer: string | null;
+}
+
+export const unchecked: CommitSignature = { state: 'unchecked', signer: null };
+
 /** A commit that was fetched and written out, and is not in use yet. */
 export interface Candidate {
   readonly commit: Commit;
@@ -48,6 +62,8 @@ export interface Candidate {
    * A `since` that is not in this history any more counts as null.
    */
   findUntrusted(since: string | null, rule: TrustRule): Promise<UntrustedCommit | null>;
+  /** Who signed it, as git tells it, whether he may or not; null: it does not say. */
+  signer(rule: TrustRule): Promise<string | null>;
 }
 
 /** Decides whether a commit may be used. */
@@ -56,4 +72,6 @@ export interface Judge {
   refusal(candidate: Candidate): Promise<GranaryError | null>;
   /** The last commit that was accepted, perhaps by a process before this one: what goes on where a newer one is refused. */
   lastAccepted(): Promise<string | null>;
+  /** Of the last accepted commit. */
+  signatureOf(commit: string): Promise<CommitSignature>;
 }

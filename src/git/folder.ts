@@ -6,7 +6,7 @@ import { printable } from '../model/printable.ts';
 import { type Base, openMergeBase } from './base.ts';
 import { type GitContext, runGit } from './command.ts';
 import { type Commit, readCommit } from './commit.ts';
-import type { Source } from './contract.ts';
+import { type Source, unchecked } from './contract.ts';
 import { readHistory } from './history.ts';
 import { relationOf } from './relation.ts';
 
@@ -48,6 +48,7 @@ export async function openFolder(
       return head.note;
     },
     refused: null,
+    signature: unchecked,
     refresh: async ({ signal }) => {
       const before = head.commit;
       head = await look(signal);

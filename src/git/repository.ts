@@ -15,11 +15,11 @@ import { type Base, openMergeBase, writeTree } from './base.ts';
 import { type GitContext, runGit } from './command.ts';
 import { type Commit, readCommit } from './commit.ts';
 import { isCommitId } from './commit-id.ts';
-import type { Judge, Source } from './contract.ts';
+import { type CommitSignature, type Judge, type Source, unchecked } from './contract.ts';
 import { type History, readHistory } from './history.ts';
 import { parseRef, resolveRemoteRef, type WantedRef } from './refs.ts';
 import { isPartOf, relationOf } from './relation.ts';
-import { findUntrusted } from './signatures.ts';
+import { findUntrusted, signerOf } from './signatures.ts';
 
 export interface RepositoryOptions {
   readonly repo: string;
@@ -62,6 +62,9 @@ export async function openRepository(
     get refused() {
       return clone.refused;
     },
+    get signature() {
+      return clone.signature;
+    },
     refresh: ({ signal }) => clone.refresh(signal),
     history: ({ signal }) => clone.history(signal),
     relation: (commit, other, { signal }) => clone.relation(commit, other, signal),
@@ -85,6 +88,7 @@ class Clone {
   commit: Commit | null = null;
   note: string | null = null;
   refused: GranaryError | null = null;
+  signature: CommitSignature = unchecked;
 
   constructor(
     address: RepositoryAddress,
@@ -213,6 +217,7 @@ class Clone {
         const known = since !== null && (await isThere(since, context)) ? since : null;
         return findUntrusted(commit.id, known, rule, context);
       },
+      signer: (rule) => signerOf(commit.id, rule, context),
     });
   }
 
@@ -234,10 +239,12 @@ class Clone {
 
   async #use(commit: Commit, root: string, context: GitContext): Promise<boolean> {
     const note = await this.#describeMove(commit, context);
+    const signature = (await this.#judge?.signatureOf(commit.id)) ?? unchecked;
     const outdated = this.#previousRoot;
     this.#previousRoot = this.root === '' ? null : this.root;
     this.root = root;
     this.commit = commit;
+    this.signature = signature;
     this.note = note;
     if (outdated !== null && outdated !== root) await rm(outdated, { recursive: true, force: true });
     return true;

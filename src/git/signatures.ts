@@ -35,10 +35,7 @@ export async function findUntrusted(
   context: GitContext,
 ): Promise<UntrustedCommit | null> {
   if (rule.commits === 'none') return null;
-  const signers = join(context.folder, `allowed-signers-${randomUUID()}`);
-  try {
-    if (rule.allowedSigners !== null) await writeFile(signers, rule.allowedSigners, { mode: 0o600 });
-    const config = rule.allowedSigners === null ? [] : ['-c', `gpg.ssh.allowedSignersFile=${signers}`];
+  return withSigners(rule, context, async (config) => {
     // The head even where nothing is new: history that was turned back may end at a commit that nobody signed.
     const ranges = [['-1', to], ...(rule.commits === 'all' && from !== null ? [[to, `^${from}`]] : [])];
     for (const range of ranges.reverse()) {
@@ -46,8 +43,29 @@ export async function findUntrusted(
       if (untrusted !== null) return untrusted;
     }
     return null;
+  });
+}
+
+/** Who signed a commit, as git tells it: the principal of an SSH key, the user of an OpenPGP one; null: it does not say. */
+export async function signerOf(commit: string, rule: TrustRule, context: GitContext): Promise<string | null> {
+  const args = ['log', '-1', '--no-color', '--format=%GS', commit, '--'];
+  const said = await withSigners(rule, context, (config) => runGit([...config, ...args], context));
+  return said.trim() === '' ? null : said.trim();
+}
+
+/** @param use gets the options of git with which the rule's signers count */
+async function withSigners<T>(
+  { allowedSigners }: TrustRule,
+  context: GitContext,
+  use: (config: readonly string[]) => Promise<T>,
+): Promise<T> {
+  if (allowedSigners === null) return use([]);
+  const file = join(context.folder, `allowed-signers-${randomUUID()}`);
+  try {
+    await writeFile(file, allowedSigners, { mode: 0o600 });
+    return await use(['-c', `gpg.ssh.allowedSignersFile=${file}`]);
   } finally {
-    await rm(signers, { force: true });
+    await rm(file, { force: true });
   }
 }
 

@@ -4,7 +4,7 @@ import { openFolder } from './folder.ts';
 import { openRepository } from './repository.ts';
 
 export type { Commit } from './commit.ts';
-export type { Candidate, Judge, Source } from './contract.ts';
+export { type Candidate, type CommitSignature, type Judge, type Source, unchecked } from './contract.ts';
 
 export type SourceOptions =
   | { readonly path: string }

@@ -6,6 +6,7 @@ import type { Assignment, Desired } from '../model/config.ts';
 import type { Copy, Inventory, ProofKind, ProofSummary } from '../model/inventory.ts';
 import { type Slot, slotOf } from '../model/names.ts';
 import { copiesIn, groupKey, type Holdings, holdingsOf } from './holdings.ts';
+import { type NewestBackup, newestOf, type OnDemand, onDemandOf } from './newest.ts';
 import { futureToleranceMs, isProvenBad } from './retention.ts';
 import { slotsBetween } from './schedule.ts';
 
@@ -20,6 +21,8 @@ export interface Overview {
   /** The first of the days, at midnight UTC. */
   readonly firstDay: Date;
   readonly rows: readonly OverviewRow[];
+  /** Backups that somebody asked for, by cluster, as far as destinations could be read; a cluster without any is missing. */
+  readonly onDemand: ReadonlyMap<string, OnDemand>;
   /** Clusters that nothing backs up, and why. */
   readonly uncovered: readonly { readonly cluster: string; readonly reason: string }[];
   /** Numbers of all rows and days; read it with `timelineOf`. */
@@ -46,17 +49,6 @@ export interface OverviewRow {
   readonly badCopies: number;
   /** From here on every backup that was made is still there, so a slot without one was missed; null: nothing is known. */
   readonly knownFrom: Date | null;
-}
-
-export interface NewestBackup {
-  readonly slot: Slot;
-  /** When the first of its copies was published, RFC 3339. */
-  readonly published: string;
-  /** Bytes of one copy as it is stored; null where its data is missing. */
-  readonly storedBytes: number | null;
-  /** Destinations that hold it, and those that should and do not; one that could not be read is in neither. */
-  readonly on: readonly string[];
-  readonly missingOn: readonly string[];
 }
 
 /** By day, the oldest first. */
@@ -91,7 +83,13 @@ export function overviewOf(desired: Desired, seed: string, inventory: Inventory,
     const due = expected[index]?.slice(0, -1) ?? [];
     for (const slot of due) if (slot > from && !slots.has(slot)) count(slot, 1);
   });
-  return { firstDay, rows: seen.map(({ row }) => row), uncovered: uncoveredBy(desired, seed, own), counts };
+  return {
+    firstDay,
+    rows: seen.map(({ row }) => row),
+    onDemand: onDemandOf(desired, seed, holdings),
+    uncovered: uncoveredBy(desired, seed, own),
+    counts,
+  };
 }
 
 /** The numbers of one row. */
@@ -199,24 +197,6 @@ function evidenceOf(
     }
   }
   return { lastPublished, proofs, passed, badCopies: copies.filter(isProvenBad).length };
-}
-
-function newestOf(
-  slot: Slot,
-  places: readonly { readonly name: string; readonly copies: readonly Copy[] }[],
-): NewestBackup {
-  const found = places.map(({ name, copies }) => ({
-    name,
-    copy: copies.findLast((one) => one.slot === slot),
-  }));
-  const copies = found.flatMap(({ copy }) => (copy === undefined ? [] : [copy]));
-  return {
-    slot,
-    published: copies.map(({ published }) => published).sort()[0] ?? '',
-    storedBytes: copies.find(({ storedBytes }) => storedBytes !== null)?.storedBytes ?? null,
-    on: found.filter(({ copy }) => copy !== undefined).map(({ name }) => name),
-    missingOn: found.filter(({ copy }) => copy === undefined).map(({ name }) => name),
-  };
 }
 
 /**

@@ -67,6 +67,26 @@ describeWith(['git', 'ssh'], 'commits that count', () => {
     expect(readFileSync(join(source.root, 'seeds/eu.yaml'), 'utf8')).toBe('# second\n');
   });
 
+  test('what is known of the signature is told, and remembered', async () => {
+    const first = commitBy(null, 'nothing is asked for');
+    const unasked = await start();
+    expect(unasked.signature).toEqual({ state: 'unchecked', signer: null });
+    commitBy(olga, 'from now on', trustFiles('all', olga));
+    await unasked.refresh({ signal });
+    // Judged by the rule of the one before.
+    expect(unasked.signature.state).toBe('unchecked');
+    commitBy(olga, 'signed');
+    await unasked.refresh({ signal });
+    expect(unasked.signature).toEqual({ state: 'verified', signer: 'ops@acme.example' });
+    const unsigned = commitBy(null, 'unsigned');
+    const again = await start();
+    expect(again.refused?.code).toBe('commit-untrusted');
+    expect(again.signature).toEqual({ state: 'verified', signer: 'ops@acme.example' });
+    const vouched = await start({ accepted: unsigned });
+    expect([vouched.commit?.id, vouched.signature]).toEqual([unsigned, { state: 'accepted', signer: null }]);
+    expect(first).not.toBe(unsigned);
+  });
+
   test('by `head` the newest alone counts', async () => {
     commitBy(olga, 'first', trustFiles('head', olga));
     const source = await start();

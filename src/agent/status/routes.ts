@@ -4,10 +4,11 @@ import type { ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { clusterPage, fleetPage } from '../../report/page/page.ts';
-import { parseQuery } from '../../report/page/rows.ts';
+import { addressOf, parseQuery } from '../../report/page/rows.ts';
 import { script } from '../../report/page/script.ts';
 import { style } from '../../report/page/style.ts';
 import type { AgentState } from '../state.ts';
+import { Rendered } from './rendered.ts';
 import { statusOf } from './status.ts';
 
 export interface StatusRoutes {
@@ -54,14 +55,19 @@ export function addStatus(server: FastifyInstance, routes: StatusRoutes): void {
     }
     await mayRead(request, reply);
   };
-  server.get('/api/v1/status', { onRequest }, () => statusOf(state, now()));
+  const rendered = new Rendered(version);
+  const status = () => rendered.of('status', () => statusOf(state, now()));
+  server.get('/api/v1/status', { onRequest }, (_, reply) =>
+    reply.type('application/json; charset=utf-8').send(rendered.of('json', () => JSON.stringify(status()))),
+  );
   server.get('/', { onRequest }, (request, reply) => {
     const query = parseQuery(request.query as Record<string, unknown>);
-    return reply.headers(pageHeaders).send(fleetPage(statusOf(state, now()), query, version()));
+    const page = rendered.of(`page ${addressOf(query)}`, () => fleetPage(status(), query, version()));
+    return reply.headers(pageHeaders).send(page);
   });
   server.get('/clusters/:seed/:cluster', { onRequest }, (request, reply) => {
     const { seed = '', cluster = '' } = request.params as Partial<Record<'seed' | 'cluster', string>>;
-    const page = clusterPage(statusOf(state, now()), seed, cluster, version());
+    const page = clusterPage(status(), seed, cluster, version());
     if (page === null) return reply.code(404).send({ error: 'no such cluster is backed up here' });
     return reply.headers(pageHeaders).send(page);
   });

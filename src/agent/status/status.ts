@@ -13,8 +13,9 @@ import type {
 } from '../../model/generated/agent-status.ts';
 import type { Forecast, Plan } from '../../model/generated/plan.ts';
 import type { ProofSummary } from '../../model/inventory.ts';
-import { slotTime } from '../../model/names.ts';
+import { formatBackupRef, manualPolicy, slotTime } from '../../model/names.ts';
 import { isRemoval } from '../../plan/actions.ts';
+import type { OnDemand } from '../../plan/newest.ts';
 import { type Overview, type OverviewRow, timelineOf } from '../../plan/overview.ts';
 import { type AgentState, type SeedState, whyNotReady } from '../state.ts';
 
@@ -24,7 +25,7 @@ export function statusOf(state: AgentState, now: Date): AgentStatus {
     version: packageVersion(),
     startedAt: state.startedAt.toISOString(),
     time: now.toISOString(),
-    replica: null,
+    replica: [...state.seeds.values()].some(({ share }) => share.mode !== 'alone') ? state.replica : null,
     ready: whyNotReady(state) === null,
     draining: state.draining,
     source: { lastRead: state.source.lastFetch?.toISOString() ?? null, error: troubleOf(state.source.error) },
@@ -40,10 +41,14 @@ function seedOf(seed: SeedState, now: Date): SeedReport {
     commit:
       revision === null
         ? null
-        : { id: revision.id, subject: revision.subject, author: revision.author, time: revision.date },
+        : {
+            ...{ id: revision.id, subject: revision.subject, author: revision.author, time: revision.date },
+            ...{ signed: seed.signature.state, signer: seed.signature.signer },
+          },
     signatures: seed.signatures,
     inUse: seed.inUse,
     invalid: troubleOf(seed.invalid),
+    sharing: sharingOf(seed.share),
     lastPass: seed.lastPass?.toISOString() ?? null,
     plan: plan === null ? null : planOf(plan),
     guards: plan === null ? [] : guardsOf(plan),
@@ -53,6 +58,10 @@ function seedOf(seed: SeedState, now: Date): SeedReport {
     clusters: plan === null || seed.overview === null ? [] : clustersOf(seed, plan, seed.overview, now),
     destinations: seed.places.map((place) => destinationOf(place, seed.destinations[place.name])),
   };
+}
+
+function sharingOf({ mode, replicas, leads, problem }: SeedState['share']): SeedReport['sharing'] {
+  return mode === 'alone' ? null : { mode, replicas: [...replicas], leads, problem: troubleOf(problem) };
 }
 
 function planOf({ generatedAt, digest, summary, guards, actions }: Plan): SeedReport['plan'] {
@@ -98,14 +107,32 @@ function clustersOf(seed: SeedState, plan: Plan, overview: Overview, now: Date):
   const isWaiting = new Set(waiting);
   const activity = (name: string): ClusterStatus['activity'] =>
     isRunning.has(name) ? 'running' : isWaiting.has(name) ? 'waiting' : 'idle';
+  const factsOf = (name: string) => ({
+    ...{ name, activity: activity(name) },
+    onDemand: onDemandOf(seed.seed, name, overview.onDemand.get(name)),
+  });
   return [
-    ...[...policies].map(([name, own]) => ({
-      ...{ name, activity: activity(name), uncovered: null, policies: own },
-    })),
+    ...[...policies].map(([name, own]) => ({ ...factsOf(name), uncovered: null, policies: own })),
     ...overview.uncovered.map(({ cluster, reason }) => ({
-      ...{ name: cluster, activity: activity(cluster), uncovered: reason, policies: [] },
+      ...factsOf(cluster),
+      ...{ uncovered: reason, policies: [] },
     })),
   ];
+}
+
+function onDemandOf(seed: string, cluster: string, found: OnDemand | undefined): ClusterStatus['onDemand'] {
+  const time = found === undefined ? undefined : slotTime(found.newest.slot);
+  if (found === undefined || time === undefined) return null;
+  const { backups, bytes, newest } = found;
+  const { slot, published, storedBytes, on, until } = newest;
+  return {
+    ...{ backups, bytes },
+    newest: {
+      id: formatBackupRef({ seed, cluster, policy: manualPolicy, slot }),
+      slot: time.toISOString(),
+      ...{ publishedAt: published, storedBytes, copies: [...on], until },
+    },
+  };
 }
 
 interface RowContext {

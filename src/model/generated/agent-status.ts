@@ -21,7 +21,7 @@ export interface AgentStatus {
    */
   time: string;
   /**
-   * Which replica says it; null where there is one agent only.
+   * Which replica says it; null where no other is known of. What runs and what failed is told by the replica that works on it.
    */
   replica: string | null;
   /**
@@ -97,6 +97,10 @@ export interface SeedReport {
    */
   invalid: StatusTrouble | null;
   /**
+   * How the work is shared among replicas; null where no other is known of.
+   */
+  sharing: StatusSharing | null;
+  /**
    * When it was last planned for; null: never.
    */
   lastPass: string | null;
@@ -153,6 +157,37 @@ export interface StatusCommit {
    * When it was committed, RFC 3339.
    */
   time: string;
+  /**
+   * What is known of its signature: `verified` (by somebody who may sign), `accepted` (the operator vouched for it), `unchecked` (nothing asks for one).
+   */
+  signed: 'verified' | 'accepted' | 'unchecked';
+  /**
+   * Who signed, as Git tells it; null where that was not looked at.
+   */
+  signer: string | null;
+}
+/**
+ * Of this replica.
+ */
+export interface StatusSharing {
+  /**
+   * `joining`: the coordination etcd was not reached yet. `coordinated`: its lease holds, and each cluster is one replica's. `claims`: every replica does everything, and claims each slot.
+   */
+  mode: 'joining' | 'coordinated' | 'claims';
+  /**
+   * Ids of all of them, where they are known.
+   *
+   * Items: Id of a replica.
+   */
+  replicas: string[];
+  /**
+   * What is the seed's as a whole is done here.
+   */
+  leads: boolean;
+  /**
+   * Why the coordination etcd is not reached; null where it is, or there is none.
+   */
+  problem: StatusTrouble | null;
 }
 /**
  * A plan in numbers.
@@ -265,6 +300,10 @@ export interface ClusterStatus {
    * By policy; empty where nothing backs it up.
    */
   policies: PolicyStatus[];
+  /**
+   * Backups that somebody asked for with `granary backup`; null where there are none.
+   */
+  onDemand: StatusOnDemand | null;
 }
 /**
  * One cluster under one policy.
@@ -447,6 +486,51 @@ export interface StatusTimeline {
    * Slots before it may have had backups that the rules have removed since; null: nothing is known.
    */
   knownFrom: string | null;
+}
+/**
+ * Backups of policy `manual`.
+ */
+export interface StatusOnDemand {
+  /**
+   * How many there are, copies not counted twice.
+   */
+  backups: number;
+  /**
+   * Stored bytes of all copies.
+   */
+  bytes: number;
+  newest: StatusOnDemandBackup;
+}
+/**
+ * The newest of them.
+ */
+export interface StatusOnDemandBackup {
+  /**
+   * `seed/cluster/policy/slot`.
+   */
+  id: string;
+  /**
+   * The moment that it is of.
+   */
+  slot: string;
+  /**
+   * When it was published, by the store's clock.
+   */
+  publishedAt: string;
+  /**
+   * Size of one copy as it is stored; null where its data is missing.
+   */
+  storedBytes: number | null;
+  /**
+   * Destinations that hold it.
+   *
+   * Items: Name of a destination.
+   */
+  copies: string[];
+  /**
+   * When it goes; null: it stays.
+   */
+  until: string | null;
 }
 /**
  * A destination, and what its last probe found.

@@ -1,4 +1,5 @@
 /** One cluster in full: each policy with its newest backup, proofs, last error, and the last 30 days day by day. */
+import type { ClusterStatus } from '../../model/generated/agent-status.ts';
 import { formatBytes, formatCount } from '../../model/units.ts';
 import { counted } from '../plan-words.ts';
 import { copiesOf } from './fleet.ts';
@@ -12,14 +13,30 @@ import { lossText, momentInFull, proofKinds, reasonOf, stateWords, toneOf } from
 export function clusterSection(rows: readonly Row[], now: Date): Html {
   const [first] = rows;
   const name = first?.name ?? '';
-  return html`<p><a href="/">All clusters</a></p><h1>${name}</h1>${rows.map((row) => policySection(row, now))}
+  return html`<p><a href="/">All clusters</a></p><h1>${name}</h1>${rows.map((row) => policySection(row, now))}${onDemandSection(first?.cluster.onDemand ?? null, now)}
 <p class="next">To get it back: <code>granary restore ${name} --data-dir DIR</code></p>`;
+}
+
+/** What somebody asked for counts for no policy. */
+function onDemandSection(found: ClusterStatus['onDemand'], now: Date): Html | null {
+  if (found === null) return null;
+  const { backups, bytes, newest } = found;
+  return html`<section aria-labelledby="on-demand"><h2 id="on-demand">On demand</h2>
+<dl class="facts">${[
+    fact('Newest', html`${momentInFull(newest.slot, now)}<br><code class="wrap">${newest.id}</code>`),
+    fact('Copies', html`${newest.copies.join(', ')}`),
+    fact('Goes', momentInFull(newest.until, now, 'stays until somebody removes it')),
+    fact('Kept', html`${counted(backups, 'backup')}, ${formatBytes(bytes)}`),
+  ]}</dl></section>`;
+}
+
+function fact(term: string, value: Html): Html {
+  return html`<div><dt>${term}</dt><dd>${value}</dd></div>`;
 }
 
 function policySection(row: Row, now: Date): Html {
   const { policy, state } = row;
   const { backup, lastError, timeline } = policy;
-  const fact = (term: string, value: Html) => html`<div><dt>${term}</dt><dd>${value}</dd></div>`;
   return html`<section aria-labelledby="p-${policy.policy}"><h2 id="p-${policy.policy}">${policy.policy} <span class="state ${toneOf(state)}">${stateWords[state]}</span></h2>
 <p>${reasonOf(row).replace(/^./, (letter) => letter.toUpperCase())}.</p>${lastError !== null && hintLine(lastError.hint)}
 <dl class="facts">${[

@@ -21,7 +21,7 @@ export function fleetPage(status: AgentStatus, query: Query, version: string): s
 <section aria-labelledby="clusters"><h2 id="clusters">Clusters</h2>
 ${filterForm(query, status.seeds.length)}
 <div id="fleet">${fleet(rows, query, now)}</div></section>
-<div id="rest">${uncoveredSection(status.seeds)}${planSection(status.seeds, now)}${destinationSection(status.seeds, now)}${sourceSection(status, now)}</div>`;
+<div id="rest">${uncoveredSection(status.seeds, now)}${planSection(status.seeds, now)}${destinationSection(status.seeds, now)}${sourceSection(status, now)}</div>`;
   return documentOf(status, verdict.headline, version, body);
 }
 

@@ -2,7 +2,7 @@
 import type { AgentStatus, SeedReport } from '../../model/generated/agent-status.ts';
 import { counted } from '../plan-words.ts';
 import { type Html, html } from './html.ts';
-import { momentInFull } from './words.ts';
+import { moment, momentInFull } from './words.ts';
 
 const mostFolded = 50;
 
@@ -124,12 +124,7 @@ ${probe?.problem != null && html`<p>${probe.problem.step}: ${probe.problem.messa
 export function sourceSection({ seeds, source }: AgentStatus, now: Date): Html {
   return html`<section aria-labelledby="source"><h2 id="source">Configuration</h2>
 <p class="dim">Read ${momentInFull(source.lastRead, now, 'not yet')}</p>
-<ul class="notes">${seeds.map(({ name, commit, inUse, invalid, signatures }) => {
-    const signed = {
-      none: 'signatures are not asked for',
-      head: 'the newest commit must be signed',
-      all: 'every commit must be signed',
-    }[signatures];
+<ul class="notes">${seeds.map(({ name, commit, inUse, invalid, signatures, sharing }) => {
     const valid =
       invalid === null
         ? inUse
@@ -138,18 +133,44 @@ export function sourceSection({ seeds, source }: AgentStatus, now: Date): Html {
         : inUse
           ? 'an older one is in use'
           : 'none in use';
-    return html`<li><strong>${name}</strong> <span class="state ${invalid === null && inUse ? 'good' : invalid === null ? 'calm' : 'bad'}">${valid}</span><br>${commit === null ? html`<span class="dim">a folder without Git</span>` : html`<code title="${commit.id}">${commit.id.slice(0, 10)}</code> ${commit.subject} <span class="dim">by ${commit.author}, ${momentInFull(new Date(commit.time).toISOString(), now)}; ${signed}</span>`}</li>`;
+    return html`<li><strong>${name}</strong> <span class="state ${invalid === null && inUse ? 'good' : invalid === null ? 'calm' : 'bad'}">${valid}</span><br>${commit === null ? html`<span class="dim">a folder without Git</span>` : html`<code title="${commit.id}">${commit.id.slice(0, 10)}</code> ${commit.subject} <span class="dim">by ${commit.author}, ${momentInFull(new Date(commit.time).toISOString(), now)}; ${signatureWords(commit, signatures)}</span>`}${sharingOf(sharing)}</li>`;
   })}</ul></section>`;
 }
 
+function signatureWords(
+  { signed, signer }: NonNullable<SeedReport['commit']>,
+  asked: SeedReport['signatures'],
+): string {
+  const rule = {
+    none: 'the next need not be signed',
+    head: 'the newest must be signed',
+    all: 'every commit must be signed',
+  }[asked];
+  if (signed === 'unchecked') return `its signature was not looked at; ${rule}`;
+  if (signed === 'accepted') return `accepted without a signature by whoever runs this agent; ${rule}`;
+  return `signature verified${signer === null ? '' : `, by ${signer}`}; ${rule}`;
+}
+
+/** Whose word this page is, where there are others. */
+function sharingOf(sharing: SeedReport['sharing']): Html | null {
+  if (sharing === null) return null;
+  const { mode, replicas, leads, problem } = sharing;
+  const words = {
+    joining: 'looking for the coordination etcd',
+    coordinated: `shared by ${counted(replicas.length, 'replica')}; ${leads ? 'this one speaks for the seed' : 'another speaks for the seed'}`,
+    claims: 'shared by claims in the destinations: every replica does what no other is at',
+  }[mode];
+  return html`<br><span class="dim">Work: ${words}. What runs and what failed is told by the replica that works on it.</span>${problem !== null && html`<p>The coordination etcd is not reached: ${withCode(problem.message)}</p>${hintLine(problem.hint)}`}`;
+}
+
 /** Clusters that nothing backs up. */
-export function uncoveredSection(seeds: readonly SeedReport[]): Html {
+export function uncoveredSection(seeds: readonly SeedReport[], now: Date): Html {
   const all = seeds.flatMap(({ name, clusters }) =>
     clusters.flatMap((one) =>
-      one.uncovered === null ? [] : [{ name: `${name}/${one.name}`, why: one.uncovered }],
+      one.uncovered === null ? [] : [{ name: `${name}/${one.name}`, why: one.uncovered, made: one.onDemand }],
     ),
   );
   if (all.length === 0) return html``;
   const shown = all.slice(0, 50);
-  return html`<section aria-labelledby="uncovered"><h2 id="uncovered">Not backed up</h2><ul class="notes">${shown.map(({ name, why }) => html`<li><strong>${name}</strong> <span class="dim">${why}</span></li>`)}</ul>${all.length > shown.length && html`<p class="dim">and ${all.length - shown.length} more</p>`}</section>`;
+  return html`<section aria-labelledby="uncovered"><h2 id="uncovered">Not backed up</h2><ul class="notes">${shown.map(({ name, why, made }) => html`<li><strong>${name}</strong> <span class="dim">${why}${made !== null && html`; ${counted(made.backups, 'backup')} on demand, the newest ${moment(made.newest.slot, now)}`}</span></li>`)}</ul>${all.length > shown.length && html`<p class="dim">and ${all.length - shown.length} more</p>`}</section>`;
 }

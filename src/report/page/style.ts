@@ -24,7 +24,7 @@ h3{font-size:15px;margin:18px 0 6px}
 .answer.warn{border-color:var(--warn)}
 .answer ul{margin:10px 0 6px;padding:0;list-style:none}
 .answer li{margin:3px 0;overflow-wrap:anywhere}
-.next{margin-top:10px}
+.next{margin-top:10px}.next code{display:inline-block}
 .alert{background:var(--bad-bg);border-radius:6px;padding:8px 14px;margin:10px 0;overflow-wrap:anywhere}
 .hint{color:var(--dim);overflow-wrap:anywhere}
 .alert .hint{color:var(--text)}

@@ -55,10 +55,10 @@ export function fleetState(count: number, { troubled = true, text = '' }: FleetO
   };
   const inventory = inventoryOf(
     ...destinations.map(({ name }, place) =>
-      read(
-        name,
-        names.flatMap((cluster, index) => copies(cluster, index, place === 1)),
-      ),
+      read(name, [
+        ...names.flatMap((cluster, index) => copies(cluster, index, place === 1)),
+        ...(place === 0 ? names.slice(0, 1).map(onDemand) : []),
+      ]),
     ),
   );
   const state = newAgentState(new Date(latest - 9 * day));
@@ -123,6 +123,12 @@ function history(cluster: string): Copy[] {
       storedBytes: 92_274_688,
       proofs,
     });
+  });
+}
+
+function onDemand(cluster: string): Copy {
+  return copyOf(cluster, slot('2026-11-21T09:12:44Z'), {
+    ...{ policy: 'manual', expires: '2026-12-21T09:12:50.000Z', storedBytes: 92_274_688 },
   });
 }
 

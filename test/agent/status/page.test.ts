@@ -39,6 +39,69 @@ test('each trouble has its word, and the worst comes first', async () => {
   expect((await fetch(`${server.url}/clusters/eu/absent`)).status).toBe(404);
 });
 
+test('what was made on demand, who signed, and which replica says it', async () => {
+  const state = fleetState(3);
+  const seed = state.seeds.get('eu');
+  if (seed === undefined) throw new Error('no seed');
+  await using server = await serveState(state, clock);
+  const told = async () =>
+    (await (await fetch(`${server.url}/api/v1/status`)).json()) as ReturnType<typeof statusOf>;
+  const first = await told();
+  expect(first).toMatchObject({ replica: null, seeds: [{ sharing: null }] });
+  expect(first.seeds[0]?.commit).toMatchObject({ signed: 'unchecked', signer: null });
+  expect(first.seeds[0]?.clusters.map(({ onDemand }) => onDemand)).toEqual([
+    {
+      ...{ backups: 1, bytes: 92_274_688 },
+      newest: {
+        ...{ id: 'eu/prod-001/manual/20261121T091244Z', slot: '2026-11-21T09:12:44.000Z' },
+        ...{ publishedAt: '2026-11-21T13:00:05Z', storedBytes: 92_274_688, copies: ['eu-minio'] },
+        until: '2026-12-21T09:12:50.000Z',
+      },
+    },
+    null,
+    null,
+  ]);
+  expect(await (await fetch(`${server.url}/clusters/eu/prod-001`)).text()).toContain('On demand');
+  expect(await (await fetch(`${server.url}/clusters/eu/prod-002`)).text()).not.toContain('On demand');
+  expect(await (await fetch(server.url)).text()).toContain('its signature was not looked at');
+
+  seed.signature = { state: 'verified', signer: 'olga@acme.example' };
+  Object.assign(seed.share, { mode: 'coordinated', replicas: ['one', 'two'], leads: false });
+  state.changes.tell();
+  const second = await told();
+  expect(schemaFaults('agent-status', second)).toEqual([]);
+  expect(second.replica).toBe(state.replica);
+  expect(second.seeds[0]).toMatchObject({
+    commit: { signed: 'verified', signer: 'olga@acme.example' },
+    sharing: { mode: 'coordinated', replicas: ['one', 'two'], leads: false, problem: null },
+  });
+  const page = await (await fetch(server.url)).text();
+  expect(page).toContain('signature verified, by olga@acme.example');
+  expect(page).toContain('shared by 2 replicas; another speaks for the seed');
+  expect(page).toContain(`replica ${state.replica}`);
+});
+
+test('of one state the same is made once, for however many ask, and of a newer one anew', async () => {
+  const state = fleetState(3);
+  let made = 0;
+  await using server = await serveState(state, () => {
+    made += 1;
+    return now;
+  });
+  const ask = (path: string) => fetch(`${server.url}${path}`).then((answer) => answer.text());
+  const pages = await Promise.all(Array.from({ length: 20 }, () => ask('/')));
+  expect(new Set(pages).size).toBe(1);
+  for (const path of ['/?q=prod', '/api/v1/status', '/clusters/eu/prod-001']) await ask(path);
+  expect(made).toBe(1);
+  expect(await ask('/?q=prod-002')).not.toBe(await ask('/?q=prod-001'));
+  state.changes.tell();
+  const newer = await ask('/');
+  expect(made).toBe(2);
+  expect(newer).not.toBe(pages[0]);
+  // It is not kept for longer than ages may be wrong.
+  await expect.poll(() => ask('/').then(() => made), { timeout: 10_000, interval: 200 }).toBe(3);
+});
+
 test('a browser shows the token as a password; nothing is told without it', async () => {
   using folder = tempFolder('page');
   writeFileSync(folder.join('token'), 'a:token\n');
