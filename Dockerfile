@@ -28,6 +28,8 @@ WORKDIR /opt/granary
 COPY --from=build /build/package.json ./
 COPY --from=build /build/node_modules ./node_modules
 COPY --from=build /build/schemas ./schemas
+# What `granary init` writes for GitHub.
+COPY examples/ci/github.yaml ./examples/ci/
 COPY --from=build /build/dist ./dist
 # By number: Kubernetes cannot tell whether a name is root. Nothing is written outside of --state and TMPDIR, so the root
 # file system can be read-only.

@@ -29,7 +29,7 @@ export function addInit(program: Command, io: Io): Command {
     .summary('write a configuration repository to begin with')
     .description(
       [
-        'Writes a seed, a destination, a policy, rules for SOPS, a CI workflow and a new age key that opens the backups. No file is ever overwritten: where one is there already, nothing is written.',
+        'Writes a seed, a destination, a policy, rules for SOPS, a workflow that shows the plan of each pull request, and a new age key that opens the backups. No file is ever overwritten: where one is there already, nothing is written.',
         'With --from-kubeadm or --endpoints the seed is that of a cluster which runs: it is asked once for its members, versions and the names in their certificates, and all of that is written down; nothing is looked up later. Certificates are named by their paths, a password is encrypted.',
       ].join('\n\n'),
     );
@@ -126,7 +126,7 @@ const words: Readonly<Record<string, string>> = {
   'policies/hourly.yaml': 'when, how long, for whom encrypted',
   '.sops.yaml': 'for whom credentials are encrypted',
   '.gitignore': 'keeps private keys out of Git',
-  '.github/workflows/granary.yaml': 'checks each change',
+  '.github/workflows/granary.yaml': 'shows the plan of each change in its pull request',
   'credentials/etcd-login.sops.yaml': 'user and password of etcd, encrypted',
   'age.key': 'opens the backups: keep a copy far from this machine',
 };

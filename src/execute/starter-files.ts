@@ -1,4 +1,8 @@
 /** The files of a new configuration repository. Each teaches what people change first; `explain` has the rest. */
+import { readFileSync } from 'node:fs';
+
+/** The workflow that is told of in `examples/ci`, and tested there: it comes with the package as it stands. */
+const workflow = new URL('../../examples/ci/github.yaml', import.meta.url);
 
 export interface StarterOptions {
   /** Public half of the repository's key. */
@@ -17,7 +21,7 @@ export function starterFiles({ recipient, backups, seed }: StarterOptions): Read
     'policies/hourly.yaml': policy(recipient, seed?.name ?? 'example'),
     '.sops.yaml': sopsRules(recipient),
     '.gitignore': ignored,
-    '.github/workflows/granary.yaml': workflow,
+    '.github/workflows/granary.yaml': readFileSync(workflow, 'utf8'),
   };
 }
 
@@ -92,33 +96,4 @@ creation_rules:
 
 const ignored = `# Private keys never go into Git.
 *.key
-`;
-
-const workflow = `# Checks each change of the configuration. No cluster, no bucket and no private key is needed for it.
-name: granary
-on:
-  pull_request:
-  push:
-    branches: [main]
-permissions:
-  contents: read
-jobs:
-  validate:
-    # Set the variable GRANARY_REPOSITORY (OWNER/NAME) of this repository to where you keep Granary's source.
-    if: vars.GRANARY_REPOSITORY != ''
-    runs-on: ubuntu-latest
-    steps:
-      - uses: actions/checkout@v4
-        with: {persist-credentials: false}
-      # Into a hidden folder, where no configuration is looked for.
-      - uses: actions/checkout@v4
-        with:
-          repository: \${{ vars.GRANARY_REPOSITORY }}
-          path: .granary-source
-          persist-credentials: false
-      - uses: actions/setup-node@v4
-        with: {node-version: 24}
-      - run: npm ci --omit=dev
-        working-directory: .granary-source
-      - run: node .granary-source/src/cli/main.ts validate -o github
 `;

@@ -3,26 +3,28 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { root } from '../house/repository.ts';
 
 export interface Step {
   readonly name?: string;
   readonly id?: string;
+  readonly if?: string;
   readonly uses?: string;
   readonly run?: string;
   readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface Job {
+  readonly if?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly steps: readonly Step[];
 }
 
-/** A file of `examples/ci`, parsed. */
+/** A workflow, parsed: a file of `examples/ci`, or one that lies elsewhere. */
 export function exampleOf<T>(name: string): T {
-  return parse(readFileSync(join(root, 'examples/ci', name), 'utf8')) as T;
+  return parse(readFileSync(resolve(root, 'examples/ci', name), 'utf8')) as T;
 }
 
 export interface RanStep {
@@ -40,8 +42,23 @@ export interface Runner {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** Whether a condition holds: comparisons of what is known with texts and with each other, joined by `&&`. */
+export function holds(condition: string, values: ReadonlyMap<string, string>): boolean {
+  return condition.split(' && ').every((part) => {
+    const [, left = '', operator, right = ''] = /^(\S+) (==|!=) (\S+)$/.exec(part) ?? [];
+    const [a, b] = [left, right].map((side) => /^'(.*)'$/.exec(side)?.[1] ?? known(side, values));
+    return (a === b) === (operator === '==');
+  });
+}
+
+function known(name: string, values: ReadonlyMap<string, string>): string {
+  const value = values.get(name);
+  if (value === undefined) throw new Error(`nothing is known of \${{ ${name} }}`);
+  return value;
+}
+
 /**
- * Runs every `run` of a job with bash, as GitHub does, until one fails. Only the installation of packages is left out:
+ * Runs every `run` of a job with bash whose `if` holds, as GitHub does, until one fails. Only the installation of packages is left out:
  * Granary stands where the job would have put it.
  */
 export async function runSteps(job: Job, runner: Runner): Promise<RanStep[]> {
@@ -49,8 +66,10 @@ export async function runSteps(job: Job, runner: Runner): Promise<RanStep[]> {
   mkdirSync(runner.temp, { recursive: true });
   const outputs = new Map(Object.entries(runner.context));
   const ran: RanStep[] = [];
-  for (const { id, name = '', run, env = {} } of job.steps) {
+  if (job.if !== undefined && !holds(job.if, outputs)) return ran;
+  for (const { id, name = '', if: condition, run, env = {} } of job.steps) {
     if (run === undefined || run.startsWith('npm ci')) continue;
+    if (condition !== undefined && !holds(condition, outputs)) continue;
     const outputFile = join(runner.temp, `output-${ran.length}`);
     writeFileSync(outputFile, '');
     const filled = Object.entries({ ...job.env, ...env }).map(([key, value]) => [key, fill(value, outputs)]);
@@ -71,11 +90,7 @@ export async function runSteps(job: Job, runner: Runner): Promise<RanStep[]> {
 }
 
 function fill(text: string, values: ReadonlyMap<string, string>): string {
-  return text.replaceAll(/\$\{\{ *(.*?) *\}\}/g, (_, name: string) => {
-    const value = values.get(name);
-    if (value === undefined) throw new Error(`nothing is known of \${{ ${name} }}`);
-    return value;
-  });
+  return text.replaceAll(/\$\{\{ *(.*?) *\}\}/g, (_, name: string) => known(name, values));
 }
 
 /** Granary where the workflows look for it. */

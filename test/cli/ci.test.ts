@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'v
 import { type TempFolder, tempFolder } from '../servers/temp.ts';
 import { bash, type CommentApi, commentApi, exampleOf, type Job, provide, runSteps } from './ci-jobs.ts';
 import { configuration, type Origin, originIn } from './configured-repository.ts';
+import { filesIn, granaryJson } from './granary.ts';
 
 interface Workflow {
   readonly on: unknown;
@@ -51,10 +52,14 @@ function runnerIn(name: string, { url }: CommentApi) {
     folder: checkout,
     temp: join(folder, `${name}-temp`),
     context: {
+      'github.event_name': 'pull_request',
+      'github.repository': 'acme/fleet',
+      'github.event.pull_request.head.repo.full_name': 'acme/fleet',
       'github.base_ref': 'main',
       'github.token': token,
       'github.event.pull_request.number': '7',
       'vars.GRANARY_INVENTORY': '',
+      'vars.GRANARY_REPOSITORY': 'acme/granary',
     },
     env: {
       GITHUB_API_URL: url,
@@ -64,8 +69,70 @@ function runnerIn(name: string, { url }: CommentApi) {
   };
 }
 
+/** The same as a pull request from a fork. */
+function fromFork(runner: ReturnType<typeof runnerIn>) {
+  const context = { ...runner.context, 'github.event.pull_request.head.repo.full_name': 'olga/fleet' };
+  return { ...runner, context };
+}
+
 describe('github.yaml', () => {
   const job = jobOf('github.yaml');
+
+  test('is what `granary init` writes', async () => {
+    await granaryJson(['init', join(folder, 'new')]);
+    const written = join(folder, 'new/.github/workflows/granary.yaml');
+    const { on, permissions, jobs } = exampleOf<Workflow>(written);
+    expect(jobs.plan).toEqual(job);
+    expect(Object.keys(on as object)).toContain('pull_request');
+    expect(permissions).toEqual({ contents: 'read', 'pull-requests': 'write' });
+    const [checkout] = job.steps;
+    expect(checkout).toMatchObject({ with: { 'fetch-depth': 0, 'persist-credentials': false } });
+
+    // On the repository that it was written with.
+    const files = Object.fromEntries(
+      filesIn(join(folder, 'new'))
+        .filter((name) => name !== 'age.key')
+        .map((name) => [name, readFileSync(join(folder, 'new', name), 'utf8')]),
+    );
+    mkdirSync(join(folder, 'own'));
+    origin = originIn(join(folder, 'own'), files);
+    origin.work.git('switch', '--quiet', '-c', 'feature');
+    const policy = files['policies/hourly.yaml']?.replace('last: 24', 'last: 12') ?? '';
+    push({ 'policies/hourly.yaml': policy });
+    const served = await api();
+    const steps = await runSteps(jobs.plan as Job, runnerIn('checkout', served));
+    expect(steps.map(({ name, code }) => [name, code])).toEqual([
+      ['Plan', 0],
+      ['Comment', 0],
+      ['Result', 0],
+    ]);
+    expect(served.comments.at(-1)?.body).toContain('keep.last: 24 → 12');
+  });
+
+  test('from a fork, whose token may write nothing, the plan stands in the step summary', async () => {
+    const served = await api();
+    push(configuration(folder, { last: '12' }));
+    const steps = await runSteps(job, fromFork(runnerIn('fork', served)));
+    expect(steps.map(({ name, code }) => [name, code])).toEqual([
+      ['Plan', 0],
+      ['Result', 0],
+    ]);
+    expect(readFileSync(join(folder, 'fork-summary.md'), 'utf8')).toContain('keep.last: 24 → 12');
+    expect(served.writes).toEqual([]);
+  });
+
+  test('what is pushed to the main branch is checked, and not planned', async () => {
+    const served = await api();
+    push(configuration(folder, { last: '0' }));
+    const runner = runnerIn('pushed', served);
+    const steps = await runSteps(job, {
+      ...runner,
+      context: { ...runner.context, 'github.event_name': 'push' },
+    });
+    expect(steps.map(({ name, code }) => [name, code])).toEqual([['Validate', 1]]);
+    expect(steps[0]?.output).toContain('::error file=policies/hourly.yaml,line=');
+    expect(served.writes).toEqual([]);
+  });
 
   test('comments once, keeps the comment up to date, and annotates the changed lines', async () => {
     const served = await api();
@@ -165,7 +232,8 @@ describe('forks', () => {
   test('what one makes the other posts, for the pull request that it is of', async () => {
     const head = push(configuration(folder, { last: '12' }));
     const served = await api(head);
-    const runner = runnerIn('fork', served);
+    expect(await runSteps(jobOf('forks.plan.yaml'), runnerIn('own', served))).toEqual([]);
+    const runner = fromFork(runnerIn('fork', served));
     const planned = await runSteps(jobOf('forks.plan.yaml'), runner);
     expect(
       planned.map(({ code }) => code),
@@ -179,7 +247,13 @@ describe('forks', () => {
       runSteps(jobOf('forks.comment.yaml'), {
         ...runner,
         folder: empty(name),
-        context: { 'github.token': token, 'github.event.workflow_run.head_sha': sha },
+        context: {
+          'github.token': token,
+          'github.repository': 'acme/fleet',
+          'github.event.workflow_run.event': 'pull_request',
+          'github.event.workflow_run.head_repository.full_name': 'olga/fleet',
+          'github.event.workflow_run.head_sha': sha,
+        },
       });
     const [posted] = await post(head, 'post');
     expect(posted?.code, posted?.output).toBe(0);

@@ -35,10 +35,20 @@ describe('the package', () => {
   const granary = (...args: string[]) =>
     spawnSync(join(own, 'node_modules/.bin/granary'), args, { cwd: own, env, encoding: 'utf8' });
 
-  test('holds the program, its schemas, its manual and three pages, and nothing else', () => {
+  test('holds the program, its schemas, its manual, the workflow and three pages, and nothing else', () => {
     expect([...new Set(files.map((path) => path.split('/')[0]))].toSorted()).toEqual(
-      ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'man', 'package.json', 'schemas'].toSorted(),
+      [
+        'CHANGELOG.md',
+        'LICENSE',
+        'README.md',
+        'dist',
+        'examples',
+        'man',
+        'package.json',
+        'schemas',
+      ].toSorted(),
     );
+    expect(files.filter((path) => path.startsWith('examples/'))).toEqual(['examples/ci/github.yaml']);
     expect(files.filter((path) => /\.(test\.\w+|map|ts)$/.test(path))).toEqual([]);
     const beside = files.filter((path) => /^dist\/(?!cli\/[\w.-]+\.js$)/.test(path));
     expect(beside.toSorted()).toEqual([
