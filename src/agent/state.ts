@@ -225,10 +225,13 @@ export function isDrillDue(
   return found?.nextDrill != null && Date.parse(found.nextDrill) <= now.getTime();
 }
 
-/** Whether this replica speaks for a seed; null: for the agent as a whole, where it speaks for any. */
+/**
+ * Whether this replica speaks for a seed; null: for the agent as a whole, which whoever speaks for the first of its seeds
+ * does: several may each speak for another.
+ */
 export function leads({ seeds }: AgentState, seed: string | null): boolean {
-  if (seed !== null) return seeds.get(seed)?.share.leads ?? true;
-  return seeds.size === 0 || [...seeds.values()].some(({ share }) => share.leads);
+  const one = seed ?? [...seeds.keys()].sort()[0];
+  return one === undefined || (seeds.get(one)?.share.leads ?? true);
 }
 
 /** Why the agent cannot do its work, in words; null where it can. An older valid configuration in use will do. */
