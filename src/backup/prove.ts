@@ -4,7 +4,7 @@ import { quickFacts } from '../bolt/facts.ts';
 import { agreesWith, type HashKv } from '../bolt/hashkv.ts';
 import { problemsInBrief } from '../bolt/problems.ts';
 import type { DatabaseReport } from '../bolt/report.ts';
-import { analyseInWorker } from '../bolt/worker-client.ts';
+import type { AnalysisThread } from '../bolt/worker-client.ts';
 import { agreeingMembers, divergenceOf } from '../catalog/divergence.ts';
 import type { HashKV } from '../etcd/answers.ts';
 import type { MemberConnection } from '../etcd/connection.ts';
@@ -30,6 +30,8 @@ export interface ProveOptions extends CallOptions {
   readonly mode: HashKvMode;
   /** The other members, for the record of what they answer at the same revision. */
   readonly others: readonly MemberConnection[];
+  /** Where the file is walked. Of the same signal. */
+  readonly thread: AnalysisThread;
 }
 
 /**
@@ -43,7 +45,7 @@ export interface ProveOptions extends CallOptions {
 export async function proveSnapshot(
   spool: Spool,
   member: MemberConnection,
-  { mode, others, signal }: ProveOptions,
+  { mode, others, thread, signal }: ProveOptions,
 ): Promise<SnapshotProof> {
   const facts = quickFacts(spool.fd, spool.size);
   const { revision } = facts;
@@ -54,7 +56,7 @@ export async function proveSnapshot(
   // Should the file turn out to be damaged, nobody waits for the answers.
   askingOthers?.catch(() => {});
   const analyse = (compactRevision: number) =>
-    analyseInWorker(spool.fd, spool.size, { hashAt: { revision, compactRevision } }, { signal });
+    thread.analyse(spool.fd, spool.size, { hashAt: { revision, compactRevision } });
   let report = await analyse(facts.compactRevision);
   requireSound(report);
   const asked = await asking;

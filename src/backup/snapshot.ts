@@ -1,4 +1,6 @@
 /** One snapshot of one member, received once and stored in all destinations while it comes. Nothing is published here. */
+
+import { AnalysisThread } from '../bolt/worker-client.ts';
 import { buildKey } from '../catalog/keys.ts';
 import { connectMember, type MemberConnection } from '../etcd/connection.ts';
 import { type Candidate, chooseMember, surveyMembers } from '../etcd/select.ts';
@@ -144,6 +146,9 @@ async function snapshotOf(
     const others = await connectOthers(job, endpoint, signal);
     for (const other of others) members.use(other);
 
+    // It starts while the bytes come, and waits for the last one.
+    await using thread = new AnalysisThread({ signal });
+
     const startedAt = new Date();
     const made = artifactOf(raw, artifact, job, signal);
     const digest = () => made.then(({ stored }) => stored);
@@ -156,7 +161,7 @@ async function snapshotOf(
     const finishedAt = new Date();
     const [making, proving] = await Promise.allSettled([
       made,
-      proveSnapshot(raw, member, { mode: job.verify.hashKV, others, signal }),
+      proveSnapshot(raw, member, { mode: job.verify.hashKV, others, thread, signal }),
     ]);
     // A wrong hash says more than what the wrong bytes look like as a database.
     const artifactMade = orThrow(making);

@@ -1,12 +1,10 @@
 /** The thread in which a database is analysed: a walk is synchronous, and must not hold up uploads beside it. */
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { analyse } from './analyse.ts';
 import type { WorkerAnswer, WorkerTask } from './worker-client.ts';
 import { toWorkerFailure } from './worker-failure.ts';
 
-const { fd, size, options } = workerData as WorkerTask;
-
-function answer(): WorkerAnswer {
+function answer({ fd, size, options }: WorkerTask): WorkerAnswer {
   try {
     return { report: analyse(fd, size, options) };
   } catch (error) {
@@ -14,4 +12,4 @@ function answer(): WorkerAnswer {
   }
 }
 
-parentPort?.postMessage(answer());
+parentPort?.on('message', (task: WorkerTask) => parentPort?.postMessage(answer(task)));

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { proveSnapshot } from '../../src/backup/prove.ts';
 import { receiveSnapshot } from '../../src/backup/receive.ts';
 import { Spool } from '../../src/backup/spool.ts';
+import { AnalysisThread } from '../../src/bolt/worker-client.ts';
 import { connectMember, type MemberConnection } from '../../src/etcd/connection.ts';
 import { describeWith } from '../servers/describe.ts';
 import { type EtcdServer, etcdVersions, startEtcd } from '../servers/etcd.ts';
@@ -26,7 +27,9 @@ for (const version of etcdVersions) {
     test('a store is equal before it was ever compacted, after, and when it compacts after it has sent', async () => {
       const target = { name: 'eu/prod', endpoints: etcd.endpoints, tls: null, auth: null };
       using member = await connectMember(target, etcd.endpoints[0] ?? '', { signal });
-      const prove = (spool: Spool) => proveSnapshot(spool, member, { mode: 'require', others: [], signal });
+      await using thread = new AnalysisThread({ signal });
+      const prove = (spool: Spool) =>
+        proveSnapshot(spool, member, { mode: 'require', others: [], thread, signal });
       const compactRevisions: number[] = [];
       for (const [before, between] of [
         [null, null],
