@@ -1,4 +1,5 @@
 /** What is done for one cluster in its turn: its actions one by one, for as long as they are wanted and are this replica's. */
+import type { OnProgress } from '../backup/events.ts';
 import { resultError } from '../backup/result.ts';
 import { runAction } from '../execute/apply.ts';
 import type { SeedPlan } from '../execute/plan.ts';
@@ -28,9 +29,16 @@ export interface JobOptions {
   readonly abort: AbortSignal;
   /** The configuration in use. */
   readonly current: () => Workspace | undefined;
+  /** The job's cluster has not answered for a while, and others need not wait for it. */
+  readonly onSilence: (cluster: string) => void;
+  /** It has answered after all. */
+  readonly onAnswer: (cluster: string) => void;
   /** What is left of the job has to be planned anew. */
   readonly onOutdated: () => void;
 }
+
+/** A backup that has not found its member by then is in the way of others. */
+const silenceMs = 2_000;
 
 /** Never rejects: what goes wrong is told. */
 export async function runJob(job: Job, options: JobOptions): Promise<void> {
@@ -60,8 +68,9 @@ async function runAll(job: Job, { precedence }: Turn, options: JobOptions): Prom
       return;
     }
     const notes = new RunNotes();
+    using ear = listen(action, notes.onProgress, options);
     try {
-      const run = { signal: abort, spoolFolder, precedence, onStart: () => notes.onProgress };
+      const run = { signal: abort, spoolFolder, precedence, onStart: () => ear.onProgress };
       const result = await runAction(workspace, planned, action, run);
       if (result.outcome === 'failed' && codeOf(result) === 'slot-claimed') {
         share.sawOther();
@@ -77,4 +86,24 @@ async function runAll(job: Job, { precedence }: Turn, options: JobOptions): Prom
       return;
     }
   }
+}
+
+/** Hears whether the cluster of a backup answers. Other actions have nothing to do with their cluster. */
+function listen(
+  { type, cluster }: Action,
+  onProgress: OnProgress,
+  { onSilence, onAnswer }: JobOptions,
+): Disposable & { readonly onProgress: OnProgress } {
+  if (type !== 'backup') return { onProgress, [Symbol.dispose]: () => {} };
+  const timer = setTimeout(() => onSilence(cluster), silenceMs);
+  return {
+    onProgress: (event) => {
+      if (event.type === 'member') {
+        clearTimeout(timer);
+        onAnswer(cluster);
+      }
+      onProgress(event);
+    },
+    [Symbol.dispose]: () => clearTimeout(timer),
+  };
 }

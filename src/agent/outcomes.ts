@@ -27,9 +27,20 @@ export interface OutcomesOptions {
 
 export class Outcomes {
   readonly #options: OutcomesOptions;
+  /** Clusters whose last backup failed. A new configuration does not change that, and neither does a new slot. */
+  readonly #suspects = new Set<string>();
 
   constructor(options: OutcomesOptions) {
     this.#options = options;
+  }
+
+  isSuspect(cluster: string): boolean {
+    return this.#suspects.has(cluster);
+  }
+
+  /** Forgets what is not backed up any more. */
+  keepOnly(clusters: ReadonlySet<string>): void {
+    for (const cluster of this.#suspects) if (!clusters.has(cluster)) this.#suspects.delete(cluster);
   }
 
   /** @param commit of the configuration that it was done for */
@@ -39,6 +50,9 @@ export class Outcomes {
     metrics.ended(result);
     noteOutcome(state, result, now());
     changes.tell();
+    const { action, outcome } = result;
+    if (action.type === 'backup' && outcome === 'failed') this.#suspects.add(action.cluster);
+    else if (action.type === 'backup') this.#suspects.delete(action.cluster);
     this.#retryLater(result);
     if (result.outcome !== 'failed') this.#noteBackup(result, notes);
     notifier.look(lookAtRun(result, commit));

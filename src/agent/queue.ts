@@ -1,31 +1,53 @@
-/** Work by cluster: never two jobs of one cluster at a time, a few clusters at a time, whoever waits longest first. */
+/**
+ * Work by cluster: never two jobs of one cluster at a time, a few clusters at a time, whoever waits longest first. Clusters
+ * that do not answer have places of their own, so that however many they are they delay only each other.
+ */
 
 export interface ClusterJob {
   readonly cluster: string;
+  /** Its last run failed, so this one may hang: it waits for a place among its like. */
+  readonly isSuspect: boolean;
   /** Frees what the job holds. Called once, whether it ran or not. */
   release(): void;
 }
 
+/** Jobs that run at the same time. */
+export interface Places {
+  /** Of clusters that nothing is known against. */
+  readonly common: number;
+  /** Of suspects. */
+  readonly suspect: number;
+  /** Of those that began in a common place and have not been answered for a while. */
+  readonly aside: number;
+}
+
+type Lane = keyof Places;
+
+interface Running<Job> {
+  readonly job: Job;
+  lane: Lane;
+  readonly ended: Promise<void>;
+}
+
 /**
  * Jobs that wait can be replaced, because each plan says anew what there is to do; jobs that run are never touched. A
- * cluster that hangs takes one place and delays itself only.
+ * cluster that hangs delays itself only.
  */
 export class ClusterQueue<Job extends ClusterJob> {
-  readonly #limit: number;
+  readonly #places: Places;
   readonly #run: (job: Job) => Promise<void>;
   readonly #onEnd: (job: Job) => void;
   /** A Map keeps the place of a cluster whose job is replaced: nobody is overtaken by being planned again. */
   readonly #waiting = new Map<string, Job>();
-  readonly #running = new Map<string, { readonly job: Job; readonly ended: Promise<void> }>();
+  readonly #running = new Map<string, Running<Job>>();
   #closed = false;
 
   /**
-   * @param limit jobs that run at the same time
    * @param run must not reject
    * @param onEnd called when a job has ended and others may have begun
    */
-  constructor(limit: number, run: (job: Job) => Promise<void>, onEnd: (job: Job) => void) {
-    this.#limit = limit;
+  constructor(places: Places, run: (job: Job) => Promise<void>, onEnd: (job: Job) => void) {
+    this.#places = places;
     this.#run = run;
     this.#onEnd = onEnd;
   }
@@ -49,6 +71,20 @@ export class ClusterQueue<Job extends ClusterJob> {
   /** The job of a cluster that runs now. */
   runningOf(cluster: string): Job | undefined {
     return this.#running.get(cluster)?.job;
+  }
+
+  /** The job of a cluster waits for an answer: its place is another's, where there is room for it to wait. */
+  stepAside(cluster: string): void {
+    const own = this.#running.get(cluster);
+    if (own?.lane !== 'common' || !this.#hasRoom('aside')) return;
+    own.lane = 'aside';
+    this.#startWhatMay();
+  }
+
+  /** It goes on. It counts as before, even where its place is taken: then the next to begin waits for two ends. */
+  stepBack(cluster: string): void {
+    const own = this.#running.get(cluster);
+    if (own?.lane === 'aside') own.lane = 'common';
   }
 
   /** These jobs wait, in place of all that waited before. One whose cluster has a job running waits for that. */
@@ -75,10 +111,15 @@ export class ClusterQueue<Job extends ClusterJob> {
     await Promise.all([...this.#running.values()].map(({ ended }) => ended));
   }
 
+  #hasRoom(lane: Lane): boolean {
+    const taken = [...this.#running.values()].filter((one) => one.lane === lane).length;
+    return taken < this.#places[lane];
+  }
+
   #startWhatMay(): void {
     for (const [cluster, job] of this.#waiting) {
-      if (this.#running.size >= this.#limit) return;
-      if (this.#running.has(cluster)) continue;
+      const lane = job.isSuspect ? 'suspect' : 'common';
+      if (this.#running.has(cluster) || !this.#hasRoom(lane)) continue;
       this.#waiting.delete(cluster);
       const ended = this.#run(job).finally(() => {
         this.#running.delete(cluster);
@@ -86,7 +127,7 @@ export class ClusterQueue<Job extends ClusterJob> {
         this.#startWhatMay();
         this.#onEnd(job);
       });
-      this.#running.set(cluster, { job, ended });
+      this.#running.set(cluster, { job, lane, ended });
     }
   }
 }

@@ -20,7 +20,7 @@ import { lookAtFailedPass, lookAtPlan } from './notify/looks.ts';
 import type { Notifier } from './notify/notifier.ts';
 import { Outcomes } from './outcomes.ts';
 import { Passes, type Reason } from './passes.ts';
-import { ClusterQueue } from './queue.ts';
+import { ClusterQueue, type Places } from './queue.ts';
 import { Recorder } from './recorder.ts';
 import { Share } from './replicas/share.ts';
 import { PlanNotes } from './report.ts';
@@ -49,8 +49,11 @@ export interface SeedOptions {
   readonly turn: DrillTurn;
 }
 
-/** Clusters of one seed that are worked on at the same time (design section 7). */
-const clustersAtOnce = 2;
+/**
+ * Clusters of one seed that are worked on at the same time (design section 7). Those beside `common` do not answer and
+ * cost a connection, until they do: so there are few that may all come back at once.
+ */
+const places: Places = { common: 2, suspect: 2, aside: 8 };
 
 export class SeedRunner {
   readonly #seed: string;
@@ -68,6 +71,7 @@ export class SeedRunner {
   readonly #driller: Driller;
   readonly #share: Share;
   readonly #recorder: Recorder;
+  readonly #outcomes: Outcomes;
   #current: Shared<Workspace> | null = null;
   /** A pass, or writing down what was applied: one at a time. */
   #busy: Promise<void> | null = null;
@@ -104,6 +108,7 @@ export class SeedRunner {
     });
     const [passes, retries, share] = [this.#passes, this.#retries, this.#share];
     const outcomes = new Outcomes({ ...options, log, passes, retries, share });
+    this.#outcomes = outcomes;
     this.#driller = new Driller({
       ...background,
       onEnd: (result, notes, commit) => {
@@ -116,10 +121,12 @@ export class SeedRunner {
       ...{ log, share, outcomes, spoolFolder: options.spoolFolder },
       ...{ stop: this.#stop.signal, abort: options.abort },
       current: () => this.#current?.value,
+      onSilence: (cluster) => this.#queue.stepAside(cluster),
+      onAnswer: (cluster) => this.#queue.stepBack(cluster),
       onOutdated: () => this.#passes.outdate(),
     };
     this.#queue = new ClusterQueue(
-      clustersAtOnce,
+      places,
       (job) => {
         this.#count();
         return runJob(job, jobOptions);
@@ -233,6 +240,7 @@ export class SeedRunner {
     if (held !== this.#current) return;
     // With nothing open there is nothing to write to; that is a guard of the plan, and told as such.
     if (planned.sources.length > 0) this.#recorder.see(planned, held);
+    this.#outcomes.keepOnly(new Set(planned.plan.forecast.map(({ cluster }) => cluster)));
     const runnable = runnableActions(planned.plan);
     const { readiness } = held.value.destinations;
     const unread = planned.inventory.destinations.filter((one) => one.status === 'unknown');
@@ -256,7 +264,9 @@ export class SeedRunner {
       const running = this.#queue.runningOf(cluster);
       if (running === undefined) {
         const own = held.hold();
-        jobs.push({ cluster, planned, actions, workspace: own.value, release: () => own.release() });
+        const isSuspect = this.#outcomes.isSuspect(cluster);
+        const release = () => own.release();
+        jobs.push({ cluster, isSuspect, planned, actions, workspace: own.value, release });
       } else if (actions.some(({ id }) => running.actions.every((action) => action.id !== id))) {
         this.#missed.add(cluster);
       }

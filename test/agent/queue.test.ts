@@ -9,12 +9,13 @@ interface TestJob extends ClusterJob {
   readonly released: () => number;
 }
 
-function job(cluster: string, name = cluster): TestJob {
+function job(cluster: string, name = cluster, isSuspect = false): TestJob {
   const { promise, resolve } = Promise.withResolvers<void>();
   let released = 0;
   return {
     cluster,
     name,
+    isSuspect,
     end: resolve,
     ended: promise,
     release: () => {
@@ -24,11 +25,11 @@ function job(cluster: string, name = cluster): TestJob {
   };
 }
 
-function makeQueue(limit: number) {
+function makeQueue(common: number, { suspect = 1, aside = 1 } = {}) {
   const started: string[] = [];
   const ends: (() => void)[] = [];
   const queue = new ClusterQueue<TestJob>(
-    limit,
+    { common, suspect, aside },
     async (one) => {
       started.push(one.name);
       await one.ended;
@@ -57,6 +58,45 @@ test('a cluster that hangs takes one place, and the others go on', async () => {
   expect(started).toEqual(['a', 'b', 'c', 'd']);
   expect(names(queue.running)).toEqual(['a', 'd']);
   expect([b.released(), hanging.released()]).toEqual([1, 0]);
+});
+
+test('of 500 clusters the 100 that failed before hang for ever, and the others are all worked on', async () => {
+  const { queue, started, end } = makeQueue(2, { suspect: 2 });
+  const dead = Array.from({ length: 100 }, (_, index) => job(`dead-${index}`, `dead-${index}`, true));
+  const sound = Array.from({ length: 400 }, (_, index) => job(`sound-${index}`));
+  // Whoever waits first is dead.
+  queue.replaceWaiting([...dead, ...sound]);
+  for (const one of sound) {
+    expect(queue.running).toContain(one);
+    await end(one);
+  }
+  expect(started.filter((name) => name.startsWith('dead'))).toEqual(['dead-0', 'dead-1']);
+  expect(queue.waiting).toBe(98);
+  // One of them gives up, and the next of them has its place.
+  await end(dead[0] as TestJob);
+  expect(started.at(-1)).toBe('dead-2');
+});
+
+test('a cluster that does not answer makes room, as long as there is room for it', async () => {
+  const { queue, started, end } = makeQueue(2, { aside: 2 });
+  const [a, b, c, d, e, f, g] = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((name) => job(name));
+  if (!a || !b || !c || !d || !e || !f || !g) throw new Error('no jobs');
+  queue.replaceWaiting([a, b, c, d, e, f, g]);
+  queue.stepAside('a');
+  queue.stepAside('a');
+  queue.stepAside('b');
+  expect(started).toEqual(['a', 'b', 'c', 'd']);
+  queue.stepAside('c');
+  expect(started).toEqual(['a', 'b', 'c', 'd']);
+  // One answers, and counts again: the next begins when two have ended.
+  queue.stepBack('a');
+  await end(c);
+  expect(started).toEqual(['a', 'b', 'c', 'd']);
+  await end(d);
+  expect(started).toEqual(['a', 'b', 'c', 'd', 'e']);
+  await end(b);
+  queue.stepAside('e');
+  expect(started.at(-1)).toBe('f');
 });
 
 test('a new plan replaces what waits and keeps its place; what runs goes on', async () => {
