@@ -157,7 +157,7 @@ async function snapshotOf(
         storeIn(destination, job, attempt, artifact, digest, { signal, onProgress }),
       ),
     );
-    const size = await receive(member, raw, job, { signal, onProgress });
+    const size = await receive(member, raw, artifact, job, { signal, onProgress });
     const finishedAt = new Date();
     const [making, proving] = await Promise.allSettled([
       made,
@@ -200,12 +200,15 @@ async function snapshotOf(
 async function receive(
   member: MemberConnection,
   raw: Spool,
+  artifact: Spool,
   job: BackupJob,
   { signal, onProgress }: RunOptions,
 ): Promise<number> {
   let total: number | null = null;
   const onSize = (bytes: number) => {
     total = bytes;
+    // Compressed it is smaller, in any case hardly larger: this decides nothing but when to begin sending it.
+    artifact.expect(bytes);
   };
   const sent = member.snapshot({ signal, stallMs: job.stallTimeoutMs, onSize });
   const blobs = requirePace(sent, { windowMs: job.stallTimeoutMs, total: () => total });

@@ -34,6 +34,7 @@ export class Spool implements UploadSource {
   /** All bytes below are on the file and may be read. */
   #readable = 0;
   #ended = false;
+  #expected: number | undefined;
   #failure: unknown;
   #waiters: (() => void)[] = [];
 
@@ -66,6 +67,16 @@ export class Spool implements UploadSource {
   /** Bytes that have been appended; after `end` has resolved, the file's size. */
   get size(): number {
     return this.#size;
+  }
+
+  /** What `expect` was told; once it has ended, its size. */
+  get expected(): number | undefined {
+    return this.#ended ? this.#size : this.#expected;
+  }
+
+  /** Tells readers how many bytes there will be at most. */
+  expect(bytes: number): void {
+    this.#expected = bytes;
   }
 
   /**

@@ -76,6 +76,8 @@ export interface GetResult {
  * Bytes to upload, which may still be growing, and can be read again: a lost part is sent again, not the whole.
  */
 export interface UploadSource {
+  /** How many bytes it will have at most, as far as that is known while it grows; absent: nobody can tell. */
+  readonly expected?: number | undefined;
   /**
    * Up to `length` bytes from `offset`, as soon as that many are there or the end is known; fewer only at the end,
    * none behind it. Throws when whoever makes the bytes failed. The bytes stay valid until the next read with the

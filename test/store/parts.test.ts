@@ -11,7 +11,7 @@ import { checkKey, checkPrefix } from '../../src/store/key.ts';
 import { sourceFromBytes, sourceFromFile } from '../../src/store/source.ts';
 import type { UploadSource } from '../../src/store/store.ts';
 import { tempFolder } from '../servers/temp.ts';
-import { codeOf, MiB, noAbort, patterned } from './support.ts';
+import { codeOf, GrowingSource, MiB, noAbort, patterned } from './support.ts';
 
 describe('keys', () => {
   const segment = fc.stringMatching(/^[a-zA-Z0-9@~+_-][a-zA-Z0-9.@~+_-]{0,40}$/);
@@ -187,6 +187,37 @@ describe('an upload in parts', () => {
     expect(count).toBe(10_000);
     expect(bytes).toBeGreaterThanOrEqual(5 * 2 ** 40);
     expect(stages.every((stage) => stage.bytes <= 5 * 2 ** 30)).toBe(true);
+  });
+
+  test('of a source that will be large the first part goes while it still grows', async () => {
+    const bytes = patterned(40 * MiB, 3);
+    for (const expected of [undefined, 64 * MiB, 64 * MiB + 1]) {
+      const source = Object.assign(new GrowingSource(), expected === undefined ? {} : { expected });
+      const target = new Recorder();
+      const sent = Promise.withResolvers<void>();
+      const send = target.sendPart.bind(target);
+      target.sendPart = async (id, part) => send(id, part).finally(sent.resolve);
+      const waiting = Promise.withResolvers<void>();
+      source.onWait = (offset) => offset >= 64 * MiB && waiting.resolve();
+      const uploaded = run(source, target);
+      source.push(bytes.subarray(0, 16 * MiB + 1));
+      await Promise.race([sent.promise, waiting.promise]);
+      const early = target.parts.length;
+      source.push(bytes.subarray(16 * MiB + 1));
+      source.end();
+      expect(await uploaded).toEqual({ size: bytes.length, crc: crc32c(bytes) });
+      const inParts = (expected ?? 0) > 64 * MiB;
+      expect([early, target.parts.length]).toEqual(inParts ? [1, 3] : [0, 0]);
+    }
+  });
+
+  test('a source that was to be large and ends within the first part goes as a whole', async () => {
+    const source = Object.assign(new GrowingSource(), { expected: 100 * MiB });
+    source.push(patterned(16 * MiB, 4));
+    source.end();
+    const target = new Recorder();
+    expect((await run(source, target)).size).toBe(16 * MiB);
+    expect(target.parts).toEqual([]);
   });
 
   test('the first part that fails stops the others, and the upload is removed', async () => {

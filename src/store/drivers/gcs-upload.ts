@@ -1,10 +1,10 @@
 /**
- * Writes a source of unknown length: one request where its end comes within 64 MiB, a resumable upload otherwise, whose
- * chunks follow each other. A chunk is read from the source twice, first for its checksum, and held nowhere. Knows
- * order; `UploadTarget` knows requests.
+ * Writes a source of unknown length: in one request where it fits and nobody waits for that, by a resumable upload
+ * otherwise, whose chunks follow each other. A chunk is read from the source twice, first for its checksum, and held
+ * nowhere. Knows order; `UploadTarget` knows requests.
  */
 import type { UploadSource } from '../store.ts';
-import { blockBytes, measureRange, SourceRange, wholeLimit } from './source-range.ts';
+import { blockBytes, fitsInOneRequest, measureRange, SourceRange, wholeLimit } from './source-range.ts';
 
 /**
  * Google takes multiples of 256 KiB. Chunks go one after the other, and each waits for an answer: large ones cost fewer
@@ -61,8 +61,7 @@ export async function uploadFrom<Result>(
     most = Math.max(most, bytes);
     onProgress(most);
   };
-  // Nothing behind the limit: the source has ended within it.
-  if ((await source.read(wholeLimit, 1, { signal })).length === 0) {
+  if (await fitsInOneRequest(source, { signal })) {
     const { length, crc32c } = await measureRange(source, 0, wholeLimit, 0, { signal, into });
     return target.putWhole(new SourceRange(source, 0, length), crc32c, progress, signal);
   }

@@ -1,10 +1,10 @@
 /**
- * Writes a source of unknown length: one request where its end comes within 64 MiB, parts otherwise. What is sent is
- * read from the source twice, first for its checksum: that costs little where the source is a file, and the memory of
- * an upload does not depend on the size of its parts. Knows order; `UploadTarget` knows requests.
+ * Writes a source of unknown length: in one request where it fits and nobody waits for that, in parts otherwise. What is
+ * sent is read from the source twice, first for its checksum: that costs little where the source is a file, and the
+ * memory of an upload does not depend on the size of its parts. Knows order; `UploadTarget` knows requests.
  */
 import type { UploadSource } from '../store.ts';
-import { blockBytes, measureRange, SourceRange, wholeLimit } from './source-range.ts';
+import { blockBytes, fitsInOneRequest, measureRange, SourceRange, wholeLimit } from './source-range.ts';
 
 const MiB = 2 ** 20;
 /** So many parts are under way at a time. */
@@ -79,8 +79,7 @@ export async function uploadFrom<Receipt, Result>(
   options: UploadOptions,
 ): Promise<Result> {
   const { signal } = options;
-  // Nothing behind the limit: the source has ended within it.
-  if ((await source.read(wholeLimit, 1, { signal })).length === 0) {
+  if (await fitsInOneRequest(source, { signal })) {
     const into = Buffer.allocUnsafeSlow(blockBytes);
     const { length, crc32c } = await measureRange(source, 0, wholeLimit, 0, { signal, into });
     return target.putWhole(new SourceRange(source, 0, length), crc32c, progressOf(options), signal);

@@ -6,6 +6,8 @@ import type { CallOptions, UploadSource } from '../store.ts';
 
 /** What is written in one request at most, whatever the store takes: a lost request is sent again as a whole. */
 export const wholeLimit = 64 * 2 ** 20;
+/** What is there of a source that grows, when it is time to send some of it. */
+const earlyLimit = 16 * 2 ** 20;
 /** What is read at a time for a checksum. */
 export const blockBytes = 2 ** 20;
 /** Small enough to see progress on a slow line, large enough to cost nothing on a fast one. */
@@ -44,6 +46,19 @@ export class SourceRange {
     for await (const piece of this.pieces(options)) hash.update(piece);
     return hash.digest('base64');
   }
+}
+
+/**
+ * Whether a source goes in one request, as soon as that is known.
+ *
+ * Of one that grows and is said to become large nobody waits for the limit, only for a part of it: a database of
+ * 600 MB is 80 MB when it is compressed, and all but the end of these would otherwise go when it has been read.
+ */
+export async function fitsInOneRequest(source: UploadSource, options: CallOptions): Promise<boolean> {
+  // Nothing behind a limit: the source has ended within it.
+  if ((await source.read(earlyLimit, 1, options)).length === 0) return true;
+  if ((source.expected ?? 0) > wholeLimit) return false;
+  return (await source.read(wholeLimit, 1, options)).length === 0;
 }
 
 export interface Measured {
