@@ -19,6 +19,7 @@ export interface StoredManifest {
   readonly manifest: Manifest;
   readonly bytes: Uint8Array;
   readonly key: ObjectKey;
+  readonly etag: string;
 }
 
 /** The published backup of a slot; null where there is none. */
@@ -62,7 +63,7 @@ export async function readManifestAt(
   const read = await readSmall(store, key, manifestKind, options);
   const manifest = decodeManifest(read.bytes, key);
   rememberManifest(store, key, read, manifest);
-  return { manifest, bytes: read.bytes, key };
+  return { manifest, bytes: read.bytes, key, etag: read.info.etag };
 }
 
 /** The key under which an attempt is committed in a store. */

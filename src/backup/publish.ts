@@ -3,7 +3,7 @@ import { GranaryError, isGranaryError } from '../model/errors.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
 import type { SlotRef } from '../model/inventory.ts';
 import type { Attempt, ObjectKey } from '../model/names.ts';
-import type { CallOptions, PutResult, Store, UploadSource } from '../store/store.ts';
+import type { CallOptions, PutOptions, PutResult, Store, UploadSource } from '../store/store.ts';
 import { commitKey, readManifestAt, readSlot, type StoredManifest } from './destination.ts';
 import { type Digest, Digester } from './digest.ts';
 import { type KeepUntil, lockOf } from './lock.ts';
@@ -12,6 +12,8 @@ import { type KeepUntil, lockOf } from './lock.ts';
 export type Commitment =
   | { readonly outcome: 'published' }
   | { readonly outcome: 'exists'; readonly winner: StoredManifest };
+
+const commitAttempts = 5;
 
 /**
  * Writes the manifest and reads it back. Losing the race is no error: the winner is given back and counts.
@@ -29,14 +31,11 @@ export async function commit(
   { signal, keepUntil = null }: CallOptions & { readonly keepUntil?: KeepUntil | undefined },
 ): Promise<Commitment> {
   const key = commitKey(store, slot, attempt);
-  try {
-    await store.put(key, bytes, { createOnly: true, signal, ...lockOf(store, 'manifest', keepUntil) });
-  } catch (error) {
-    if (!isGranaryError(error, 'precondition-failed')) throw error;
-  }
-  const winner = store.capabilities.conditionalWrites
-    ? await readManifestAt(store, key, { signal })
-    : await readSlot(store, slot, { signal });
+  const lock = lockOf(store, 'manifest', keepUntil);
+  let winner = await putOrRead(store, slot, key, bytes, { signal, ...lock });
+  // What was in the way has been removed before it could be read.
+  for (let left = commitAttempts - 1; winner === null && left > 0; left -= 1)
+    winner = await putOrRead(store, slot, key, bytes, { signal, ...lock });
   if (winner === null) throw notThere(key);
   if (winner.manifest.attempt !== attempt) return { outcome: 'exists', winner };
   if (Buffer.compare(winner.bytes, bytes) !== 0) {
@@ -45,6 +44,30 @@ export async function commit(
     });
   }
   return { outcome: 'published' };
+}
+
+/** @returns what counts in the slot; null where the create was refused and nothing is there to be read */
+async function putOrRead(
+  store: Store,
+  slot: SlotRef,
+  key: ObjectKey,
+  bytes: Uint8Array,
+  { signal, ...lock }: Omit<PutOptions, 'createOnly' | 'ifMatch'>,
+): Promise<StoredManifest | null> {
+  let isRefused = false;
+  try {
+    await store.put(key, bytes, { createOnly: true, signal, ...lock });
+  } catch (error) {
+    if (!isGranaryError(error, 'precondition-failed')) throw error;
+    isRefused = true;
+  }
+  if (!store.capabilities.conditionalWrites) return readSlot(store, slot, { signal });
+  try {
+    return await readManifestAt(store, key, { signal });
+  } catch (error) {
+    if (isRefused && isGranaryError(error, 'object-missing')) return null;
+    throw error;
+  }
 }
 
 function notThere(key: string): GranaryError {

@@ -56,7 +56,7 @@ export function summarizeSlot(ref: SlotRef, objects: readonly SlotObject[]): Slo
       manifestEtag: ownText(manifest.info.etag),
       pinnedUntil: latestPin(objects),
       expires: latest(ofType(objects, 'expire').map(({ parsed }) => parsed.time)),
-      tombstone: tombstoneThatCounts(objects),
+      tombstone: tombstoneThatCounts(withoutFormer(objects)),
       proofs: newestProofs(objects),
     },
     unfinished: none,
@@ -109,6 +109,19 @@ function latestPin(objects: readonly SlotObject[]): string | null {
 function latest(times: readonly Date[]): string | null {
   if (times.length === 0) return null;
   return new Date(Math.max(...times.map((time) => time.getTime()))).toISOString();
+}
+
+/**
+ * Without the tombstones that are older than the backup, by the store's own times: they are about one that was removed, and
+ * in whose slot another was stored before its removal had ended.
+ */
+export function withoutFormer<T extends SlotObject>(objects: readonly T[]): readonly T[] {
+  if (!objects.some(({ parsed }) => parsed.type === 'tombstone')) return objects;
+  const published = ofType(objects, 'manifest').map(({ info }) => info.modified.getTime());
+  return objects.filter(
+    ({ parsed, info }) =>
+      parsed.type !== 'tombstone' || published.every((time) => time <= info.modified.getTime()),
+  );
 }
 
 /** See `Tombstone`: one that a verdict has settled does not hide one that is still to be decided. */

@@ -5,13 +5,14 @@
  * from then on removes the copy; then each tombstone is settled by its verdict, which a plan made earlier respects; and
  * the manifest is looked for last, because a remover that has ended took its verdict away with it.
  */
-import { buildKey, parseKey, slotPrefix } from '../catalog/keys.ts';
-import type { SlotKey } from '../catalog/slots.ts';
+import { buildKey } from '../catalog/keys.ts';
+import { type SlotKey, withoutFormer } from '../catalog/slots.ts';
 import { claimVerdict, verdictKey } from '../catalog/verdicts.ts';
 import { isGranaryError } from '../model/errors.ts';
 import type { SlotRef } from '../model/inventory.ts';
 import type { Attempt, ObjectKey } from '../model/names.ts';
 import type { CallOptions, Store } from '../store/store.ts';
+import { listSlot as listObjects } from './slot-objects.ts';
 
 /** Until when a copy is to stay. Whole seconds count. */
 export type PinEnd = Date | 'forever';
@@ -144,17 +145,14 @@ async function hasManifest(
   return false;
 }
 
+/** All but tombstones about what was there before: those were settled for the remover. */
 async function listSlot(
   store: Store,
   slot: SlotRef,
   signal: AbortSignal,
 ): Promise<InSlot<SlotKey['type']>[]> {
-  const objects: InSlot<SlotKey['type']>[] = [];
-  for await (const { key } of store.list(slotPrefix(slot), { signal })) {
-    const parsed = parseKey(key);
-    if ('slot' in parsed) objects.push({ ...parsed, key });
-  }
-  return objects;
+  const objects = withoutFormer(await listObjects(store, slot, { signal }));
+  return objects.map(({ info, parsed }) => ({ ...parsed, key: info.key }));
 }
 
 function ofType<T extends SlotKey['type']>(

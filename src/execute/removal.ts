@@ -3,18 +3,27 @@
  * then, the manifest and its data. At no moment is there a manifest without its data.
  */
 import { ulid } from 'ulid';
-import { readManifestAt } from '../backup/destination.ts';
-import { buildKey, leasesPrefix, parseKey, slotPrefix } from '../catalog/keys.ts';
-import { leaseExpiryMs } from '../catalog/leases.ts';
+import { dataKey } from '../backup/copy.ts';
+import type { StoredManifest } from '../backup/destination.ts';
+import { buildKey, slotPrefix } from '../catalog/keys.ts';
+import { withoutFormer } from '../catalog/slots.ts';
 import { claimVerdict, type Settled, verdictKey } from '../catalog/verdicts.ts';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
 import type { DeleteAction, TombstoneAction } from '../model/generated/plan.ts';
 import type { SlotRef } from '../model/inventory.ts';
 import type { Attempt, ObjectKey, Slot } from '../model/names.ts';
-import { formatTime } from '../model/units.ts';
+import { leftoverAgeMs } from '../plan/sweeps.ts';
 import type { CallOptions, Store } from '../store/store.ts';
 import { clockDifference, maxClockDifferenceMs } from './clock.ts';
 import { withdrawTombstone } from './pins.ts';
+import {
+  clockSkewed,
+  readManifests,
+  requireNoLease,
+  requireNoLockAndClock,
+  requireNoPin,
+} from './removal-checks.ts';
+import { hasManifest, listSlot, removeUnclaimedData, type SlotObject } from './slot-objects.ts';
 
 /**
  * Marks a copy. It stays whole and restorable until the tombstone is due.
@@ -29,7 +38,8 @@ export async function writeTombstone(
   const id = ulid() as Attempt;
   const slot = slotOfAction(action);
   // What another has removed meanwhile needs no mark, which nobody would take away again.
-  if (!(await requireReadable(store, slot, signal))) return;
+  const manifests = await readManifests(store, await listSlot(store, slot, { signal }), signal);
+  if (manifests.length === 0) return;
   const key = buildKey({ type: 'tombstone', ...slot, due: new Date(action.due), id });
   const body = json({ format: 1, reason: action.reason, due: action.due });
   const began = Date.now();
@@ -50,10 +60,11 @@ export async function writeTombstone(
  * `undelete` may come in between: whoever creates the verdict has won.
  *
  * Order: leases, the tombstone, pins, locks, the manifest's own word, verdict, leases and pins by the store's clock, the
- * tombstone again, manifests, leases once more, data, the rest. When it ends anywhere in the middle, a later pass goes on
- * from there: what is without a manifest is no backup. Where another remover has ended first there is nothing left to do.
- * @throws GranaryError `blocked` where a restore or verification is running, a pin holds, `undelete` was first, or the
- *   tombstone that this removal is about is gone and a backup is there all the same;
+ * tombstone again, the manifest that was read and no other, leases once more, its data, the rest. When it ends anywhere in
+ * the middle, a later pass goes on from there: what is without a manifest is no backup. Where another remover has ended
+ * first, or has come as far as the manifest, there is nothing left to do: what that one leaves is swept.
+ * @throws GranaryError `blocked` where a restore or verification is running, a pin holds, `undelete` was first, or a backup
+ *   is there that the tombstone of this removal is not about: it is gone, or the backup was stored anew since;
  *   `manifest-invalid`, `format-too-new` where nobody can tell what would be removed; `object-locked` where object lock
  *   still holds the manifest or the data
  */
@@ -61,52 +72,112 @@ export async function deleteCopy(store: Store, action: DeleteAction, { signal }:
   const slot = slotOfAction(action);
   const id = action.tombstone as Attempt;
   await requireNoLease(store, slot, new Date(), signal);
-  const before = await list(store, slot, signal);
-  if (!hasTombstone(before, id)) return requireNoManifest(before, slot);
+  const before = await listSlot(store, slot, { signal });
+  if (tombstoneIn(before, id) === undefined) return requireNoManifest(before, slot);
   requireNoPin(before, slot, new Date());
   await requireNoLockAndClock(store, before, signal);
-  await requireReadable(store, slot, signal);
+  const doomed = await readManifests(store, before, signal);
+  if (doomed.length === 0) return;
   const storeTime = await takeVerdict(store, slot, id, signal);
   // Once more by the store's own clock: a machine whose clock is ahead takes live leases and pins for expired ones.
   await requireNoLease(store, slot, storeTime, signal);
   // Only those of before: whoever pins a copy with a tombstone claims its verdict next, and that is lost by now. To give
   // way to such a pin would leave a copy that each side takes for the other's.
   requireNoPin(before, slot, storeTime ?? new Date());
-  const objects = await list(store, slot, signal);
-  if (!hasTombstone(objects, id)) {
+  const objects = await listSlot(store, slot, { signal });
+  const tombstone = tombstoneIn(objects, id);
+  if (tombstone === undefined) {
     // Nobody else needs a verdict over a tombstone that is gone: it was this call's, or of a remover that has ended.
     await store.delete(verdictKey(slot, id), { signal });
     return requireNoManifest(objects, slot);
   }
-  for (const manifest of objects.filter(({ type }) => type === 'manifest')) {
-    await store.delete(manifest.key, { signal, ifLocked: 'refuse' });
-    if ((await store.head(manifest.key, { signal })) !== null) throw stillThere(store, manifest.key);
-  }
-  // Whoever took a lease before the manifest went may be reading the data by now.
-  await requireNoLease(store, slot, storeTime, signal);
-  const last = new Set(['tombstone', 'verdict']);
-  const order = (type: string) => (type === 'data' ? 0 : last.has(type) ? 2 : 1);
-  for (const { key, type } of objects.toSorted((a, b) => order(a.type) - order(b.type))) {
-    if (type === 'data') await store.delete(key, { signal, ifLocked: 'refuse' });
-    else if (type !== 'manifest') await store.delete(key, { signal });
+  try {
+    await removeManifests(store, objects, doomed, signal);
+    // Whoever took a lease before the manifest went may be reading the data by now.
+    await requireNoLease(store, slot, storeTime, signal);
+    await removeRest(store, slot, objects, doomed, { signal, storeTime });
+  } catch (error) {
+    if (!isGranaryError(error, 'precondition-failed')) throw error;
+    // It has done its work, and would read as one about what was stored anew. Without it the verdict means nothing.
+    await store.delete(tombstone, { signal });
+    await store.delete(verdictKey(slot, id), { signal });
+    await removeFormerData(store, slot, doomed, { signal, storeTime });
+    throw storedAnew(slot);
   }
   await store.delete(verdictKey(slot, id), { signal });
 }
 
-function hasTombstone(objects: readonly Listed[], id: Attempt): boolean {
-  return objects.some(({ key, type }) => {
-    if (type !== 'tombstone') return false;
-    const parsed = parseKey(key);
-    return parsed.type === 'tombstone' && parsed.id === id;
-  });
+/** Those that were read, if they are what lies there still. `precondition-failed` where something else does. */
+async function removeManifests(
+  store: Store,
+  objects: readonly SlotObject[],
+  doomed: readonly StoredManifest[],
+  signal: AbortSignal,
+): Promise<void> {
+  const known = new Set(doomed.map(({ key, etag }) => `${key} ${etag}`));
+  for (const { info, parsed } of objects) {
+    if (parsed.type === 'manifest' && !known.has(`${info.key} ${info.etag}`)) throw changed(info.key);
+  }
+  for (const { key, etag } of doomed) {
+    await store.delete(key, { signal, ifLocked: 'refuse', ifMatch: etag });
+    const left = await store.head(key, { signal });
+    if (left?.etag === etag) throw stillThere(store, key);
+    if (left !== null) throw changed(key);
+  }
+}
+
+/**
+ * The data of manifests that are gone, and what was said about them; tombstones and verdicts last. Data of other attempts
+ * may belong to a run that is about to publish: they go only when they are too old for that.
+ */
+async function removeRest(
+  store: Store,
+  slot: SlotRef,
+  objects: readonly SlotObject[],
+  doomed: readonly StoredManifest[],
+  { signal, storeTime }: CallOptions & { readonly storeTime: Date | null },
+): Promise<void> {
+  const own = new Set(doomed.map(({ manifest }) => dataKey(manifest)));
+  const isOurs = ({ info }: SlotObject): boolean =>
+    own.has(info.key) ||
+    (storeTime !== null && storeTime.getTime() - info.modified.getTime() > leftoverAgeMs);
+  const data = objects.filter(({ parsed }) => parsed.type === 'data');
+  for (const { info } of data.filter(isOurs)) {
+    if (!(await removeUnclaimedData(store, slot, info, { signal }))) throw changed(info.key);
+  }
+  const last = ({ parsed }: SlotObject): boolean => ['tombstone', 'verdict'].includes(parsed.type);
+  const others = objects.filter(({ parsed }) => parsed.type !== 'data' && parsed.type !== 'manifest');
+  for (const { info, parsed } of others.toSorted((a, b) => Number(last(a)) - Number(last(b)))) {
+    if (parsed.type !== 'claim' || data.every(isOurs)) await store.delete(info.key, { signal });
+  }
+}
+
+/** Data of manifests that are gone, where another lies there by now that names others: nobody else would come for them. */
+async function removeFormerData(
+  store: Store,
+  slot: SlotRef,
+  doomed: readonly StoredManifest[],
+  { signal, storeTime }: CallOptions & { readonly storeTime: Date | null },
+): Promise<void> {
+  await requireNoLease(store, slot, storeTime, signal);
+  const current = await readManifests(store, await listSlot(store, slot, { signal }), signal);
+  if (current.length === 0) return;
+  const named = new Set(current.map(({ manifest }) => dataKey(manifest)));
+  for (const { manifest } of doomed) {
+    const key = dataKey(manifest);
+    if (!named.has(key)) await store.delete(key, { signal, ifLocked: 'refuse' });
+  }
+}
+
+/** The key of a tombstone that is about what lies there. */
+function tombstoneIn(objects: readonly SlotObject[], id: Attempt): ObjectKey | undefined {
+  return withoutFormer(objects).find(({ parsed }) => parsed.type === 'tombstone' && parsed.id === id)?.info
+    .key;
 }
 
 /** What lies there without the tombstone came after it: nobody has said that this may go. */
-function requireNoManifest(objects: readonly Listed[], slot: SlotRef): void {
-  if (!objects.some(({ type }) => type === 'manifest')) return;
-  throw new GranaryError('blocked', `${slotPrefix(slot)} has no such tombstone any more and stays`, {
-    hint: 'it was taken back, or another agent has removed what it was about and a backup was stored anew; the next pass looks again',
-  });
+function requireNoManifest(objects: readonly SlotObject[], slot: SlotRef): void {
+  if (hasManifest(objects)) throw storedAnew(slot);
 }
 
 /** How often a verdict may come and go while it is claimed: each time, somebody else has ended. */
@@ -144,109 +215,25 @@ async function claim(store: Store, slot: SlotRef, id: Attempt, signal: AbortSign
   }
 }
 
-/**
- * A lease that was not renewed for long is of a process that died.
- * @param now null where the store's clock is not known: then every lease counts
- */
-async function requireNoLease(
-  store: Store,
-  slot: SlotRef,
-  now: Date | null,
-  signal: AbortSignal,
-): Promise<void> {
-  for await (const { key, modified } of store.list(leasesPrefix(slot), { signal })) {
-    if (parseKey(key).type !== 'lease') continue;
-    if (now !== null && now.getTime() - modified.getTime() > leaseExpiryMs) continue;
-    throw new GranaryError(
-      'blocked',
-      `a restore or verification of ${slot.seed}/${slot.cluster} is running`,
-      {
-        hint: 'the removal is tried again by the next pass; a lease of a process that died expires after 30 minutes',
-        context: { lease: key },
-      },
-    );
-  }
-}
-
-/** A pin beats everything, also one that was written after the plan was made. */
-function requireNoPin(objects: readonly Listed[], slot: SlotRef, now: Date): void {
-  for (const { key } of objects) {
-    const parsed = parseKey(key);
-    if (parsed.type !== 'pin') continue;
-    if (parsed.until !== 'forever' && parsed.until <= now) continue;
-    throw new GranaryError('blocked', `${slotPrefix(slot)} is pinned and stays`, {
-      hint: '`granary unpin` lets it go again',
-      context: { pin: key },
-    });
-  }
-}
-
-/**
- * Neither of both may come to light later: by a wrong clock grace times and leases are over that are not, and a lock that is found only after the verdict would leave a backup that nobody can undelete any more, and that stays for
- * as long as the lock does. Where the store does not tell of its locks the removal itself finds them.
- */
-async function requireNoLockAndClock(
-  store: Store,
-  objects: readonly Listed[],
-  signal: AbortSignal,
-): Promise<void> {
-  for (const { key, type } of objects) {
-    if (type !== 'manifest' && type !== 'data') continue;
-    const began = Date.now();
-    const { lockedUntil: until, storeTime } = (await store.head(key, { signal })) ?? {};
-    if (storeTime !== undefined && clockDifference(storeTime, began, Date.now()) > maxClockDifferenceMs)
-      throw clockSkewed(store);
-    if (until === undefined || until <= new Date()) continue;
-    throw new GranaryError('object-locked', `${key} is locked against removal until ${formatTime(until)}`, {
-      hint: 'nothing is wrong: a pass after that removes it',
-      context: { key, until: until.toISOString() },
-    });
-  }
-}
-
-/**
- * Fails closed: what cannot be read, or was written by a newer Granary, is not removed. A manifest that went since it was
- * listed is none: another remover is a step ahead.
- * @returns whether there is a manifest at all
- */
-async function requireReadable(store: Store, slot: SlotRef, signal: AbortSignal): Promise<boolean> {
-  let isThere = false;
-  for (const { key, type } of await list(store, slot, signal)) {
-    if (type !== 'manifest') continue;
-    try {
-      await readManifestAt(store, key, { signal });
-      isThere = true;
-    } catch (error) {
-      if (!isGranaryError(error, 'object-missing')) throw error;
-    }
-  }
-  return isThere;
-}
-
-interface Listed {
-  readonly key: ObjectKey;
-  readonly type: string;
-}
-
-async function list(store: Store, slot: SlotRef, signal: AbortSignal): Promise<Listed[]> {
-  const objects: Listed[] = [];
-  for await (const { key } of store.list(slotPrefix(slot), { signal })) {
-    const { type } = parseKey(key);
-    if (type !== 'foreign') objects.push({ key, type });
-  }
-  return objects;
-}
-
 function slotOfAction({ seed, cluster, policy, slot }: TombstoneAction | DeleteAction): SlotRef {
   return { seed, cluster, policy, slot: slot as Slot };
 }
 
-function clockSkewed(store: Store): GranaryError {
+function storedAnew(slot: SlotRef): GranaryError {
   return new GranaryError(
     'blocked',
-    `the clock of ${store.url} and this machine's differ by more than five minutes; nothing is removed there`,
-    { hint: 'set the clock that is wrong; a later pass tries again' },
+    `${slotPrefix(slot)} has a backup that the tombstone in question is not about, and stays`,
+    {
+      hint: 'the tombstone was taken back, or a backup was stored anew where this one was; the next pass looks again',
+    },
   );
+}
+
+/** Within a removal: what is there is not what was to go. */
+function changed(key: ObjectKey): GranaryError {
+  return new GranaryError('precondition-failed', `${key} was written anew meanwhile`, {
+    hint: 'the next pass looks again',
+  });
 }
 
 function stillThere(store: Store, key: string): GranaryError {

@@ -3,14 +3,7 @@
  * ages are by the store's own clock. When a sweep ends in the middle, the next pass goes on from there.
  */
 import { ulid } from 'ulid';
-import {
-  buildKey,
-  clustersPrefix,
-  leasesPrefix,
-  type ParsedKey,
-  parseKey,
-  slotPrefix,
-} from '../catalog/keys.ts';
+import { buildKey, clustersPrefix, leasesPrefix, parseKey } from '../catalog/keys.ts';
 import { leaseExpiryMs } from '../catalog/leases.ts';
 import { readVerdict } from '../catalog/verdicts.ts';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
@@ -20,11 +13,7 @@ import type { Attempt, Slot } from '../model/names.ts';
 import { leftoverAgeMs } from '../plan/sweeps.ts';
 import type { CallOptions, ObjectInfo, Store } from '../store/store.ts';
 import type { SeedPlan } from './plan.ts';
-
-interface Listed {
-  readonly info: ObjectInfo;
-  readonly parsed: ParsedKey;
-}
+import { hasManifest, listSlot, removeUnclaimedData, type SlotObject } from './slot-objects.ts';
 
 /**
  * Removes what lies in a slot without a manifest: data first, tombstones and verdicts last, so that what is left still
@@ -36,7 +25,7 @@ export async function sweepSlot(store: Store, action: SweepAction, { signal }: C
   const { seed, cluster, policy } = action;
   const slot: SlotRef = { seed, cluster, policy, slot: action.slot as Slot };
   const now = await storeClock(store, seed, signal);
-  const objects = await list(store, slot, signal);
+  const objects = await listSlot(store, slot, { signal });
   if (objects.length === 0 || hasManifest(objects)) return;
   const removing = await isBeingRemoved(store, slot, objects, signal);
   // A verdict that went since it was listed: another agent sweeps or removes here, and what was listed says nothing more.
@@ -48,41 +37,25 @@ export async function sweepSlot(store: Store, action: SweepAction, { signal }: C
   }
   await requireNoLease(store, slot, now, signal);
   for (const { info, parsed } of objects.toSorted((a, b) => order(a.parsed) - order(b.parsed))) {
-    if (parsed.type === 'data') {
-      // A copy that is being made of the same attempt has the same name: what was written since the listing stays.
-      const current = await store.head(info.key, { signal });
-      if (current !== null && (current.etag !== info.etag || +current.modified !== +info.modified))
-        throw tooYoung(current);
-      if (hasManifest(await list(store, slot, signal))) return;
+    if (parsed.type !== 'data') await store.delete(info.key, { signal, ifLocked: 'refuse' });
+    else if (!(await removeUnclaimedData(store, slot, info, { signal }))) {
+      if (hasManifest(await listSlot(store, slot, { signal }))) return;
+      throw tooYoung(info);
     }
-    await store.delete(info.key, { signal, ifLocked: 'refuse' });
   }
 }
 
-function order({ type }: ParsedKey): number {
+function order({ type }: SlotObject['parsed']): number {
   if (type === 'data') return 0;
   if (type === 'verdict') return 2;
   return type === 'tombstone' ? 3 : 1;
-}
-
-function hasManifest(objects: readonly Listed[]): boolean {
-  return objects.some(({ parsed }) => parsed.type === 'manifest');
-}
-
-async function list(store: Store, slot: SlotRef, signal: AbortSignal): Promise<Listed[]> {
-  const objects: Listed[] = [];
-  for await (const info of store.list(slotPrefix(slot), { signal })) {
-    const parsed = parseKey(info.key);
-    if (parsed.type !== 'foreign') objects.push({ info, parsed });
-  }
-  return objects;
 }
 
 /** Whether the remover has won a tombstone that lies there; null where a verdict has just gone. */
 async function isBeingRemoved(
   store: Store,
   slot: SlotRef,
-  objects: readonly Listed[],
+  objects: readonly SlotObject[],
   signal: AbortSignal,
 ): Promise<boolean | null> {
   for (const { parsed } of objects) {

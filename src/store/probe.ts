@@ -1,7 +1,8 @@
 /** Tries out everything that Granary needs from a store, with one small object, and says what does not work. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asGranaryError, type ErrorCode, GranaryError, isGranaryError } from '../model/errors.ts';
+import { asGranaryError, type ErrorCode, GranaryError } from '../model/errors.ts';
 import type { ObjectKey } from '../model/names.ts';
+import { refusesConditions } from './refusals.ts';
 import type { CallOptions, PutOptions, Store } from './store.ts';
 
 export type ProbeStepName =
@@ -207,14 +208,6 @@ class Probe {
       hint: 'object lock keeps it: exempt `seeds/` and `leases/` from it, or let it be',
     });
   }
-}
-
-/** How stores answer that do not know the header at all; `write` without one tells whether it is that. */
-function refusesConditions(error: unknown): boolean {
-  return (
-    isGranaryError(error, 'store-misconfigured') &&
-    ['NotImplemented', 'InvalidArgument', 'InvalidRequest'].includes(String(error.context.reason))
-  );
 }
 
 function lacksConditions(what: string): GranaryError {

@@ -101,6 +101,11 @@ export interface DeleteOptions extends CallOptions {
    * old versions. Default: `hide`, which is right for what is small and only in the way.
    */
   readonly ifLocked?: 'hide' | 'refuse' | undefined;
+  /**
+   * Only if this etag is there: otherwise `precondition-failed`, and what is there stays as it is. One step with the
+   * removal wherever the store can; an S3 server that keeps no versions and knows no such condition is asked right before.
+   */
+  readonly ifMatch?: string | undefined;
 }
 
 export interface Store {
@@ -136,7 +141,7 @@ export interface Store {
 
   /**
    * Removes an object, with its older versions where the store keeps such and allows it. That nothing is there is no
-   * error. `object-locked` (see `ifLocked`) has the moment at which the lock ends in its context, as `until`, in RFC 3339,
+   * error, whatever `ifMatch` says. `object-locked` (see `ifLocked`) has the moment at which the lock ends in its context, as `until`, in RFC 3339,
    * where the store tells.
    */
   delete(key: ObjectKey, options: DeleteOptions): Promise<void>;

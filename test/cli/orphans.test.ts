@@ -48,7 +48,7 @@ test('orphans are listed with size and age, and nothing removes them by itself',
   });
   const plan = await granary(['plan', ...fleet.source]);
   expect(plan.stdout).toMatch(/10 backups of eu\/prod\/nightly \(40 B, newest .* ago\) are no longer named/);
-  expect(plan.stdout).toMatch(/1 object below \S+ on local is none of Granary's;\s+nothing touches them/);
+  expect(plan.stdout).toMatch(/1 object below \S+ on local is none of\s+Granary's;\s+nothing touches them/);
   await granary(['prune', '--yes', ...fleet.source]);
   expect(fleet.stored('local')).toEqual(before);
 });

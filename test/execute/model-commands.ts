@@ -25,7 +25,7 @@ import { clusterOf, desiredOf, destinationOf, keepOf, options, policyOf, seedOf 
 
 const hourMs = 3_600_000;
 export const graceMs = 6 * hourMs;
-const keep = keepOf({ last: 2, daily: 2 });
+const keep = keepOf({ last: 2, daily: 1 });
 const desired = desiredOf({
   seeds: [seedOf('eu', [clusterOf('a')])],
   destinations: [destinationOf('one')],
@@ -83,6 +83,12 @@ export class World {
 
   ref(slot: Slot): SlotRef {
     return { seed: 'eu', cluster: 'a', policy: 'hourly', slot };
+  }
+
+  /** No plan so far was about what is there now. */
+  committed(slot: Slot): void {
+    this.mayGo.delete(slot);
+    this.#listed.add(slot);
   }
 
   async copies(): Promise<readonly Copy[]> {
@@ -181,6 +187,7 @@ async function backUp(world: World, store: Store, slot: Slot, own: Attempt): Pro
   );
   const { outcome } = await commit(store, ref, own, encodeManifest(manifest), { signal });
   if (outcome === 'exists') await store.delete(key, { signal });
+  else world.committed(slot);
 }
 
 type Command = fc.AsyncCommand<Model, World>;
@@ -208,114 +215,169 @@ const pick = <T>(items: readonly T[], index: number): T | undefined =>
 
 const agents = fc.nat(2);
 const kill = fc.option(fc.integer({ min: 1, max: 14 }), { nil: never, freq: 2 });
+const killed = (fatal: number): string => (fatal === never ? '' : `, killed at ${fatal}`);
 
+/** A backup of the slot of this hour, or of one that is given, by one agent or by two at once. */
+async function backUpNow(world: World, ends: readonly number[], slot = slotOf(new Date(world.now))) {
+  const runs = ends.map((end) => {
+    world.attempts += 1;
+    return ignoringKill(backUp(world, killedAt(world.store, end), slot, attempt(world.attempts)));
+  });
+  await Promise.all(runs);
+}
+
+async function pin(world: World, copy: Copy): Promise<void> {
+  const kept = (await keepCopy(world.store, copy, 'forever', { signal })) === 'kept';
+  if (kept) world.pinned.add(copy.slot);
+}
+
+const backups = fc.tuple(fc.boolean(), kill).map(([twice, fatal]) =>
+  command(`backup${twice ? ' by two' : ''}${killed(fatal)}`, async (world) => {
+    await backUpNow(world, twice ? [never, fatal] : [fatal]);
+    world.now += hourMs;
+  }),
+);
+
+const someHours = fc.integer({ min: 1, max: 60 }).map((hours) =>
+  command(`${hours} hours pass`, async (world) => {
+    world.now += hours * hourMs;
+  }),
+);
+
+const grace = fc.integer({ min: -1, max: 2 }).map((more) =>
+  command(`the grace time passes${more < 0 ? ', but for an hour' : ''}`, async (world) => {
+    world.now += graceMs + more * hourMs;
+  }),
+);
+
+const clockBack = fc.integer({ min: 1, max: 12 }).map((hours) =>
+  command(`the clock is put back by ${hours} hours`, async (world) => {
+    world.now -= hours * hourMs;
+  }),
+);
+
+const plans = agents.map((agent) =>
+  command(`agent ${agent} plans`, async (world) => {
+    world.plans.set(agent, await world.plan());
+  }),
+);
+
+const prunes = fc.tuple(agents, kill).map(([agent, fatal]) =>
+  command(`agent ${agent} prunes${killed(fatal)}`, async (world) => {
+    const { actions } = world.plans.get(agent) ?? (await world.plan());
+    world.plans.delete(agent);
+    await world.run(killedAt(world.store, fatal), actions);
+  }),
+);
+
+/** Removers race: each goes by a plan of its own, of which one may be old, and each may be killed. */
+const pruneRaces = fc.tuple(agents, kill, kill).map(([agent, first, second]) =>
+  command(`agent ${agent} prunes${killed(first)}, and another${killed(second)}`, async (world) => {
+    const old = world.plans.get(agent) ?? (await world.plan());
+    world.plans.delete(agent);
+    const { actions } = await world.plan();
+    await Promise.all([
+      world.run(killedAt(world.store, first), old.actions),
+      world.run(killedAt(world.store, second), actions),
+    ]);
+  }),
+);
+
+const pinRaces = fc.nat(50).map((index) =>
+  command(`two agents prune while somebody pins ${index}`, async (world) => {
+    const copy = pick(await world.copies(), index);
+    const { actions } = await world.plan();
+    await Promise.all([
+      copy === undefined ? undefined : pin(world, copy),
+      world.run(world.store, actions),
+      world.run(world.store, actions),
+    ]);
+  }),
+);
+
+/** As a repair does, or an agent whose clock was put back: what goes is stored anew at the same moment. */
+const anewRaces = fc.tuple(fc.nat(50), kill, fc.nat(8)).map(([index, fatal, tries]) =>
+  command(`two agents prune${killed(fatal)} while what goes is stored anew (${index})`, async (world) => {
+    const { actions } = await world.plan();
+    const going = actions.filter(({ type }) => type === 'delete');
+    const slot = pick(going.length > 0 ? going : actions, index)?.slot as Slot | undefined;
+    await Promise.all([
+      world.run(killedAt(world.store, fatal), actions),
+      world.run(world.store, actions),
+      (async () => {
+        for (let left = tries; slot !== undefined && left >= 0; left -= 1)
+          await backUpNow(world, [never], slot);
+      })(),
+    ]);
+  }),
+);
+
+const undeletes = fc.nat(50).map((index) =>
+  command(`undelete ${index}`, async (world) => {
+    const copy = pick(await world.copies(), index);
+    if (copy !== undefined) await pin(world, copy);
+  }),
+);
+
+const unpins = fc.nat(50).map((index) =>
+  command(`unpin ${index}`, async (world) => {
+    const slot = pick([...world.pinned], index);
+    if (slot === undefined) return;
+    world.pinned.delete(slot);
+    await unpinCopy(world.store, world.ref(slot), { signal });
+  }),
+);
+
+const proofs = fc.tuple(fc.nat(50), fc.boolean()).map(([index, ok]) =>
+  command(`verify ${index}: ${ok ? 'sound' : 'bad'}`, async (world) => {
+    const copy = pick(await world.copies(), index);
+    if (copy === undefined) return;
+    const time = new Date(Math.floor(world.now / 1_000) * 1_000);
+    await write(world.store, {
+      type: 'proof',
+      ...world.ref(copy.slot),
+      time,
+      kind: ok ? 'drill' : 'read',
+      ok,
+    });
+  }),
+);
+
+const restoresBegin = fc.nat(50).map((index) =>
+  command(`a restore of ${index} begins`, async (world) => {
+    const copy = pick(await world.copies(), index);
+    if (copy === undefined || world.restores.length > 2) return;
+    const source = { name: 'one', store: world.store };
+    const warned: string[] = [];
+    const lease = await holdLease([source], copy, 'restore', {
+      signal,
+      onWarning: (one) => warned.push(one),
+    });
+    expect(warned).toEqual([]);
+    // As a restore does: what went before the lease was there is not begun.
+    await readManifest(world.store, copy, { signal });
+    world.restores.push({ copy, lease });
+  }),
+);
+
+const restoresEnd = fc.constant(
+  command('a restore ends', async (world) => {
+    const restore = world.restores.shift();
+    if (restore === undefined) return;
+    const manifest = await readManifest(world.store, restore.copy, { signal });
+    expect(manifest.slot).toBe(restore.copy.slot);
+    await restore.lease[Symbol.asyncDispose]();
+  }),
+);
+
+/** Heavy on what removes, because that is what can go wrong: one of these is drawn as often as it stands here. */
 export const commands = fc.commands(
   [
-    fc.tuple(fc.boolean(), kill).map(([twice, fatal]) =>
-      command(
-        `backup${twice ? ' by two' : ''}${fatal === never ? '' : `, killed at ${fatal}`}`,
-        async (world) => {
-          const slot = slotOf(new Date(world.now));
-          const runs = (twice ? [never, fatal] : [fatal]).map((end) => {
-            world.attempts += 1;
-            return ignoringKill(backUp(world, killedAt(world.store, end), slot, attempt(world.attempts)));
-          });
-          await Promise.all(runs);
-          world.now += hourMs;
-        },
-      ),
-    ),
-    fc.integer({ min: 1, max: 60 }).map((hours) =>
-      command(`${hours} hours pass`, async (world) => {
-        world.now += hours * hourMs;
-      }),
-    ),
-    fc.integer({ min: 1, max: 12 }).map((hours) =>
-      command(`the clock is put back by ${hours} hours`, async (world) => {
-        world.now -= hours * hourMs;
-      }),
-    ),
-    agents.map((agent) =>
-      command(`agent ${agent} plans`, async (world) => {
-        world.plans.set(agent, await world.plan());
-      }),
-    ),
-    fc.tuple(agents, kill).map(([agent, fatal]) =>
-      command(`agent ${agent} prunes${fatal === never ? '' : `, killed at ${fatal}`}`, async (world) => {
-        const { actions } = world.plans.get(agent) ?? (await world.plan());
-        world.plans.delete(agent);
-        await world.run(killedAt(world.store, fatal), actions);
-      }),
-    ),
-    fc.nat(50).map((index) =>
-      command(`two agents prune while somebody pins ${index}`, async (world) => {
-        const copy = pick(await world.copies(), index);
-        const { actions } = await world.plan();
-        const pinning =
-          copy === undefined ? Promise.resolve('lost') : keepCopy(world.store, copy, 'forever', { signal });
-        const [outcome] = await Promise.all([
-          pinning,
-          world.run(world.store, actions),
-          world.run(world.store, actions),
-        ]);
-        if (copy !== undefined && outcome === 'kept') world.pinned.add(copy.slot);
-      }),
-    ),
-    fc.nat(50).map((index) =>
-      command(`undelete ${index}`, async (world) => {
-        const copy = pick(await world.copies(), index);
-        if (copy === undefined) return;
-        const kept = (await keepCopy(world.store, copy, 'forever', { signal })) === 'kept';
-        if (kept) world.pinned.add(copy.slot);
-      }),
-    ),
-    fc.nat(50).map((index) =>
-      command(`unpin ${index}`, async (world) => {
-        const slot = pick([...world.pinned], index);
-        if (slot === undefined) return;
-        world.pinned.delete(slot);
-        await unpinCopy(world.store, world.ref(slot), { signal });
-      }),
-    ),
-    fc.tuple(fc.nat(50), fc.boolean()).map(([index, ok]) =>
-      command(`verify ${index}: ${ok ? 'sound' : 'bad'}`, async (world) => {
-        const copy = pick(await world.copies(), index);
-        if (copy === undefined) return;
-        const time = new Date(Math.floor(world.now / 1_000) * 1_000);
-        await write(world.store, {
-          type: 'proof',
-          ...world.ref(copy.slot),
-          time,
-          kind: ok ? 'drill' : 'read',
-          ok,
-        });
-      }),
-    ),
-    fc.nat(50).map((index) =>
-      command(`a restore of ${index} begins`, async (world) => {
-        const copy = pick(await world.copies(), index);
-        if (copy === undefined || world.restores.length > 2) return;
-        const source = { name: 'one', store: world.store };
-        const warned: string[] = [];
-        const lease = await holdLease([source], copy, 'restore', {
-          signal,
-          onWarning: (one) => warned.push(one),
-        });
-        expect(warned).toEqual([]);
-        // As a restore does: what went before the lease was there is not begun.
-        await readManifest(world.store, copy, { signal });
-        world.restores.push({ copy, lease });
-      }),
-    ),
-    fc.constant(
-      command('a restore ends', async (world) => {
-        const restore = world.restores.shift();
-        if (restore === undefined) return;
-        const manifest = await readManifest(world.store, restore.copy, { signal });
-        expect(manifest.slot).toBe(restore.copy.slot);
-        await restore.lease[Symbol.asyncDispose]();
-      }),
-    ),
+    ...[backups, backups, backups],
+    ...[someHours, grace, grace, grace, clockBack],
+    ...[plans, plans, prunes, prunes, prunes, pruneRaces, pruneRaces, pinRaces, anewRaces, anewRaces],
+    ...[undeletes, unpins, proofs],
+    ...[restoresBegin, restoresEnd, restoresEnd],
   ],
   { maxCommands: 60, size: '+1' },
 );

@@ -1,10 +1,14 @@
 /** Pins and undelete against removal, on real stores: who wins, and that what is left is whole. */
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
+import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { commitKey, readManifestAt } from '../../src/backup/destination.ts';
+import { commit } from '../../src/backup/publish.ts';
 import { readDestination } from '../../src/catalog/inventory.ts';
-import { slotPrefix } from '../../src/catalog/keys.ts';
+import { buildKey, slotPrefix } from '../../src/catalog/keys.ts';
+import { encodeManifest } from '../../src/catalog/manifest.ts';
 import { claimVerdict } from '../../src/catalog/verdicts.ts';
 import { keepCopy, unpinCopy, withdrawTombstone } from '../../src/execute/pins.ts';
 import { deleteCopy, writeTombstone } from '../../src/execute/removal.ts';
@@ -15,7 +19,7 @@ import type { Attempt } from '../../src/model/names.ts';
 import { openFilesystemStore } from '../../src/store/drivers/filesystem.ts';
 import { openStore as openByDestination } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
-import { altered, attempt, keysOf, publish, signal, slotAt, write } from '../catalog/helpers.ts';
+import { altered, attempt, keysOf, manifestOf, publish, signal, slotAt, write } from '../catalog/helpers.ts';
 import { describeWith } from '../servers/describe.ts';
 import { type MinioServer, startMinio } from '../servers/minio.ts';
 import { tempFolder } from '../servers/temp.ts';
@@ -59,6 +63,32 @@ async function removes(store: Store, action: DeleteAction): Promise<boolean> {
     if (!isGranaryError(error, 'blocked')) throw error;
     return false;
   }
+}
+
+/** A store before each of whose calls something else happens. */
+function interrupting(store: Store, happens: () => Promise<void>): Store {
+  return altered(store, {
+    put: async (...args) => {
+      await happens();
+      return store.put(...args);
+    },
+    get: async (...args) => {
+      await happens();
+      return store.get(...args);
+    },
+    head: async (...args) => {
+      await happens();
+      return store.head(...args);
+    },
+    delete: async (...args) => {
+      await happens();
+      return store.delete(...args);
+    },
+    list: async function* (this: void, ...args: Parameters<Store['list']>) {
+      await happens();
+      yield* store.list(...args);
+    },
+  });
 }
 
 type Side = 'undelete' | 'remover';
@@ -358,6 +388,103 @@ describe('a remover that goes by an older plan', () => {
     });
     await expect(deleteCopy(slow, older, { signal })).rejects.toMatchObject({ code: 'blocked' });
     expect(await keysOf(store)).toEqual(before);
+  });
+
+  test('leaves it alone and whole wherever within the removal all that happens', {
+    timeout: 120_000,
+  }, async () => {
+    const outcomes: boolean[] = [];
+    for (let at = 1; ; at += 1) {
+      const store = await openFilesystemStore({ path: tempFolder('anew-anywhere').path });
+      const older = await doomed(store, slot);
+      let calls = 0;
+      const interrupted = interrupting(store, async () => {
+        calls += 1;
+        if (calls !== at) return;
+        await deleteCopy(store, older, { signal });
+        await publish(store, slot, { manifest: { attempt: attempt(2) } });
+      });
+      const removed = await removes(interrupted, older);
+      if (calls < at) break;
+      const whole = { attempt: attempt(2), otherAttempts: [], storedBytes: 4, tombstone: null };
+      expect(await copyIn(store, slot), `before call ${at}`).toMatchObject(whole);
+      outcomes.push(removed);
+    }
+    // Only once nothing is left to do it may take its work for done.
+    expect(outcomes.length).toBeGreaterThan(12);
+    expect(outcomes.indexOf(true)).toBeGreaterThan(10);
+  });
+
+  test('leaves what a run stores anew before the removal has ended, with its data, and takes the tombstone along', {
+    timeout: 120_000,
+  }, async () => {
+    const seen = new Set<string>();
+    for (let at = 1; ; at += 1) {
+      const store = await openFilesystemStore({ path: tempFolder('anew-within').path });
+      const action = await doomed(store, slot);
+      let calls = 0;
+      let stored = false;
+      // Its data lie there all the time, as those of a run that is under way; it commits as soon as it can.
+      const own = { ...slot, attempt: attempt(2), compression: 'zstd', encrypted: false } as const;
+      await write(store, { type: 'data', ...own }, Buffer.from('data'));
+      const interrupted = interrupting(store, async () => {
+        calls += 1;
+        if (calls < at || stored) return;
+        const { outcome } = await commit(
+          store,
+          slot,
+          attempt(2),
+          encodeManifest(manifestOf(slot, { attempt: attempt(2) })),
+          { signal },
+        );
+        stored = outcome === 'published';
+      });
+      const removed = await removes(interrupted, action);
+      const left = await keysOf(store, slotPrefix(slot));
+      if (!stored) {
+        expect(removed).toBe(true);
+        expect(left).toEqual([buildKey({ type: 'data', ...own })]);
+        break;
+      }
+      const { manifest } = await readManifestAt(store, commitKey(store, slot, attempt(2)), { signal });
+      expect(manifest.attempt).toBe(attempt(2));
+      expect(left, `before call ${at}`).toContain(buildKey({ type: 'data', ...own }));
+      expect((await copyIn(store, slot))?.tombstone, `before call ${at}`).toBeNull();
+      expect(kinds(left), `before call ${at}`).not.toContain('verdict');
+      seen.add(removed ? 'ended' : 'refused');
+    }
+    expect(seen).toContain('refused');
+  });
+
+  test('a run that finds the slot taken, and empty when it looks who has it, commits after all', async () => {
+    const store = await openFilesystemStore({ path: tempFolder('anew-commit').path });
+    const action = await doomed(store, slot);
+    let isFirst = true;
+    const slow = altered(store, {
+      get: async (...args) => {
+        if (isFirst) await deleteCopy(store, action, { signal });
+        isFirst = false;
+        return store.get(...args);
+      },
+    });
+    const bytes = encodeManifest(manifestOf(slot, { attempt: attempt(2) }));
+    expect(await commit(slow, slot, attempt(2), bytes, { signal })).toEqual({ outcome: 'published' });
+    expect(isFirst).toBe(false);
+  });
+
+  test('a tombstone that is older than the backup is about another: it neither removes nor counts', async () => {
+    const folder = tempFolder('former');
+    const store = await openFilesystemStore({ path: folder.path });
+    const older = await doomed(store, slot);
+    await claimVerdict(store, slot, older.tombstone as Attempt, 'remover', { signal });
+    const manifest = buildKey({ type: 'manifest', ...slot, attempt: null });
+    const hourAhead = new Date(Date.now() + 3_600_000);
+    await utimes(join(folder.path, manifest), hourAhead, hourAhead);
+    expect((await copyIn(store, slot))?.tombstone).toBeNull();
+    const before = await keysOf(store);
+    expect(await removes(store, older)).toBe(false);
+    expect(await keysOf(store)).toEqual(before);
+    expect(await keepCopy(store, slot, 'forever', { signal })).toBe('kept');
   });
 
   test("has nothing left to do where the other's verdict goes just before it can be read", async () => {

@@ -101,6 +101,17 @@ describe('filesystem, its own', () => {
     expect(everything()).toEqual([]);
   });
 
+  test('a create that meets a removal is done or refused, and nothing else', async () => {
+    const codes = new Set<string | undefined>();
+    const many = async (call: () => Promise<string | undefined>) => {
+      for (let left = 150; left > 0; left -= 1) codes.add(await call());
+    };
+    const create = () => codeOf(store.put(key('k'), Buffer.from('x'), { ...noAbort(), createOnly: true }));
+    const remove = () => codeOf(store.delete(key('k'), noAbort()));
+    await Promise.all([create, create, create, create, remove, remove].map(many));
+    expect(codes).toEqual(new Set([undefined, 'precondition-failed']));
+  });
+
   test('what a crash left is invisible, goes with abortStale, and only when it is old', async () => {
     await store.put(key('a/k'), Buffer.from('x'), noAbort());
     const old = new Date(Date.now() - 48 * 3_600_000);

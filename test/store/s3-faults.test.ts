@@ -85,6 +85,43 @@ describeWith(['minio'], 's3 faults', () => {
     expect(await openUploads('p')).toBe(0);
   });
 
+  const isConditional = ({ method, headers }: SeenRequest) =>
+    method === 'DELETE' && headers['if-match'] !== undefined;
+
+  test.each(['NotImplemented', 'InvalidArgument'])(
+    'a removal by condition where a server says %s to the header: done without, after a look',
+    async (code) => {
+      const { etag } = await store.put(key('k'), Buffer.from('one'), noAbort());
+      proxy.script(isConditional, s3Error(code === 'NotImplemented' ? 501 : 400, code));
+      await store.delete(key('k'), { ...noAbort(), ifMatch: etag });
+      expect(await store.head(key('k'), noAbort())).toBeNull();
+      expect(proxy.seen.filter(isMethod('DELETE'))).toHaveLength(2);
+      await store.put(key('k'), Buffer.from('two'), noAbort());
+      proxy.seen.length = 0;
+      expect(await codeOf(store.delete(key('k'), { ...noAbort(), ifMatch: etag }))).toBe(
+        'precondition-failed',
+      );
+      expect(proxy.count(isMethod('DELETE'))).toBe(0);
+    },
+  );
+
+  test('a removal whose condition the server finds broken leaves what is there', async () => {
+    const { etag } = await store.put(key('k'), Buffer.from('one'), noAbort());
+    proxy.script(isConditional, s3Error(412, 'PreconditionFailed'));
+    expect(await codeOf(store.delete(key('k'), { ...noAbort(), ifMatch: etag }))).toBe('precondition-failed');
+    expect(proxy.count(isMethod('DELETE'))).toBe(1);
+    expect(String(await read('k'))).toBe('one');
+    // Gone between look and removal, of which some servers say the same: that is what was wanted.
+    let isGone = false;
+    proxy.decide = (request) => {
+      if (isConditional(request)) isGone = true;
+      if (isGone && request.method === 'HEAD') return s3Error(404, 'NoSuchKey');
+      return isGone && request.method === 'DELETE' ? s3Error(412, 'PreconditionFailed') : null;
+    };
+    await store.delete(key('k'), { ...noAbort(), ifMatch: etag });
+    expect(isGone).toBe(true);
+  });
+
   test('a part that hangs is sent again alone', async () => {
     store = await open({ ...quick, stallMs: 1_500 });
     const bytes = patterned(65 * MiB, 4);

@@ -6,6 +6,7 @@ import { type RequestGuard, unguarded } from '../guard.ts';
 import { checkKey, checkPrefix } from '../key.ts';
 import type {
   CallOptions,
+  DeleteOptions,
   GetOptions,
   GetResult,
   ObjectInfo,
@@ -124,14 +125,17 @@ class AzureStore implements Store {
     }
   }
 
-  async delete(key: ObjectKey, options: CallOptions): Promise<void> {
+  async delete(key: ObjectKey, options: DeleteOptions): Promise<void> {
     checkKey(key);
+    const conditions = options.ifMatch === undefined ? {} : { ifMatch: `"${options.ifMatch}"` };
     try {
       await this.#session.run('delete', key, options, (http) =>
         // A blob of which somebody took snapshots goes only together with them.
-        this.#session.blob(key).delete({ ...http, deleteSnapshots: 'include' }),
+        this.#session.blob(key).delete({ ...http, conditions, deleteSnapshots: 'include' }),
       );
     } catch (error) {
+      // Where nothing is no condition holds.
+      if (isGranaryError(error, 'precondition-failed') && (await this.head(key, options)) === null) return;
       if (!isGranaryError(error, 'object-missing')) throw error;
     }
   }

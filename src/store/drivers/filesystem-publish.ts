@@ -39,16 +39,27 @@ export async function setModified(file: FileHandle, storeTime: Date): Promise<vo
   await file.utimes(seconds, seconds);
 }
 
+/** How often what is in the way may be gone when it is looked at. */
+const publishAttempts = 20;
+
 /** Where nothing is: `precondition-failed` otherwise. The temporary file stays. */
 export async function publishNew(temp: string, path: string, key: ObjectKey): Promise<ObjectInfo> {
+  for (let left = publishAttempts; ; left -= 1) {
+    if (await linkNew(temp, path)) return infoOf(key, await lstat(temp, { bigint: true }));
+    const found = await lstat(path).catch(() => null);
+    if (found !== null && !found.isFile()) throw new GranaryError('invalid-key', `${path} is no plain file`);
+    // Somebody removed it since.
+    if (found !== null || left <= 1) throw preconditionFailed(`${key} is there already`);
+  }
+}
+
+/** False where something is there. */
+async function linkNew(temp: string, path: string): Promise<boolean> {
   try {
     await link(temp, path);
+    return true;
   } catch (error) {
-    if (hasErrno(error, 'EEXIST')) {
-      if ((await statFile(path)) === null)
-        throw new GranaryError('invalid-key', `${path} is a folder`, { cause: error });
-      throw preconditionFailed(`${key} is there already`);
-    }
+    if (hasErrno(error, 'EEXIST')) return false;
     if (hasErrno(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS')) {
       throw new GranaryError('store-misconfigured', `the filesystem of ${path} cannot make hard links`, {
         hint: 'use a filesystem that can, as ext4, XFS, btrfs, ZFS or NFS: one backup a slot rests on them',
@@ -57,7 +68,6 @@ export async function publishNew(temp: string, path: string, key: ObjectKey): Pr
     }
     throw error;
   }
-  return infoOf(key, await lstat(temp, { bigint: true }));
 }
 
 /** Over what is there, as far as `ifMatch` allows. The temporary file is moved. */
@@ -70,12 +80,7 @@ export function replace(
   const folder = dirname(path);
   return withKeyLock(folder, path.slice(folder.length + 1), options.signal, async (held) => {
     const current = await statFile(path);
-    if (
-      options.ifMatch !== undefined &&
-      (current === null || infoOf(key, current).etag !== options.ifMatch)
-    ) {
-      throw preconditionFailed(`${key} is not what it was`);
-    }
+    requireMatch(key, current, options.ifMatch);
     await rename(temp, held('new'));
     const next = await lstat(held('new'), { bigint: true });
     if (current !== null && next.mtimeNs <= current.mtimeNs) {
@@ -88,6 +93,12 @@ export function replace(
     await rename(held('new'), path);
     return info;
   });
+}
+
+/** `precondition-failed` where something else is there than was asked for, or nothing. */
+export function requireMatch(key: string, current: BigIntStats | null, ifMatch: string | undefined): void {
+  if (ifMatch === undefined || (current !== null && infoOf(key, current).etag === ifMatch)) return;
+  throw preconditionFailed(`${key} is not what it was`);
 }
 
 function preconditionFailed(message: string): GranaryError {

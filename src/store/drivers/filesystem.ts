@@ -19,6 +19,7 @@ import { type RequestGuard, unguarded } from '../guard.ts';
 import { checkKey, checkPrefix } from '../key.ts';
 import type {
   CallOptions,
+  DeleteOptions,
   GetOptions,
   GetResult,
   ObjectInfo,
@@ -31,7 +32,7 @@ import { hasErrno, isFolder, rootMissing, translateFsError } from './filesystem-
 import { createTemp, removeEmptyFolders, syncFolder } from './filesystem-folders.ts';
 import { walkFiles, walkLeftovers } from './filesystem-list.ts';
 import { removeLeftover, tempPrefix, withKeyLock } from './filesystem-lock.ts';
-import { infoOf, publishNew, replace, setModified, statFile } from './filesystem-publish.ts';
+import { infoOf, publishNew, replace, requireMatch, setModified, statFile } from './filesystem-publish.ts';
 
 export interface FilesystemOptions {
   /** Absolute path of the root folder. */
@@ -137,22 +138,28 @@ class FilesystemStore implements Store {
     }
   }
 
-  async delete(key: ObjectKey, options: CallOptions): Promise<void> {
+  async delete(key: ObjectKey, options: DeleteOptions): Promise<void> {
     const path = this.#path(key);
     options.signal.throwIfAborted();
     if ((await this.head(key, options)) === null) return;
     const folder = dirname(path);
+    const look = async (): Promise<boolean> => {
+      const current = await statFile(path);
+      if (current !== null) requireMatch(key, current, options.ifMatch);
+      return current !== null;
+    };
     await this.#translating(
       `delete ${key}`,
       withKeyLock(folder, path.slice(folder.length + 1), options.signal, async (held) => {
-        if ((await statFile(path)) === null) return;
+        // Nothing replaces or removes it from here on: only where nothing is can something be made.
+        if (!(await look())) return;
         // Moved through the holder's folder first: one who lost the lock must not remove somebody else's object.
         await rename(path, held('old'));
         await unlink(held('old'));
       }).catch(async (error: unknown) => {
         // A full disk has no room for a lock, and removing is what makes room. Without one, a replacement that runs in
         // this very moment may come out after the removal, as if it had begun later.
-        if (hasErrno(error, 'ENOSPC', 'EDQUOT')) return unlink(path);
+        if (hasErrno(error, 'ENOSPC', 'EDQUOT')) return (await look()) ? unlink(path) : undefined;
         // Whoever removed the last object beside it took the folder away: nothing is there.
         if (!hasErrno(error, 'ENOENT') || (await statFile(path)) !== null) throw error;
       }),

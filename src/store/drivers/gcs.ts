@@ -7,6 +7,7 @@ import { type RequestGuard, unguarded } from '../guard.ts';
 import { checkKey, checkPrefix } from '../key.ts';
 import type {
   CallOptions,
+  DeleteOptions,
   GetOptions,
   GetResult,
   ObjectInfo,
@@ -106,14 +107,17 @@ class GcsStore implements Store {
     } while (pageToken !== undefined);
   }
 
-  async delete(key: ObjectKey, options: CallOptions): Promise<void> {
+  async delete(key: ObjectKey, options: DeleteOptions): Promise<void> {
     checkKey(key);
     const action = 'storage.objects.delete';
     try {
-      const ask = { method: 'DELETE', path: this.#session.objectPath(key) } as const;
+      const query = this.#writer.condition(key, { signal: options.signal, ifMatch: options.ifMatch });
+      const ask = { method: 'DELETE', path: this.#session.objectPath(key), query } as const;
       const answer = await this.#session.open(action, key, options, ask);
       await this.#session.text(answer, action, key, options);
     } catch (error) {
+      // Where nothing is no condition holds.
+      if (isGranaryError(error, 'precondition-failed') && (await this.head(key, options)) === null) return;
       if (!isGranaryError(error, 'object-missing')) throw error;
       await this.#session.requireBucket(options);
     }

@@ -2,6 +2,9 @@
  * Removes objects, from buckets that keep versions too. There, a plain DELETE only hides an object behind a marker:
  * its bytes stay and are paid for. So versions are removed by their ids, the current one last: until then it is seen
  * as it was, and no older one ever comes to light in its place.
+ *
+ * `ifMatch` holds to the letter where there are versions, for a version has one content for ever, and where the server
+ * knows If-Match of removals, as Amazon does. Others do not look at it: so the object is looked at right before.
  */
 import {
   DeleteObjectCommand,
@@ -10,13 +13,15 @@ import {
   type ListObjectVersionsCommandOutput,
 } from '@aws-sdk/client-s3';
 import { GranaryError, isGranaryError } from '../../model/errors.ts';
-import type { CallOptions, DeleteOptions } from '../store.ts';
+import { refusesConditions } from '../refusals.ts';
+import type { CallOptions, DeleteOptions, ObjectInfo } from '../store.ts';
 import type { S3Session } from './s3-session.ts';
 
 interface Version {
   readonly id: string;
   readonly isLatest: boolean;
   readonly isMarker: boolean;
+  readonly etag: string | undefined;
 }
 
 interface Current {
@@ -28,18 +33,23 @@ interface Current {
 
 export class S3Remover {
   readonly #session: S3Session;
-  readonly #head: (key: string, options: CallOptions) => Promise<unknown>;
+  readonly #head: (key: string, options: CallOptions) => Promise<ObjectInfo | null>;
   /** Whether the bucket keeps versions; null: not known yet. */
   #keepsVersions: boolean | null = null;
 
   /** @param head as `Store.head` */
-  constructor(session: S3Session, head: (key: string, options: CallOptions) => Promise<unknown>) {
+  constructor(session: S3Session, head: (key: string, options: CallOptions) => Promise<ObjectInfo | null>) {
     this.#session = session;
     this.#head = head;
   }
 
   /** As `Store.delete`. One request where the bucket is known to keep no versions. */
   async remove(key: string, options: DeleteOptions): Promise<void> {
+    if (options.ifMatch !== undefined) {
+      const current = await this.#head(key, options);
+      if (current === null) return;
+      requireMatch(key, current.etag, options);
+    }
     if (this.#keepsVersions === null) {
       const current = await this.#current(key, options);
       if (current !== null) this.#keepsVersions = current.versionId !== undefined;
@@ -72,6 +82,7 @@ export class S3Remover {
     }
     const latest = versions.find(({ isLatest }) => isLatest);
     if (latest === undefined) return;
+    if (!latest.isMarker) requireMatch(key, latest.etag, options);
     let left = 0;
     for (const { id } of versions.filter((one) => one !== latest).toReversed()) {
       if (!(await this.#removed(key, id, options))) left += 1;
@@ -109,8 +120,27 @@ export class S3Remover {
     }
   }
 
-  /** True where it left a marker. */
-  async #delete(key: string, versionId: string | undefined, options: CallOptions): Promise<boolean> {
+  /** True where it left a marker. `ifMatch` counts where no version is named. */
+  async #delete(key: string, versionId: string | undefined, options: DeleteOptions): Promise<boolean> {
+    if (versionId !== undefined || options.ifMatch === undefined)
+      return this.#ask(key, versionId, undefined, options);
+    try {
+      return await this.#ask(key, undefined, options.ifMatch, options);
+    } catch (error) {
+      // Not known there: it was looked at right before.
+      if (refusesConditions(error)) return this.#ask(key, undefined, undefined, options);
+      if (!isGranaryError(error, 'precondition-failed') || (await this.#head(key, options)) !== null)
+        throw error;
+      return false;
+    }
+  }
+
+  async #ask(
+    key: string,
+    versionId: string | undefined,
+    ifMatch: string | undefined,
+    options: CallOptions,
+  ): Promise<boolean> {
     const action = versionId === undefined ? 's3:DeleteObject' : 's3:DeleteObjectVersion';
     try {
       const { output, hasBody } = await this.#session.run(action, key, options, (client, http) =>
@@ -118,6 +148,7 @@ export class S3Remover {
           new DeleteObjectCommand({
             ...this.#session.object(key),
             ...(versionId !== undefined && { VersionId: versionId }),
+            ...(ifMatch !== undefined && { IfMatch: ifMatch }),
           }),
           http,
         ),
@@ -169,11 +200,16 @@ export class S3Remover {
       );
       // Anything else that is XML reads as a listing with nothing in it, which must never be believed.
       if (output.IsTruncated === undefined) throw this.#session.notS3('a listing of versions', key);
-      const markers = (output.DeleteMarkers ?? []).map((one) => ({ ...one, isMarker: true }));
+      const markers = (output.DeleteMarkers ?? []).map((one) => ({
+        ...one,
+        ETag: undefined,
+        isMarker: true,
+      }));
       const page = [...(output.Versions ?? []).map((one) => ({ ...one, isMarker: false })), ...markers];
-      for (const { Key: name, VersionId: id, IsLatest, LastModified, isMarker } of page) {
+      for (const { Key: name, VersionId: id, IsLatest, LastModified, isMarker, ETag: etag } of page) {
         if (name !== Key || id === undefined) continue;
-        found.push({ id, isLatest: IsLatest === true, isMarker, modified: LastModified?.getTime() ?? 0 });
+        const modified = LastModified?.getTime() ?? 0;
+        found.push({ id, isLatest: IsLatest === true, isMarker, etag, modified });
       }
       // Keys come in order: behind the first other one there are no more of this.
       const isPast = page.some(({ Key: name }) => name !== undefined && name !== Key);
@@ -182,6 +218,17 @@ export class S3Remover {
     }
     return found.toSorted((a, b) => b.modified - a.modified);
   }
+}
+
+function requireMatch(key: string, etag: string | undefined, { ifMatch }: DeleteOptions): void {
+  if (ifMatch === undefined || etag === ifMatch) return;
+  throw new GranaryError(
+    'precondition-failed',
+    `${key} is not what was to be removed: somebody wrote it anew`,
+    {
+      hint: 'read what is there',
+    },
+  );
 }
 
 /** MinIO refuses to remove a locked version as an invalid request; others say AccessDenied. */

@@ -5,7 +5,7 @@
  */
 import { GranaryError } from '../../model/errors.ts';
 import type { ObjectKey } from '../../model/names.ts';
-import type { PutOptions, Store } from '../store.ts';
+import type { DeleteOptions, PutOptions, Store } from '../store.ts';
 import { passThrough } from './pass-through.ts';
 
 export function withoutConditions(store: Store): Store {
@@ -15,14 +15,26 @@ export function withoutConditions(store: Store): Store {
     if (createOnly !== true && ifMatch === undefined) return options;
     const present = await store.head(key, { signal: options.signal });
     if (createOnly === true ? present === null : present?.etag === ifMatch) return rest;
-    throw new GranaryError('precondition-failed', `${key} is not what the write was to find there`, {
-      hint: 'somebody else wrote at the same time; look again',
-    });
+    throw changed(key);
   };
   return {
     ...passThrough(store),
     capabilities,
     put: async (key, bytes, options) => store.put(key, bytes, await lookedUp(key, options)),
     upload: async (key, source, options) => store.upload(key, source, await lookedUp(key, options)),
+    delete: async (key, { ifMatch, ...options }: DeleteOptions) => {
+      if (ifMatch !== undefined) {
+        const present = await store.head(key, { signal: options.signal });
+        if (present === null) return;
+        if (present.etag !== ifMatch) throw changed(key);
+      }
+      await store.delete(key, options);
+    },
   };
+}
+
+function changed(key: ObjectKey): GranaryError {
+  return new GranaryError('precondition-failed', `${key} is not what was to be found there`, {
+    hint: 'somebody else wrote at the same time; look again',
+  });
 }
