@@ -14,6 +14,7 @@ import type { Plan } from '../model/generated/plan.ts';
 import { isRemoval } from '../plan/actions.ts';
 import type { OverviewRow } from '../plan/overview.ts';
 import { runnableActions } from '../plan/plan.ts';
+import { outcomeOf } from './report.ts';
 import type { AgentState, SeedState } from './state.ts';
 
 export interface Metrics {
@@ -231,7 +232,8 @@ export function makeMetrics(state: AgentState, now: () => Date, spoolFolder: str
         removals.inc({ seed, destination: action.destination, type: action.type, outcome });
         return;
       }
-      if (action.type === 'drill') drills.inc({ seed, cluster, policy, outcome: drill?.outcome ?? 'failed' });
+      if (action.type === 'drill')
+        drills.inc({ seed, cluster, policy, outcome: drill === undefined ? 'failed' : outcomeOf(drill) });
       if (action.type !== 'backup' && action.type !== 'copy') return;
       runs.inc({ seed, cluster, policy, outcome: backup?.outcome ?? 'failed' });
       for (const copy of backup?.copies ?? []) {

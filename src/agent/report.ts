@@ -97,7 +97,7 @@ const messages: Record<Action['type'], Record<ActionResult['outcome'], string>> 
   },
   drill: {
     done: 'drill done',
-    incomplete: 'drill failed',
+    incomplete: 'drill incomplete',
     blocked: 'drill blocked',
     locked: 'drill waits for the end of a lock',
     failed: 'drill failed',
@@ -125,7 +125,7 @@ export function logResult(log: Log, result: ActionResult, notes: RunNotes, commi
       slot,
       ...(action.destination === null ? {} : { destination: action.destination }),
       reason,
-      outcome: backup?.outcome ?? drill?.outcome ?? outcome,
+      outcome: backup?.outcome ?? (drill === undefined ? outcome : outcomeOf(drill)),
       ...(backup === null ? {} : backupFields(backup)),
       ...(drill === undefined ? {} : drillFields(drill)),
       ...notes.fields(),
@@ -151,8 +151,13 @@ function backupFields({ attempt, revision, snapshotBytes, storedBytes, hashKV, c
   };
 }
 
-function drillFields({ destination, etcdVersion, revision, keys, sampledKeys, leases }: DrillResult) {
-  return { destination, etcdVersion, revision, keys, sampledKeys, leases };
+function drillFields({ destination, method, etcdVersion, revision, keys, sampledKeys, leases }: DrillResult) {
+  return { destination, method, etcdVersion, revision, keys, sampledKeys, leases };
+}
+
+/** In one word: `read` where no etcd was started, and all that our own reader can show is well. */
+export function outcomeOf({ outcome, method }: DrillResult): DrillResult['outcome'] | 'read' {
+  return outcome === 'ok' && method === 'native' ? 'read' : outcome;
 }
 
 /** Tells guards and warnings of a plan when they come, not with every pass. */

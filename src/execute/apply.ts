@@ -8,22 +8,15 @@ import type { Source } from '../catalog/inventory.ts';
 import { readMarker } from '../catalog/marker.ts';
 import type { Assignment } from '../model/config.ts';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
-import type {
-  Action,
-  BackupAction,
-  CopyAction,
-  DrillAction,
-  Plan,
-  UndeleteAction,
-} from '../model/generated/plan.ts';
-import { type Attempt, formatBackupRef, type Slot } from '../model/names.ts';
+import type { Action, BackupAction, CopyAction, Plan, UndeleteAction } from '../model/generated/plan.ts';
+import type { Attempt, Slot } from '../model/names.ts';
 import { nextApplied } from '../plan/applied.ts';
 import { runnableActions } from '../plan/plan.ts';
 import { mayRecord } from '../plan/record-guards.ts';
 import type { CallOptions, Store } from '../store/store.ts';
 import { backupSlot } from './backup.ts';
-import { type DrillResult, drillFound, etcdForDrill } from './drill.ts';
-import { findByName } from './find.ts';
+import type { DrillResult } from './drill.ts';
+import { makeDrill } from './drill-action.ts';
 import { keep } from './kept-record.ts';
 import { withdrawTombstone } from './pins.ts';
 import type { SeedPlan } from './plan.ts';
@@ -44,7 +37,8 @@ export interface ActionResult {
   readonly drill?: DrillResult | undefined;
   /**
    * With `done`: what must be heard of, though the backup is published (`members-differ`, `backup-regressed`); or a drill
-   * was made, and what was restored is not what was backed up (`drill-failed`).
+   * was made, and what was restored is not what was backed up (`drill-failed`). With `incomplete` of a drill: why no etcd
+   * was started, so that the backup was only read back.
    */
   readonly error: ResultError | null;
 }
@@ -149,7 +143,7 @@ export async function runAction(
         await sweepSlot(storeOf(planned, action.destination), action, { signal });
         return { action, outcome: 'done', backup: null, error: null };
       case 'drill':
-        return await makeDrill(workspace, planned, action, options);
+        return await makeDrill(workspace, planned, action, assignmentOf(planned, action).policy, options);
       default:
         return action satisfies never;
     }
@@ -162,28 +156,6 @@ export async function runAction(
 function outcomeOf(error: unknown): ActionResult['outcome'] {
   if (isGranaryError(error, 'blocked')) return 'blocked';
   return isGranaryError(error, 'object-locked') ? 'locked' : 'failed';
-}
-
-/** Backups that are made meanwhile need 2.1 times a database, and must never lack it for this. */
-const spareFactor = 2.4;
-
-async function makeDrill(
-  workspace: Workspace,
-  planned: SeedPlan,
-  action: DrillAction,
-  { signal, drills = {}, onStart }: ActionOptions,
-): Promise<ActionResult> {
-  // First, since it costs nothing: without etcd there is no drill, and what can be said without one a scrub says.
-  const etcd = await etcdForDrill(drills.etcd, process.env, { signal });
-  if (etcd.whyNone !== null) throw etcd.whyNone;
-  const name = formatBackupRef({ ...action, slot: action.slot as Slot });
-  const found = await findByName(workspace, name, { signal });
-  const { stallTimeoutMs: stallMs } = assignmentOf(planned, action).policy;
-  const onProgress = onStart?.(action);
-  const calls = { ...etcd, signal, scratch: drills.scratch, stallMs, spareFactor, onProgress };
-  const drill = await drillFound(workspace, found, { ...calls, fallback: false });
-  const outcome = drill.outcome === 'failed' ? 'failed' : 'done';
-  return { action, outcome, backup: null, drill, error: drill.error };
 }
 
 /** A run looks at all destinations first and copies what one of them holds: so a copy is a run without a snapshot. */

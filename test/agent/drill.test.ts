@@ -1,5 +1,5 @@
 /** Drills of a running agent: when it makes one, what it says of it, what it leaves. */
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { filesIn } from '../cli/granary.ts';
@@ -35,7 +35,7 @@ describeWith(['etcd-3.6'], 'drills of the agent', () => {
       filesIn(disk).flatMap(
         (file) => /clusters\/eu\/(\w).*-(drill-\w+)\.json$/.exec(file)?.slice(1).join(' ') ?? [],
       );
-    return { temp, config, scratch, proofs };
+    return { temp, config, disk, scratch, proofs };
   }
 
   test('come after the backups, one for each cluster, and not again after a restart', async () => {
@@ -80,17 +80,34 @@ describeWith(['etcd-3.6'], 'drills of the agent', () => {
     expect(readdirSync(scratch)).toEqual([]);
   });
 
-  test('need an etcd: without one that is said, and backups go on', async () => {
-    const { temp, config, scratch, proofs } = world();
+  test('without an etcd our own reader proves what it can, once, and that is no drill', async () => {
+    const { temp, config, disk, scratch, proofs } = world();
     using _ = temp;
     const args = ['--path', config, '--etcd', temp.join('none'), '--scratch', scratch];
+    const labels = 'seed="eu",cluster="a",policy="often"';
+    const reads = () => filesIn(disk).filter((file) => /clusters\/eu\/a\/.*-read-ok\.json$/.test(file));
+    {
+      await using agent = new RunningAgent(args);
+      const line = await agent.logged('drill incomplete', { cluster: 'a' });
+      expect(line).toMatchObject({ level: 'warn', outcome: 'read', method: 'native', keys: 1 });
+      expect(line).toMatchObject({
+        destination: 'disk',
+        etcdVersion: null,
+        error: { code: 'etcd-unusable' },
+      });
+      await agent.logged('drill incomplete', { cluster: 'b' });
+      expect(await agent.metric(`granary_drills_total{${labels},outcome="read"}`)).toBe(1);
+      expect(await agent.metric(`granary_drill_due{${labels}}`)).toBe(1);
+      expect(agent.lines.filter(({ msg }) => msg === 'backup done')).toHaveLength(2);
+      expect(proofs()).toEqual([]);
+      expect(reads()).toHaveLength(1);
+      expect(readFileSync(join(disk, reads()[0] ?? ''), 'utf8')).toContain('no etcd was started');
+      expect(readdirSync(scratch)).toEqual([]);
+    }
+    // Tried again it would read the same again, so it only says why there is none.
     await using agent = new RunningAgent(args);
     const line = await agent.logged('drill failed', { cluster: 'a' });
-    expect(line).toMatchObject({ level: 'error', error: { code: 'etcd-unusable' } });
-    const labels = 'seed="eu",cluster="a",policy="often"';
-    expect(await agent.metric(`granary_drills_total{${labels},outcome="failed"}`)).toBe(1);
-    expect(await agent.metric(`granary_drill_due{${labels}}`)).toBe(1);
-    expect(agent.lines.filter(({ msg }) => msg === 'backup done')).toHaveLength(2);
-    expect(proofs()).toEqual([]);
+    expect(line).toMatchObject({ level: 'error', outcome: 'failed', error: { code: 'etcd-unusable' } });
+    expect(reads()).toHaveLength(1);
   });
 });

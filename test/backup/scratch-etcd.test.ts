@@ -1,8 +1,9 @@
 /** The etcd of a drill: that it is for nobody else, and that waiting for it has an end. */
-import { chmodSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:tls';
 import { expect, test } from 'vitest';
 import { findEtcd } from '../../src/backup/drill/binary.ts';
+import { memoryFor } from '../../src/backup/drill/drill.ts';
 import { ScratchFolder } from '../../src/backup/drill/scratch.ts';
 import { ScratchServer } from '../../src/backup/drill/server.ts';
 import { describeWith } from '../servers/describe.ts';
@@ -21,6 +22,7 @@ for (const version of etcdVersions) {
         await using scratch = await ScratchFolder.create(temp.path, 1);
         await using server = await ScratchServer.start({
           ...{ binary, scratch, signal, dataDir: scratch.in('data'), quota: 2 ** 31, stallMs: 60_000 },
+          memory: memoryFor(1),
         });
         const { port, hostname } = new URL(server.connection.endpoint);
         expect(hostname).toBe('127.0.0.1');
@@ -37,11 +39,34 @@ for (const version of etcdVersions) {
         });
         expect(refused).not.toContain('answered');
         expect((await server.connection.status({ signal })).version).toBe(binary.version);
+        const { pid } = JSON.parse(readFileSync(scratch.in('etcd.json'), 'utf8')) as { pid: number };
+        const limits = readFileSync(`/proc/${pid}/limits`, 'utf8');
+        expect(limits).toMatch(new RegExp(`^Max data size +${memoryFor(1)} +${memoryFor(1)} `, 'm'));
+        expect(readFileSync(`/proc/${pid}/environ`, 'utf8')).toContain(
+          `GOMEMLIMIT=${Math.floor(memoryFor(1) * 0.6)}`,
+        );
       }
       expect(readdirSync(temp.path)).toEqual([]);
     });
   });
 }
+
+describeWith(['etcd-3.6'], 'an etcd that meets its limit of memory', () => {
+  test('says so, and speaks against nobody’s backup', async () => {
+    using temp = tempFolder('scratch-etcd');
+    const binary = await findEtcd(requireTool('etcd-3.6', 'etcd'), process.env, { signal });
+    await using scratch = await ScratchFolder.create(temp.path, 1);
+    const starting = ScratchServer.start({
+      ...{ binary, scratch, signal, dataDir: scratch.in('data'), quota: 2 ** 31, stallMs: 60_000 },
+      memory: 40 * 2 ** 20,
+    });
+    await expect(starting).rejects.toMatchObject({
+      code: 'etcd-failed',
+      hint: 'was there too little memory for it?',
+      context: { ended: 'machine' },
+    });
+  });
+});
 
 test('an etcd that does nothing is not waited for', async () => {
   using temp = tempFolder('scratch-etcd');
@@ -55,6 +80,7 @@ test('an etcd that does nothing is not waited for', async () => {
   await using scratch = await ScratchFolder.create(temp.path, 1);
   const starting = ScratchServer.start({
     ...{ binary, scratch, signal, dataDir: scratch.in('data'), quota: 2 ** 31, stallMs: 300 },
+    memory: memoryFor(1),
   });
   await expect(starting).rejects.toMatchObject({ code: 'stalled' });
 });

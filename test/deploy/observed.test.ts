@@ -49,6 +49,8 @@ interface Case {
     readonly relabel?: Readonly<Record<string, string>>;
   }[];
   readonly labels: Readonly<Record<string, string>>;
+  /** When it is looked at, in minutes; default: after three hours. */
+  readonly after?: number;
 }
 
 const shop = { seed: 'eu', cluster: 'shop' };
@@ -74,6 +76,12 @@ const cases: Case[] = [
     change: [{ name: 'last_proof_timestamp_seconds', labels: { ...yearly, kind }, value: always(-36 * day) }],
     labels: yearly,
   })),
+  {
+    alert: 'GranaryDrillDue',
+    change: [{ name: 'drill_due', labels: yearly, value: always(1) }],
+    labels: yearly,
+    after: minutes,
+  },
   {
     alert: 'GranaryRemovalFrozen',
     change: [
@@ -172,6 +180,7 @@ describeWith(['etcd-3.5', 'openssl', 'prometheus'], 'what an agent tells Prometh
     // What was wrong on purpose while it was recorded is well.
     quiet = [
       { name: 'guards', value: always(0) },
+      { name: 'drill_due', value: always(0) },
       { name: 'destination_ready', value: always(1) },
       { name: 'certificate_expiry_timestamp_seconds', value: always(90 * day) },
       { name: 'spool_free_bytes', value: always(9e9) },
@@ -185,7 +194,7 @@ describeWith(['etcd-3.5', 'openssl', 'prometheus'], 'what an agent tells Prometh
   });
 
   test('an agent that is well alerts nobody', () => {
-    const all = { expr: 'ALERTS', eval_time: `${minutes}m`, exp_samples: [] };
+    const all = { expr: 'ALERTS', eval_time: '180m', exp_samples: [] };
     const { ok, output } = testRules(rulesFile, [
       { input_series: seriesOf(quiet, now), promql_expr_test: [all] },
     ]);
@@ -196,14 +205,14 @@ describeWith(['etcd-3.5', 'openssl', 'prometheus'], 'what an agent tells Prometh
     expect(cases.map(({ alert }) => alert).toSorted()).toEqual(rules.map(({ alert }) => alert).toSorted());
   });
 
-  test.each(cases.map((one) => [one.alert, one] as const))('%s', (alert, { change, labels }) => {
+  test.each(cases.map((one) => [one.alert, one] as const))('%s', (alert, { change, labels, after = 180 }) => {
     const rule = rules.find((one) => one.alert === alert);
     const severity = rule?.labels.severity ?? '';
     const samples = change.reduce((all, one) => changed(all, one), quiet);
     const expected = Object.entries({ alertname: alert, alertstate: 'firing', severity, ...labels });
     const firing = {
       expr: 'ALERTS{alertstate="firing"}',
-      eval_time: `${minutes}m`,
+      eval_time: `${after}m`,
       exp_samples: [{ labels: `ALERTS{${expected.map(([key, value]) => `${key}="${value}"`)}}`, value: 1 }],
     };
     const input_series = seriesOf(samples, now);
@@ -211,7 +220,7 @@ describeWith(['etcd-3.5', 'openssl', 'prometheus'], 'what an agent tells Prometh
     expect(ok, output).toBe(true);
     // Nothing is expected, so that promtool shows what came, texts filled in.
     const shown = testRules(rulesFile, [
-      { input_series, alert_rule_test: [{ eval_time: `${minutes}m`, alertname: alert, exp_alerts: [] }] },
+      { input_series, alert_rule_test: [{ eval_time: `${after}m`, alertname: alert, exp_alerts: [] }] },
     ]).output;
     const summary = /summary="((?:[^"\\]|\\.)*)"/.exec(shown)?.[1];
     expect(summary, shown).toMatch(/\w/);

@@ -30,11 +30,11 @@ export function declaredMetrics(text: string): Set<string> {
   return new Set([...text.matchAll(/^# TYPE (\w+) /gm)].map(([, name = '']) => name));
 }
 
-/** For so long the recorded state stays as it is. */
-export const minutes = 180;
+/** For so long the recorded state stays as it is. Rules are evaluated only until somebody looks. */
+export const minutes = 780;
 
 /**
- * The samples as series of three hours that begin at promtool's moment zero. Times count from then; those of events
+ * The samples as series of thirteen hours that begin at promtool's moment zero. Times count from then; those of events
  * that come again and again move on.
  * @param now the moment of the recording, in seconds
  */

@@ -20,7 +20,7 @@ function configuration(shop: string, tls: string, disk: string, hook: string): s
       '    - {name: dead, endpoints: ["http://127.0.0.1:9"]}',
     ],
     ['kind: Destination', 'metadata: {name: disk}', `spec: {provider: filesystem, path: ${disk}}`],
-    policy('yearly', 'disk'),
+    policy('yearly', 'disk', ', verify: {drill: {cron: "0 0 1 1 *"}}'),
     [
       'kind: Repository',
       'metadata: {name: fleet}',
@@ -34,12 +34,12 @@ function yamlOf(documents: readonly string[][]): string {
   return documents.map((lines) => ['apiVersion: granary.dev/v1', ...lines, ''].join('\n')).join('---\n');
 }
 
-function policy(name: string, destinations: string): string[] {
+function policy(name: string, destinations: string, more = ''): string[] {
   const schedule = '{cron: "0 0 1 1 *"}';
   return [
     'kind: Policy',
     `metadata: {name: ${name}}`,
-    `spec: {clusters: {}, schedule: ${schedule}, destinations: [${destinations}], keep: {last: 3}}`,
+    `spec: {clusters: {}, schedule: ${schedule}, destinations: [${destinations}], keep: {last: 3}${more}}`,
   ];
 }
 

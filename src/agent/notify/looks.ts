@@ -82,11 +82,15 @@ export function lookAtRun(result: ActionResult, commit: string | null): Look {
   if (outcome !== 'blocked' && error.code !== 'interrupted') {
     const type: Trouble = corruptions.includes(error.code) ? 'corruption' : 'failure';
     const about = { type, cluster, policy, destination, slot, commit };
-    const words = outcome === 'incomplete' ? 'too few copies' : `${action.type} failed`;
+    const words = outcome === 'incomplete' ? incompleteWords(action) : `${action.type} failed`;
     const message = `${words}: ${error.message}`;
     found.push(failure('run', `${type} ${subjectOf(action)}`, { ...error, message }, about));
   }
   return { seed, found, endOf: () => null };
+}
+
+function incompleteWords({ type }: Action): string {
+  return type === 'drill' ? 'no drill, the backup was only read back and is sound' : 'too few copies';
 }
 
 /** What a plan says is wrong; and a plan was made, so passes work. */

@@ -26,6 +26,8 @@ export interface ServerOptions extends CallOptions {
   readonly dataDir: string;
   /** Bytes: more than the database has. */
   readonly quota: number;
+  /** Bytes of memory that it may have beside the database, which it maps and the system may take back at any time. */
+  readonly memory: number;
   /** So long it may do nothing while something is wanted of it. */
   readonly stallMs: number;
 }
@@ -42,6 +44,8 @@ const leastDiskBytes = 1 << 20;
 /** Calls are not limited: the signal ends them where etcd stalls or ends. */
 export const callMs = 86_400_000;
 const logBytes = 16 * 1024;
+/** Share of the memory that Go may have in use before it collects all the time. */
+const collectAt = 0.6;
 
 export class ScratchServer implements AsyncDisposable {
   readonly connection: MemberConnection;
@@ -92,7 +96,7 @@ async function startOnce(
   options: ServerOptions,
   make: (started: Started, connection: MemberConnection) => ScratchServer,
 ): Promise<ScratchServer> {
-  const { signal, binary, scratch, stallMs } = options;
+  const { signal, binary, scratch } = options;
   const [clientPort = 0, peerPort = 0] = await freePorts(2);
   const [client, peer] = [clientPort, peerPort].map((port) => `https://127.0.0.1:${port}`) as [
     string,
@@ -118,7 +122,7 @@ async function startOnce(
       ...['--peer-cert-file', certFile, '--peer-key-file', keyFile],
       ...['--peer-trusted-ca-file', certFile, '--peer-client-cert-auth'],
     ],
-    stallMs,
+    options,
   );
   const tls = { ca: certificate, certificate, key, serverName: null };
   const target = { name: 'the drill', endpoints: [client], tls, auth: null };
@@ -154,14 +158,28 @@ function argumentsOf({ binary, dataDir, quota }: ServerOptions, client: string, 
   ];
 }
 
-async function launch(binary: EtcdBinary, args: readonly string[], stallMs: number): Promise<Started> {
-  const nice = await findProgram('nice', process.env);
-  const [command, ...words] = [...(nice === null ? [] : [nice, '-n', '19']), binary.path, ...args] as [
-    string,
-    ...string[],
-  ];
-  // An ETCD_… variable of the surroundings would change the server, and none of them is its business.
-  const env = { GOMAXPROCS: '1', ETCD_UNSUPPORTED_ARCH: process.env.ETCD_UNSUPPORTED_ARCH ?? '' };
+async function launch(
+  binary: EtcdBinary,
+  args: readonly string[],
+  { memory, stallMs }: Pick<ServerOptions, 'memory' | 'stallMs'>,
+): Promise<Started> {
+  const [nice, prlimit] = await Promise.all(
+    ['nice', 'prlimit'].map((name) => findProgram(name, process.env)),
+  );
+  const [command, ...words] = [
+    ...(nice == null ? [] : [nice, '-n', '19']),
+    // Not its address space, of which bbolt takes 10 GiB at once to map a database into.
+    ...(prlimit == null ? [] : [prlimit, `--data=${memory}`]),
+    binary.path,
+    ...args,
+  ] as [string, ...string[]];
+  const env = {
+    GOMAXPROCS: '1',
+    // Garbage goes before the limit is met.
+    GOMEMLIMIT: String(Math.floor(memory * collectAt)),
+    // An ETCD_… variable of the surroundings would change the server, and none of them is its business.
+    ETCD_UNSUPPORTED_ARCH: process.env.ETCD_UNSUPPORTED_ARCH ?? '',
+  };
   const child = spawn(command, words, { stdio: ['ignore', 'ignore', 'pipe'], env, cwd: '/' });
   const lost = new AbortController();
   const watching = new AbortController();
@@ -181,7 +199,7 @@ async function launch(binary: EtcdBinary, args: readonly string[], stallMs: numb
   if (pid !== undefined) {
     // Where memory runs out, this one is to go and not who started it. Linux only.
     await writeFile(`/proc/${pid}/oom_score_adj`, '1000').catch(() => {});
-    if (nice === null) tryTo(() => setPriority(pid, constants.priority.PRIORITY_LOW));
+    if (nice == null) tryTo(() => setPriority(pid, constants.priority.PRIORITY_LOW));
     void watch(pid, stallMs, lost, watching.signal);
   }
   return { child, exited, watching, lost: lost.signal };
@@ -293,7 +311,7 @@ function ended(
     `etcd ${version} ended ${why} while it was needed${said === '' ? '' : `: ${said}`}`,
     {
       hint:
-        by === 'SIGKILL'
+        by === 'SIGKILL' || (how === 'machine' && /memory/.test(log))
           ? 'was there too little memory for it?'
           : `\`${path}\` on a restored data directory says more`,
       context: { path, version, ended: how },
