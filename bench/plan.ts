@@ -4,15 +4,19 @@
  * `node bench/plan.ts [clusters] [backups] [last]`: by default 4 of the 100 go; with `last` 1 nearly half of them do.
  */
 import { spawnSync } from 'node:child_process';
-import { createReadStream, mkdtempSync, rmSync, statSync, writeSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, statSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ulid } from 'ulid';
 import { formatInventory, parseInventory } from '../src/catalog/inventory-file.ts';
+import { chunksOf } from '../src/execute/inventory-file.ts';
 import type { Cluster, Desired, Keep } from '../src/model/config.ts';
 import type { Copy, Inventory } from '../src/model/inventory.ts';
-import { slotOf } from '../src/model/names.ts';
+import { type Attempt, type Slot, slotOf } from '../src/model/names.ts';
 import { asApplied } from '../src/plan/applied.ts';
 import { makePlan } from '../src/plan/plan.ts';
+import { slotMilliseconds } from '../src/plan/retention.ts';
 import { folderNamed, policyNamed, position, repositoryNamed, seedNamed } from '../test/config/objects.ts';
 import { copyOf, inventoryOf, now, options, read } from '../test/plan/fixtures.ts';
 
@@ -77,17 +81,24 @@ function makeInventory(desired: Desired): Inventory {
   const slots = Array.from({ length: backupCount }, (_, index) =>
     slotOf(new Date(Date.UTC(2026, 10, 21, 13) - index * 3_600_000)),
   ).reverse();
-  const copies = desired.assignments.flatMap(({ cluster }) =>
-    slots.map(
-      (slot): Copy =>
-        copyOf(cluster.name, slot, {
-          seed: 'bench',
-          storedBytes: 90_000_000,
-          proofs: [{ kind: 'hashkv', ok: true, time: '2026-11-21T13:00:05Z' }],
-        }),
-    ),
+  const copies = desired.assignments.flatMap(({ cluster }, index) =>
+    slots.map((slot, at): Copy => storedCopy(cluster.name, slot, index * backupCount + at)),
   );
   return inventoryOf(read('store', copies, { url: 'file:///backups', markerId: null }));
+}
+
+/** As a listing shows one on S3: no text of it is that of another, slots aside. */
+function storedCopy(cluster: string, slot: Slot, number: number): Copy {
+  const digest = createHash('sha256').update(String(number)).digest('hex');
+  const written = slotMilliseconds(slot) + 1_000 * (2 + (number % 117));
+  return copyOf(cluster, slot, {
+    seed: 'bench',
+    attempt: ulid(written, () => Number.parseInt(digest.slice(0, 8), 16) / 2 ** 32) as Attempt,
+    storedBytes: 90_000_000 + (number % 9_973) * 811,
+    published: new Date(written + 2_000).toISOString(),
+    manifestEtag: `"${digest.slice(0, 32)}"`,
+    proofs: [{ kind: 'hashkv', ok: true, time: `${new Date(written).toISOString().slice(0, 19)}Z` }],
+  });
 }
 
 const mebibytes = (bytes: number): number => Math.round(bytes / 2 ** 20);
@@ -114,7 +125,8 @@ try {
   const before = mebibytes(process.memoryUsage.rss());
   const started = performance.now();
   const cpu = process.cpuUsage();
-  const inventory = await parseInventory(createReadStream(file, { highWaterMark: 2 ** 20 }));
+  const inventory = await parseInventory(chunksOf(file, new AbortController().signal));
+  const readCpu = process.cpuUsage(cpu);
   const readMilliseconds = Math.round(performance.now() - started);
   const plan = makePlan(desired, { applied: asApplied(desired, now), inventory }, now, options);
   const milliseconds = Math.round(performance.now() - started);
@@ -127,6 +139,7 @@ try {
       readMilliseconds,
       milliseconds,
       // Where other work runs beside it, this is what it takes itself, the collector's threads counted.
+      readCpuMilliseconds: Math.round((readCpu.user + readCpu.system) / 1_000),
       cpuMilliseconds: Math.round((process.cpuUsage(cpu).user + process.cpuUsage(cpu).system) / 1_000),
       rssBeforeMiB: before,
       peakRssMiB: mebibytes(process.resourceUsage().maxRSS * 1_024),

@@ -4,6 +4,7 @@
  */
 import { GranaryError } from '../model/errors.ts';
 import type { Copy, DestinationInventory, Inventory, ReadDestination } from '../model/inventory.ts';
+import { CopyLines } from './copy-line.ts';
 import { isDestination, isInventoryHead, isPlainCopy } from './inventory-shape.ts';
 
 /** An inventory with whose it is. */
@@ -13,6 +14,10 @@ export interface InventoryFile extends Inventory {
   /** The only seed that it is about; null: all. */
   readonly seed: string | null;
 }
+
+const lineFeed = 0x0a;
+const comma = 0x2c;
+const closingBracket = 0x5d;
 
 /** A file that is no line-by-line document of ours is read whole, up to this many characters. */
 const wholeLimit = 256 * 2 ** 20;
@@ -38,20 +43,26 @@ export function* formatInventory({ destinations, ...head }: InventoryFile): Gene
 }
 
 /**
- * Reads the document, however it is laid out.
+ * Reads the document, however it is laid out. A chunk is looked at only until the next one is asked for.
  * @throws GranaryError `format-too-new` where a newer Granary wrote it; `inventory-invalid` where it is none
  */
 export async function parseInventory(chunks: AsyncIterable<Uint8Array>): Promise<InventoryFile> {
   const reader = new Reader();
-  const decoder = new TextDecoder();
-  let rest = '';
+  /** The beginning of a line whose end has not come. */
+  let rest: Buffer = Buffer.alloc(0);
   for await (const chunk of chunks) {
-    const text = rest + decoder.decode(chunk, { stream: true });
-    const end = text.lastIndexOf('\n');
-    rest = text.slice(end + 1);
-    if (end >= 0) reader.take(text.slice(0, end + 1));
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    const first = bytes.indexOf(lineFeed) + 1;
+    if (first === 0) {
+      rest = Buffer.concat([rest, bytes]);
+      continue;
+    }
+    if (rest.length > 0) reader.take(Buffer.concat([rest, bytes.subarray(0, first)]));
+    const end = bytes.lastIndexOf(lineFeed) + 1;
+    reader.take(bytes.subarray(rest.length > 0 ? first : 0, end));
+    rest = Buffer.from(bytes.subarray(end));
   }
-  reader.take(rest + decoder.decode());
+  reader.take(rest);
   return reader.end();
 }
 
@@ -63,26 +74,27 @@ class Reader {
   readonly #destinations: DestinationInventory[] = [];
   /** The destination whose copies are being read. */
   #open: OpenDestination | null = null;
+  /** The line before ended with a comma, so that another copy has to follow; null: there was none. */
+  #comma: boolean | null = null;
   #ended = false;
   /** Of a document that is laid out in another way. */
   #whole: string[] | null = null;
   #length = 0;
+  readonly #lines = new CopyLines();
 
-  /** Whole lines; only the last ones of all may end without a line feed. */
-  take(text: string): void {
-    for (let at = 0; at < text.length; ) {
+  /** Whole lines; only the last one of all may end without a line feed. */
+  take(bytes: Buffer): void {
+    for (let at = 0; at < bytes.length; ) {
       if (this.#whole !== null) {
-        this.#keep(text.slice(at));
+        this.#keep(bytes.toString('utf8', at));
         return;
       }
-      const isList = this.#open !== null && text[at] !== ']';
-      // A line feed within a text is escaped: where one stands, a line ends.
-      const last = text.indexOf(isList ? '\n]' : '\n', at);
-      const piece = text.slice(at, last < 0 ? text.length : last + 1);
-      at += piece.length;
-      if (isList) this.#addCopies(piece);
-      else if (this.#head === null) this.#begin(piece.trimEnd());
-      else this.#step(piece.trimEnd());
+      const found = bytes.indexOf(lineFeed, at);
+      const end = found < 0 ? bytes.length : found;
+      if (this.#open !== null && bytes[at] !== closingBracket) this.#addCopies(bytes, at, end);
+      else if (this.#head === null) this.#begin(bytes.toString('utf8', at, end));
+      else this.#step(bytes.toString('utf8', at, end).trimEnd());
+      at = end + 1;
     }
   }
 
@@ -92,7 +104,8 @@ class Reader {
     return { ...this.#head, destinations: this.#destinations };
   }
 
-  #begin(line: string): void {
+  #begin(text: string): void {
+    const line = text.replace(/^\uFEFF/, '').trimEnd();
     if (!line.endsWith('"destinations":[')) {
       this.#whole = [];
       this.#keep(`${line}\n`);
@@ -110,35 +123,31 @@ class Reader {
 
   #step(line: string): void {
     if (this.#open !== null) {
+      if (this.#comma) throw invalid('it is not JSON');
       this.#destinations.push(this.#open);
       this.#open = null;
     } else if (line.startsWith(']')) this.#ended = true;
     else if (line.endsWith('"copies":[')) {
       // The list is filled as its lines come.
       this.#open = checkedDestination(parsed(`${line}]}`)) as OpenDestination;
+      this.#comma = null;
     } else if (line !== '') this.#destinations.push(checkedDestination(parsed(withoutComma(line))));
   }
 
-  #addCopies(text: string): void {
+  #addCopies(bytes: Buffer, from: number, to: number): void {
     if (this.#open === null) return;
-    const copies = parsed(`[${withoutComma(text.trimEnd())}]`) as unknown[];
-    let previous = this.#open.copies.at(-1);
-    for (const one of copies) {
-      const copy = checkedCopy(one);
-      // The same few names stand in most of them: one text each will do.
-      previous = previous === undefined ? copy : withSharedNames(copy, previous);
-      this.#open.copies.push(previous);
+    const hasComma = bytes[to - 1] === comma;
+    const copy = this.#lines.read(bytes, from, hasComma ? to - 1 : to);
+    const text = copy === null ? bytes.toString('utf8', from, to).trimEnd() : null;
+    if (text === '') return;
+    if (this.#comma === false) throw invalid('it is not JSON');
+    this.#comma = text === null ? hasComma : text.endsWith(',');
+    if (copy !== null) this.#open.copies.push(copy);
+    if (text === null) return;
+    for (const one of parsed(`[${withoutComma(text)}]`) as unknown[]) {
+      this.#open.copies.push(checkedCopy(one));
     }
   }
-}
-
-function withSharedNames(copy: Copy, { seed, cluster, policy }: Copy): Copy {
-  return Object.assign(
-    copy,
-    copy.seed === seed && { seed },
-    copy.cluster === cluster && { cluster },
-    copy.policy === policy && { policy },
-  );
 }
 
 function withoutComma(text: string): string {

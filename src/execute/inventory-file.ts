@@ -1,11 +1,12 @@
 /** An inventory that somebody else took: from a file or a URL, and only one of this configuration. */
-import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { type InventoryFile, parseInventory } from '../catalog/inventory-file.ts';
 import type { Configuration } from '../model/config.ts';
 import { asGranaryError, GranaryError, isGranaryError } from '../model/errors.ts';
 
 /** A server that says nothing for this long is given up. */
 const timeoutMs = 60_000;
+const chunkBytes = 2 ** 20;
 
 /**
  * Reads an inventory that `granary inventory` wrote.
@@ -19,9 +20,7 @@ export async function readInventory(
   const url = /^https?:\/\//.test(from) ? URL.parse(from) : null;
   const shown = url === null ? from : `${url.origin}${url.pathname}`;
   try {
-    return await parseInventory(
-      url === null ? createReadStream(from, { signal, highWaterMark: 2 ** 20 }) : await download(url, signal),
-    );
+    return await parseInventory(url === null ? chunksOf(from, signal) : await download(url, signal));
   } catch (error) {
     signal.throwIfAborted();
     if (isGranaryError(error)) throw error.within(shown);
@@ -29,6 +28,28 @@ export async function readInventory(
       hint: '`granary inventory > FILE` writes one',
       cause: error,
     });
+  }
+}
+
+/**
+ * A file, chunk by chunk, each of which is good until the next is asked for: the next but one is read into the same memory.
+ * A stream would take new memory for each, and the collector would have to follow.
+ */
+export async function* chunksOf(path: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  await using file = await open(path);
+  const buffers = [Buffer.allocUnsafeSlow(chunkBytes), Buffer.allocUnsafeSlow(chunkBytes)] as const;
+  let [current, next] = buffers;
+  let reading = file.read(current, 0, chunkBytes);
+  for (;;) {
+    const { bytesRead } = await reading;
+    signal.throwIfAborted();
+    if (bytesRead === 0) return;
+    const chunk = current.subarray(0, bytesRead);
+    [current, next] = [next, current];
+    reading = file.read(current, 0, chunkBytes);
+    // Whoever ends early does not look at how the read that is under way ends.
+    reading.catch(() => {});
+    yield chunk;
   }
 }
 

@@ -9,6 +9,7 @@ import { copiesIn, groupKey, type Holdings } from './holdings.ts';
 import {
   type Candidate,
   decideOnDemand,
+  decideRemovals,
   decideRetention,
   isProvenBad,
   lacksData,
@@ -158,8 +159,8 @@ export function removalsOf(view: View, repository: Repository, times: RemovalTim
   const { policy } = view.assignment;
   const graceMs = graceOf(policy, repository);
   return view.places.flatMap((place) => {
-    const decision = decideRetention(place.copies.filter(staysForNow), place.keep, times.now);
-    return removals(place.copies, decision, { destination: place.name, graceMs, ...times });
+    const remove = decideRemovals(place.copies.filter(staysForNow), place.keep, times.now);
+    return removals(place.copies, { remove }, { destination: place.name, graceMs, ...times });
   });
 }
 
@@ -190,7 +191,11 @@ interface RemovalPlace extends RemovalTimes {
   readonly graceMs: number;
 }
 
-function removals(copies: readonly Copy[], decision: Retention<Copy>, place: RemovalPlace): Removal[] {
+function removals(
+  copies: readonly Copy[],
+  decision: Pick<Retention<Copy>, 'remove'>,
+  place: RemovalPlace,
+): Removal[] {
   const begun = copies
     .filter(isBeingRemoved)
     .flatMap((copy) => removalOf(copy, 'its removal has begun', place));
@@ -204,7 +209,8 @@ export function removalOf(copy: Copy, reason: string, place: RemovalPlace): Remo
   const { destination, graceMs, now, locks } = place;
   const id = `${groupKey(seed, cluster, policy)}/${slot}@${destination}`;
   const what = subject(seed, cluster, policy, slot, destination);
-  const lockedUntil = Date.parse(locks.get(id) ?? '');
+  const lock = locks.get(id);
+  const lockedUntil = lock === undefined ? Number.NaN : Date.parse(lock);
   // `undelete` won over this tombstone: it is history, and a new one is needed.
   const tombstone = copy.tombstone?.settled && copy.pinnedUntil !== null ? null : copy.tombstone;
   if (tombstone === null) {
@@ -213,8 +219,8 @@ export function removalOf(copy: Copy, reason: string, place: RemovalPlace): Remo
   }
   const isDue = tombstone.settled || Date.parse(tombstone.due) <= now.getTime();
   if (!isDue) return [];
-  const lock = lockedUntil > now.getTime() ? { lockedUntil: new Date(lockedUntil).toISOString() } : {};
-  return [{ id: `delete:${id}`, type: 'delete', ...what, reason, tombstone: tombstone.id, ...lock }];
+  const held = lockedUntil > now.getTime() ? { lockedUntil: new Date(lockedUntil).toISOString() } : {};
+  return [{ id: `delete:${id}`, type: 'delete', ...what, reason, tombstone: tombstone.id, ...held }];
 }
 
 /** It is to be removed, and object lock still holds it: no error, but a later date. */

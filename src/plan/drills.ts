@@ -22,7 +22,7 @@ export interface DrillTimes {
  * how fresh the backup is does not depend on when it is tried.
  */
 export function drillTimesOf({ assignment: { policy }, places }: View, now: Date): DrillTimes {
-  const last = newestDrill(places.flatMap(({ copies }) => copies));
+  const last = newestDrill(places);
   const { drill } = policy.verify;
   if (drill === null || policy.suspend) return { last, due: null, next: null };
   const slot = previousSlot(drill, now);
@@ -64,11 +64,13 @@ export function drillOf(view: View, now: Date): DrillAction[] {
   return [];
 }
 
-function newestDrill(copies: readonly Copy[]): ProofSummary | null {
+function newestDrill(places: View['places']): ProofSummary | null {
   let newest: ProofSummary | null = null;
-  for (const { proofs } of copies) {
-    for (const proof of proofs) {
-      if (proof.kind === 'drill' && (newest === null || proof.time > newest.time)) newest = proof;
+  for (const { copies } of places) {
+    for (const { proofs } of copies) {
+      for (const proof of proofs) {
+        if (proof.kind === 'drill' && (newest === null || proof.time > newest.time)) newest = proof;
+      }
     }
   }
   return newest;

@@ -10,12 +10,10 @@ export function forecastOf(view: View, now: Date): Forecast {
   const [soonest] = next;
   const worstLossMs =
     newest === null || soonest === undefined ? null : soonest.getTime() - slotMilliseconds(newest);
-  const slots = new Set<string>();
   let bytes = 0;
   let lastProof: Proof | null = null;
   for (const { copies } of places) {
-    for (const { slot, storedBytes, proofs } of copies) {
-      slots.add(slot);
+    for (const { storedBytes, proofs } of copies) {
       bytes += storedBytes ?? 0;
       for (const { kind, ok, time } of proofs) {
         if (lastProof === null || time > lastProof.time) lastProof = { kind, ok, time };
@@ -34,8 +32,26 @@ export function forecastOf(view: View, now: Date): Forecast {
     lastProof,
     lastDrill,
     nextDrill: (due ?? upcoming)?.toISOString() ?? null,
-    backups: slots.size,
+    backups: backupsIn(places),
     bytes,
     complete,
   };
+}
+
+/** Copies of the same slot are one backup. */
+function backupsIn(places: View['places']): number {
+  const [first, ...others] = places.filter(({ copies }) => copies.length > 0);
+  if (first === undefined) return 0;
+  // A destination holds a slot once, and shows its slots in their order.
+  if (others.length === 0 && isAscending(first.copies)) return first.copies.length;
+  return new Set(places.flatMap(({ copies }) => copies.map(({ slot }) => slot))).size;
+}
+
+function isAscending(copies: View['places'][number]['copies']): boolean {
+  let before = '';
+  for (const { slot } of copies) {
+    if (slot <= before) return false;
+    before = slot;
+  }
+  return true;
 }

@@ -1,4 +1,5 @@
 /** Hours, days, weeks, months and years of moments in a time zone, as numbers that can be compared. Fast for many. */
+import { monthsOf } from './civil.ts';
 
 const minuteMs = 60_000;
 const hourMs = 3_600_000;
@@ -32,15 +33,26 @@ export function periodsIn(period: Period, timeZone: string): PeriodOf {
       // Day 0 was a Thursday, three days into its ISO week.
       return (time) => Math.floor((Math.floor(local(time) / dayMs) + 3) / 7);
     case 'monthly':
-      return (time) => monthOf(local(time));
+      return byDay((time) => Math.floor(local(time) / dayMs), monthsOf);
     case 'yearly':
-      return (time) => Math.floor(monthOf(local(time)) / 12);
+      return byDay(
+        (time) => Math.floor(local(time) / dayMs),
+        (day) => Math.floor(monthsOf(day) / 12),
+      );
   }
 }
 
-function monthOf(localTime: number): number {
-  const date = new Date(localTime);
-  return date.getUTCFullYear() * 12 + date.getUTCMonth();
+/** Backups come in the order of their slots, so the day asked for is mostly that of the one before. */
+function byDay(dayOf: PeriodOf, periodOf: (day: number) => number): PeriodOf {
+  let [latestDay, latest] = [Number.NaN, 0];
+  return (time) => {
+    const day = dayOf(time);
+    if (day !== latestDay) {
+      latest = periodOf(day);
+      latestDay = day;
+    }
+    return latest;
+  };
 }
 
 function offsetsOf(timeZone: string): OffsetAt {
@@ -76,15 +88,22 @@ function offsetsByDay(timeZone: string): OffsetAt {
   };
   const days = new Map<number, number | 'changes'>();
   const minutes = new Map<number, number>();
+  // As in `byDay`.
+  let [latestDay, latestOffset] = [Number.NaN, 0];
   return (time) => {
     const day = Math.floor(time / dayMs);
+    if (day === latestDay) return latestOffset;
     let offset = days.get(day);
     if (offset === undefined) {
       const start = ask(day * dayMs);
       offset = start === ask((day + 1) * dayMs) ? start : 'changes';
       days.set(day, offset);
     }
-    if (offset !== 'changes') return offset;
+    if (offset !== 'changes') {
+      latestDay = day;
+      latestOffset = offset;
+      return offset;
+    }
     const minute = Math.floor(time / minuteMs);
     let exact = minutes.get(minute);
     if (exact === undefined) {

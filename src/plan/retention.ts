@@ -2,6 +2,7 @@
 import type { Keep, Policy } from '../model/config.ts';
 import type { Copy } from '../model/inventory.ts';
 import type { Slot } from '../model/names.ts';
+import { daysOf } from './civil.ts';
 import { type Period, type PeriodOf, periodsIn } from './periods.ts';
 
 /** A committed backup of one cluster under one policy in one destination: a copy, or what is needed of it. */
@@ -32,12 +33,27 @@ export const floorCount = 3;
 
 const periods: readonly Period[] = ['hourly', 'daily', 'weekly', 'monthly', 'yearly'];
 
-/** A candidate with its moment; reasons gather here. */
+/** A candidate with its moment; reasons to keep it gather here. */
 interface Entry<C> {
   readonly candidate: C;
   readonly time: number;
-  readonly reasons: string[];
+  reasons: readonly string[];
 }
+
+/** Says that a rule keeps an entry: `last 1 of 24` is the first place of 24 that the rule `last` has. */
+type GiveReason = (entry: Entry<Candidate>, rule: string, place?: number, places?: number) => void;
+
+const none: readonly never[] = [];
+const some: readonly string[] = ['kept'];
+
+const tell: GiveReason = (entry, rule, place, places) => {
+  const reason = place === undefined ? rule : `${rule} ${place} of ${places}`;
+  entry.reasons = entry.reasons.length === 0 ? [reason] : [...entry.reasons, reason];
+};
+/** Where only what goes is asked for, reasons for all that stays are most of the work. */
+const mark: GiveReason = (entry) => {
+  entry.reasons = some;
+};
 
 /**
  * Applies the rules of a policy. The order of `candidates` does not matter.
@@ -55,19 +71,42 @@ export function decideRetention<C extends Candidate>(
   keep: Rules,
   now: Date,
 ): Retention<C> {
+  return split(decided(candidates, keep, now, tell), unwanted);
+}
+
+/** What goes by `decideRetention`, without the reasons for what stays. */
+export function decideRemovals<C extends Candidate>(
+  candidates: readonly C[],
+  keep: Rules,
+  now: Date,
+): Retention<C>['remove'] {
+  return split(decided(candidates, keep, now, mark), unwanted).remove;
+}
+
+const unwanted = 'no rule keeps it';
+
+/** All candidates, newest first; those that go have no reason. */
+function decided<C extends Candidate>(
+  candidates: readonly C[],
+  keep: Rules,
+  now: Date,
+  give: GiveReason,
+): readonly Entry<C>[] {
   const { provenOnly = false } = keep;
   const entries = sorted(candidates);
-  const present = withoutFuture(entries, now);
+  const present = withoutFuture(entries, now, give);
   const sound = present.filter(({ candidate }) => isSound(candidate) && (!provenOnly || isProven(candidate)));
-  applyRules(sound, keep, (entry, reason) => entry.reasons.push(reason));
+  applyRules(sound, keep, give);
   if (sound.length < present.length) {
     const others = new Set<Entry<Candidate>>(present.filter((entry) => entry.reasons.length === 0));
-    applyRules(present, keep, (entry, reason) => others.has(entry) && entry.reasons.push(reason));
+    applyRules(present, keep, (entry, ...reason) => {
+      if (others.has(entry)) give(entry, ...reason);
+    });
   }
   const proven = present.find(({ candidate }) => isSound(candidate) && isDrilled(candidate));
-  if (proven !== undefined && !proven.reasons.includes('floor')) proven.reasons.push('floor');
-  keepPinned(entries, now);
-  return split(entries, 'no rule keeps it');
+  if (proven !== undefined && !proven.reasons.includes('floor')) give(proven, 'floor');
+  keepPinned(entries, now, give);
+  return entries;
 }
 
 /**
@@ -78,17 +117,22 @@ export function decideOnDemand<C extends Candidate>(candidates: readonly C[], no
   const entries = sorted(candidates);
   for (const entry of entries) {
     const { expires } = entry.candidate;
-    if (expires === null) entry.reasons.push('on demand, without an end');
-    else if (!(Date.parse(expires) <= now.getTime())) entry.reasons.push(`until ${expires}`);
+    if (expires === null) tell(entry, 'on demand, without an end');
+    else if (!(Date.parse(expires) <= now.getTime())) tell(entry, `until ${expires}`);
   }
-  keepPinned(entries, now);
+  keepPinned(entries, now, tell);
   return split(entries, 'on demand, and its time is over');
 }
 
-/** Milliseconds since 1970 of a slot: `slotTime` without its checks and ten times as fast. 528 is '0' twice. */
+/** Milliseconds since 1970 of a slot: `slotTime` without its checks and many times as fast. */
 export function slotMilliseconds(slot: Slot): number {
-  const two = (at: number): number => slot.charCodeAt(at) * 10 + slot.charCodeAt(at + 1) - 528;
-  return Date.UTC(two(0) * 100 + two(2), two(4) - 1, two(6), two(9), two(11), two(13));
+  const days = daysOf(two(slot, 0) * 100 + two(slot, 2), two(slot, 4), two(slot, 6));
+  return ((days * 24 + two(slot, 9)) * 60 + two(slot, 11)) * 60_000 + two(slot, 13) * 1_000;
+}
+
+/** 528 is '0' twice. */
+function two(slot: Slot, at: number): number {
+  return slot.charCodeAt(at) * 10 + slot.charCodeAt(at + 1) - 528;
 }
 
 /** True where the newest proof of some kind says that the backup is not sound. */
@@ -117,34 +161,40 @@ function isDrilled(candidate: Candidate): boolean {
 
 /** Newest first. Equal slots (of a list that people typed) stay in their order. */
 function sorted<C extends Candidate>(candidates: readonly C[]): Entry<C>[] {
-  return candidates
-    .map((candidate) => ({ candidate, time: slotMilliseconds(candidate.slot), reasons: [] }))
-    .sort((a, b) => b.time - a.time);
+  const entries: Entry<C>[] = [];
+  let ascends = true;
+  let before = Number.NEGATIVE_INFINITY;
+  for (const candidate of candidates) {
+    const time = slotMilliseconds(candidate.slot);
+    entries.push({ candidate, time, reasons: none });
+    ascends &&= time > before;
+    before = time;
+  }
+  // As a listing shows them: nothing is left to sort.
+  return ascends ? entries.reverse() : entries.sort((a, b) => b.time - a.time);
 }
 
-function withoutFuture<C extends Candidate>(entries: readonly Entry<C>[], now: Date): readonly Entry<C>[] {
+function withoutFuture<C extends Candidate>(
+  entries: readonly Entry<C>[],
+  now: Date,
+  give: GiveReason,
+): readonly Entry<C>[] {
   const limit = now.getTime() + futureToleranceMs;
   let index = 0;
   for (let entry = entries[0]; entry !== undefined && entry.time > limit; entry = entries[index]) {
-    entry.reasons.push('future');
+    give(entry, 'future');
     index += 1;
   }
   return index === 0 ? entries : entries.slice(index);
 }
 
-type GiveReason = (entry: Entry<Candidate>, reason: string) => unknown;
-
 /** @param entries newest first, none in the future */
 function applyRules(entries: readonly Entry<Candidate>[], keep: Keep, give: GiveReason): void {
-  for (const [index, entry] of entries.slice(0, keep.last).entries()) {
-    give(entry, `last ${index + 1} of ${keep.last}`);
-  }
+  giveEach(entries.slice(0, keep.last), 'last', keep.last, give);
   for (const period of periods) {
     if (keep[period] === 0) continue;
     const winners = oldestOfPeriods(entries, keep[period], periodsIn(period, keep.timeZone));
-    for (const [index, entry] of winners.entries()) {
-      give(entry, `${period} ${index + 1} of ${keep[period]}`);
-    }
+    giveEach(winners, period, keep[period], give);
   }
   const newest = entries[0];
   if (newest !== undefined && keep.withinMs > 0) {
@@ -157,28 +207,51 @@ function applyRules(entries: readonly Entry<Candidate>[], keep: Keep, give: Give
   for (const entry of entries.slice(0, floorCount)) give(entry, 'floor');
 }
 
+function giveEach(
+  winners: readonly Entry<Candidate>[],
+  rule: string,
+  places: number,
+  give: GiveReason,
+): void {
+  let place = 0;
+  for (const entry of winners) {
+    place += 1;
+    give(entry, rule, place, places);
+  }
+}
+
 /** The oldest entry of each of the `count` newest periods that have one, newest period first. */
 function oldestOfPeriods(
   entries: readonly Entry<Candidate>[],
   count: number,
   periodOf: PeriodOf,
 ): Entry<Candidate>[] {
-  const oldest = new Map<number, Entry<Candidate>>();
+  const oldest: Entry<Candidate>[] = [];
+  const found: number[] = [];
+  let at = -1;
+  let lowest = Number.POSITIVE_INFINITY;
   for (const entry of entries) {
     const period = periodOf(entry.time);
-    // Not the end of the search: where clocks go back over midnight, yesterday comes once more.
-    if (oldest.size < count || oldest.has(period)) oldest.set(period, entry);
+    if (period !== found[at]) {
+      // Not the end of the search where there are enough: where clocks go back over midnight, yesterday comes once more.
+      at = period < lowest ? -1 : found.lastIndexOf(period);
+      if (at < 0) at = oldest.length;
+      if (at >= count) continue;
+      lowest = Math.min(lowest, period);
+      found[at] = period;
+    }
+    oldest[at] = entry;
   }
-  return [...oldest.values()];
+  return oldest;
 }
 
-function keepPinned(entries: readonly Entry<Candidate>[], now: Date): void {
+function keepPinned(entries: readonly Entry<Candidate>[], now: Date, give: GiveReason): void {
   for (const entry of entries) {
     const { pinnedUntil } = entry.candidate;
     if (pinnedUntil === null) continue;
     // A pin that cannot be read as a time holds: the doubt is for keeping.
     if (!(Date.parse(pinnedUntil) <= now.getTime())) {
-      entry.reasons.push(pinnedUntil === 'forever' ? 'pinned' : `pinned until ${pinnedUntil}`);
+      give(entry, pinnedUntil === 'forever' ? 'pinned' : `pinned until ${pinnedUntil}`);
     }
   }
 }

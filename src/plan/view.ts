@@ -50,11 +50,12 @@ export function viewsOf(
     return known;
   };
   const appliedGroups = groupsKnownTo(applied);
+  const limit = slotOf(new Date(now.getTime() + futureToleranceMs));
   return assignments
     .filter((assignment) => assignment.skipped === null)
     .map((assignment) => {
       const since = applied !== null && appliedGroups(assignment) ? new Date(applied.appliedAt) : now;
-      return viewOf(assignment, holdings, around(assignment.policy.schedule), since, now);
+      return viewOf(assignment, holdings, around(assignment.policy.schedule), since, now, limit);
     });
 }
 
@@ -64,6 +65,7 @@ function viewOf(
   around: SlotsAround,
   since: Date,
   now: Date,
+  limit: Copy['slot'],
 ): View {
   const { seed, cluster, policy } = assignment;
   const key = groupKey(seed.name, cluster.name, policy.name);
@@ -78,7 +80,7 @@ function viewOf(
       removing: removingIn(holdings, name, key),
     }));
   const complete = places.every((place) => place.known);
-  const newest = newestSlot(places, now);
+  const newest = newestSlot(places, limit);
   const history = { key, newest: newest === null ? null : new Date(slotMilliseconds(newest)), complete };
   const runs = !policy.suspend && places.length > 0;
   return {
@@ -94,12 +96,14 @@ function viewOf(
   };
 }
 
-function newestSlot(places: readonly Place[], now: Date): Copy['slot'] | null {
-  const limit = slotOf(new Date(now.getTime() + futureToleranceMs));
+/** @param limit what is later lies in the future */
+function newestSlot(places: readonly Place[], limit: Copy['slot']): Copy['slot'] | null {
   let newest: Copy['slot'] | null = null;
   for (const { copies } of places) {
-    for (const { slot } of copies) {
-      if (slot <= limit && (newest === null || slot > newest)) newest = slot;
+    // The newest mostly comes last: then nothing else has to be compared with the limit.
+    for (let index = copies.length - 1; index >= 0; index -= 1) {
+      const slot = copies[index]?.slot;
+      if (slot !== undefined && (newest === null || slot > newest) && slot <= limit) newest = slot;
     }
   }
   return newest;

@@ -68,3 +68,18 @@ test('a field of another type is refused wherever it stands', async () => {
     await expect(parse(pretty), to).rejects.toMatchObject({ code: 'inventory-invalid' });
   }
 });
+
+test('lines that are not one list are refused: a comma too few, a comma too many', async () => {
+  const between = text.indexOf('},\n{', text.indexOf('"copies":[')) + 1;
+  const few = `${text.slice(0, between)}${text.slice(between + 1)}`;
+  const many = text.replace('}\n]', '},\n]');
+  for (const json of [few, many]) {
+    expect(() => JSON.parse(json)).toThrow();
+    await expect(parse(json)).rejects.toMatchObject({ code: 'inventory-invalid' });
+  }
+});
+
+test('line ends of Windows, a mark of UTF-8 and empty lines are read over', async () => {
+  const changed = `\uFEFF${text.replaceAll('\n', '\r\n').replace('},\r\n{', '},\r\n\r\n{')}`;
+  for (const size of [65_536, 997]) expect(await parse(changed, size)).toEqual(inventory);
+});

@@ -4,6 +4,7 @@ import { slotOf } from '../../src/model/names.ts';
 import {
   type Candidate,
   decideOnDemand,
+  decideRemovals,
   decideRetention,
   type Rules,
   shortDuration,
@@ -262,6 +263,33 @@ describe('properties', () => {
         expect(decision.keep.every(({ reasons }) => reasons.length > 0)).toBe(true);
       }),
     );
+  });
+  it('what goes is the same whether or not somebody asks for the reasons to keep', () => {
+    fc.assert(
+      fc.property(anyHistory, anyKeep, fc.boolean(), (all, keep, provenOnly) => {
+        const rules = { ...keep, provenOnly };
+        expect(decideRemovals(all, rules, now)).toEqual(decideRetention(all, rules, now).remove);
+      }),
+    );
+  });
+  it('where clocks go back over midnight, both passes of a day are one day', () => {
+    const times = [
+      '2026-10-25T00:10:00Z',
+      '2026-10-25T00:50:00Z',
+      '2026-10-25T01:10:00Z',
+      '2026-10-26T12:00:00Z',
+    ];
+    // On the clocks of Scoresbysund: 23:10 of the 24th, 23:50, 23:10 once more, and the 26th.
+    const found = kept(
+      times.map((time) => candidate(time)),
+      { hourly: 9, daily: 9, timeZone: 'America/Scoresbysund' },
+    );
+    expect(Object.values(found)).toEqual([
+      'hourly 1 of 9, daily 1 of 9, floor',
+      'floor',
+      'floor',
+      'hourly 2 of 9, daily 2 of 9',
+    ]);
   });
   it('the floor holds: the newest three that are not in the future, and the newest proven', () => {
     fc.assert(
