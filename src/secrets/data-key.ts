@@ -1,5 +1,6 @@
 /** The data key of a SOPS file, from the private keys at hand. */
 import { timingSafeEqual } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
 import { GranaryError } from '../model/errors.ts';
 import { decrypterFor } from './age-keys.ts';
 import { giveKeyHint, type Identities, type Identity } from './identities.ts';
@@ -77,11 +78,24 @@ export function keysInWords({ keys, plugins }: Identities): string | null {
   return `the private ${all.length === 1 ? 'key' : 'keys'} at hand ${all.length === 1 ? 'is' : 'are'} for ${all.join(', ')}`;
 }
 
-/** The library's errors are dropped: they may hold the private key. */
+/**
+ * The library's errors are dropped: they may hold the private key. It is given a stream, for with bytes it makes a
+ * `Response`, for which Node loads an HTTP client of 800 kB.
+ */
 async function decryptStanza(file: Uint8Array, identity: Identity): Promise<Uint8Array | null> {
   try {
-    return await decrypterFor([identity]).decrypt(file);
+    const opened = await decrypterFor([identity]).decrypt(streamOf(file));
+    return await buffer(opened);
   } catch {
     return null;
   }
+}
+
+function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    start(controller) {
+      controller.enqueue(bytes);
+      controller.close();
+    },
+  });
 }
