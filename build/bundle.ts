@@ -5,6 +5,8 @@
 import { isBuiltin } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { type OutputChunk, rolldown } from 'rolldown';
+import { builtins } from './builtins.ts';
+import { schemaEntries, validators } from './validators.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -48,8 +50,10 @@ export async function bundle(entries: Readonly<Record<string, string>> = program
   await using build = await rolldown({
     cwd: root,
     platform: 'node',
-    input: { ...entries },
+    input: { ...entries, ...schemaEntries },
     external,
+    plugins: [builtins(/\/src\/cli\/main\.ts$/), validators()],
+    treeshake: { propertyReadSideEffects: false },
     // Modules rather than CommonJS where a package has both: only of those can be left out what nobody calls.
     resolve: { mainFields: ['module', 'main'], conditionNames: ['module', 'node', 'import', 'default'] },
     onLog: (level, { code, message }) => {

@@ -1,7 +1,7 @@
 /** The schemas in words: what a field is for, what it takes, and which fields it has. */
 import { stringify } from 'yaml';
 import { GranaryError } from '../model/errors.ts';
-import { readSchema, type SchemaNode } from './schemas.ts';
+import { readSchema, type SchemaNode } from './schema-files.ts';
 import { nearest, quoted } from './words.ts';
 
 export interface ExplainedField {

@@ -4,7 +4,8 @@ import { meantBranches } from './branches.ts';
 import type { DiagnosticCode } from './codes.ts';
 import type { Place } from './parse.ts';
 import { childPointer, fieldPath, parentPointer, pointerTokens, valueAt } from './pointer.ts';
-import { readSchema, type SchemaError, type SchemaNode } from './schemas.ts';
+import { readSchema, type SchemaNode } from './schema-files.ts';
+import type { SchemaError } from './schemas.ts';
 import { nearest, oneOfWords, quoted } from './words.ts';
 
 /** A fault within a document; the position follows from `pointer` and `place`. */

@@ -4,7 +4,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import { describe, expect, test } from 'vitest';
 import { generateTypes, staleFiles } from '../../schemas/generate.ts';
-import { readSchema, schemaErrors, schemaFaults } from '../../src/config/schemas.ts';
+import { readSchema } from '../../src/config/schema-files.ts';
+import { schemaErrors, schemaFaults } from '../../src/config/schemas.ts';
 import { root } from '../house/repository.ts';
 import { tempFolder } from '../servers/temp.ts';
 
