@@ -90,6 +90,8 @@ function orphaned({ holdings }: ConsequenceInput, matches: (copy: Copy) => boole
   const { backups } = tally(copiesWhere(holdings, matches));
   const unread = unreadNote(holdings);
   if (backups === 0 && unread === '') return `${prefix}it has no backups`;
+  if (backups === 1 && unread === '')
+    return `${prefix}1 backup becomes an orphan; it is kept, and nothing removes it`;
   return `${prefix}${backupsText(backups)} become${backups === 1 ? 's an orphan' : ' orphans'}${unread}; ${kept}`;
 }
 

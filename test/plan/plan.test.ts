@@ -8,6 +8,7 @@ import { asApplied, nextApplied } from '../../src/plan/applied.ts';
 import { whyStale } from '../../src/plan/digest.ts';
 import { isBlocked, makePlan, runnableActions } from '../../src/plan/plan.ts';
 import { planText } from '../../src/report/plan-text.ts';
+import { s3Named } from '../config/objects.ts';
 import {
   actualOf,
   clusterOf,
@@ -152,6 +153,36 @@ describe('backups', () => {
     );
     expect(ids(made)).toEqual(['backup:eu/a/hourly/20261121T140000Z']);
     expect(made.warnings.map(({ code }) => code)).toEqual(['future-dated']);
+  });
+});
+
+describe('warnings', () => {
+  it('name what is none of ours and stays, and a destination that a policy does without', () => {
+    const made = plan(
+      {
+        ...desired,
+        assignments: desired.assignments.map((assignment) => ({
+          ...assignment,
+          destinations: assignment.destinations.filter(({ destination }) => destination.name === 'one'),
+          leftOut: [{ name: 'two', reason: 'its credential is locked' }],
+        })),
+      },
+      actualOf(applied, read('one', healthy, { foreign: 2 }), read('two', healthy)),
+    );
+    expect(made.warnings).toEqual([
+      {
+        code: 'destination-left-out',
+        message: 'policy hourly leaves out destination two: its credential is locked',
+        hint: null,
+      },
+      {
+        code: 'foreign-objects',
+        message:
+          "2 objects below file:///backups/one/clusters/ on one are none of Granary's; nothing touches them",
+        hint: expect.stringContaining('a bucket or prefix of its own'),
+      },
+    ]);
+    expect(made.actions).toEqual([]);
   });
 });
 
@@ -584,6 +615,38 @@ describe('changes', () => {
     expect(
       consequence(actualOf(marked, read('one', healthy, { url: 'file:///new' }), read('two', healthy))),
     ).toContain('have moved along');
+  });
+  it('of a bucket, a prefix or an endpoint strand what lies in the old place', () => {
+    const old = { bucket: 'etcd-old', prefix: 'backups', endpoint: 'https://s3.example' };
+    const of = (part: Partial<typeof old>) =>
+      desiredOf({ destinations: [s3Named('one', { ...old, ...part })] });
+    const consequences = (part: Partial<typeof old>, ...copies: Copy[]) =>
+      plan(
+        of(part),
+        actualOf(asApplied(of({}), now), read('one', copies, { url: 's3://etcd-old/backups' })),
+      ).changes.flatMap((change) => change.consequences);
+    for (const part of [{ bucket: 'etcd-new' }, { prefix: 'elsewhere' }])
+      expect(consequences(part, ...healthy)).toEqual([
+        expect.stringMatching(/^strands 10 backups \(9\.5 MiB\) in s3:\/\/etcd-old\/backups; they are kept/),
+      ]);
+    expect(consequences({ bucket: 'etcd-new' })).toEqual(['no backups lie in s3://etcd-old/backups']);
+    // Whether it was read from the old server or the new one its address does not say.
+    expect(consequences({ endpoint: 'https://s3.other' }, ...healthy)).toEqual([
+      expect.stringMatching(
+        /^strands the backups in s3:\/\/etcd-old\/backups, how many is not known; they are kept/,
+      ),
+    ]);
+  });
+  it('count one orphan as one, and none as none', () => {
+    const two = desiredOf({ policies: [policyOf('hourly'), policyOf('daily'), policyOf('weekly')] });
+    const one = copyOf('a', slot('2026-11-21T00:00:00Z'), { policy: 'daily' });
+    const made = plan(
+      desired,
+      actualOf(asApplied(two, now), read('one', [...healthy, one]), read('two', healthy)),
+    );
+    const last = (policy: string) => made.changes.find(({ name }) => name === policy)?.consequences.at(-1);
+    expect(last('daily')).toBe('1 backup becomes an orphan; it is kept, and nothing removes it');
+    expect(last('weekly')).toBe('it has no backups');
   });
   it('plan nothing by an inventory that was taken before a destination moved', () => {
     const moved = desiredOf({ destinations: [destinationOf('one', { path: '/new' })] });

@@ -1,6 +1,7 @@
 /** Guards about the record of what was applied, what a changed policy says, and plans that somebody looked at. */
 import { describe, expect, it } from 'vitest';
 import type { Plan } from '../../src/model/generated/plan.ts';
+import type { Inventory } from '../../src/model/inventory.ts';
 import type { Actual } from '../../src/model/state.ts';
 import { asApplied, nextApplied } from '../../src/plan/applied.ts';
 import { whyStale } from '../../src/plan/digest.ts';
@@ -136,10 +137,15 @@ describe('a plan that somebody looked at', () => {
 });
 
 describe('a changed policy', () => {
-  const change = (before: Parameters<typeof policyOf>[1], after: Parameters<typeof policyOf>[1]) => {
+  const change = (
+    before: Parameters<typeof policyOf>[1],
+    after: Parameters<typeof policyOf>[1],
+    ...found: Inventory['destinations']
+  ) => {
     const of = (part: Parameters<typeof policyOf>[1]) =>
       desiredOf({ seeds: world.configuration.seeds, policies: [policyOf('hourly', part)] });
-    const actual = { ...both, applied: { ...asApplied(of(before), now), markers: applied.markers } };
+    const seen = found.length === 0 ? both : actualOf(null, ...found);
+    const actual = { ...seen, applied: { ...asApplied(of(before), now), markers: applied.markers } };
     return makePlan(of(after), actual, now, options).changes.flatMap(({ consequences }) => consequences);
   };
   const schedule = (cron: string) => ({
@@ -153,10 +159,14 @@ describe('a changed policy', () => {
     expect(change(schedule('0 3 * * *'), schedule('*/20 * * * *'))).toEqual([
       'less can be lost: between two backups lie 20 minutes at most, 24 hours before',
     ]);
+    expect(change(schedule('0 3 * * *'), schedule('0 4 * * *'))).toEqual([
+      'between two backups lie 24 hours at most, as before',
+    ]);
     expect(change({}, { suspend: true })).toEqual([
       'backups stop: eu/a; what is there is kept',
       'no backups are made any more while it is suspended',
     ]);
+    expect(change({ suspend: true }, {})).toEqual(['backups begin: eu/a', 'backups are made again']);
   });
   it('says who reads what', () => {
     expect(change({ recipients: ['age1old', 'age1kept'] }, { recipients: ['age1kept', 'age1new'] })).toEqual([
@@ -177,12 +187,34 @@ describe('a changed policy', () => {
     expect(change(to('one'), to('one', 'two'))).toEqual([
       'two gets copies of the last 24 hours; `backfill: true` brings the older ones',
     ]);
+    const all = [
+      { name: 'one', keep: null, backfill: false },
+      { name: 'two', keep: null, backfill: true },
+    ];
+    expect(change(to('one'), { destinations: all })).toEqual([
+      'two gets a copy of every backup that its rules keep',
+    ]);
   });
   it('says what goes and when, and what stays', () => {
     const [text] = change({ keep: keepOf({ last: 7 }) }, { keep: keepOf({ last: 5 }) });
     expect(text).toBe(
       '4 copies (3.8 MiB) that the rules kept until now go, after 2026-11-24 14:03 UTC at the earliest: from 2026-11-21 08:00 UTC to 2026-11-21 09:00 UTC',
     );
+    expect(change({ keep: keepOf({ last: 5 }) }, { keep: keepOf({ last: 6 }) })).toEqual([
+      '2 copies (1.9 MiB) that would have gone stay',
+    ]);
+    expect(change({ keep: keepOf({ last: 8 }) }, { keep: keepOf({ last: 7 }) })).toEqual([
+      'no backup that is there now goes or stays by this',
+    ]);
+  });
+  it('says that it does not know what a destination holds that could not be read', () => {
+    const rules = [{ keep: keepOf({ last: 7 }) }, { keep: keepOf({ last: 5 }) }] as const;
+    expect(change(...rules, read('one', copies), unknown('two'))[0]).toMatch(
+      /^2 copies .* at the earliest, and an unknown number on two: from/,
+    );
+    expect(change(...rules, unknown('one'), unknown('two'))).toEqual([
+      'how many backups go or stay by this is not known: no destination of it could be read',
+    ]);
   });
 });
 
@@ -215,6 +247,7 @@ describe('a credential', () => {
     expect(changed?.fields).toEqual([
       { path: 'data', before: 'encrypted', after: 'changed, or encrypted anew' },
     ]);
+    expect(changed?.consequences).toEqual(['it is used once a probe with it has passed']);
     expect(JSON.stringify(made)).not.toMatch(/a{64}|b{64}/);
   });
 });
