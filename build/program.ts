@@ -5,6 +5,7 @@ import { buildProgram } from '../src/cli/program.ts';
 
 const io: Io = {
   out: () => {},
+  outAll: async () => {},
   err: () => {},
   warn: () => {},
   draw: () => {},

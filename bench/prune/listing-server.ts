@@ -55,7 +55,7 @@ export async function startListingServer(bucket: string, keys: readonly string[]
     const contents = found
       .map(
         (key) =>
-          `<Contents><Key>${key}</Key><LastModified>${modified.toISOString()}</LastModified><ETag>"${etagOf(key)}"</ETag><Size>${key.includes('/data-') ? 4 : 2_000}</Size></Contents>`,
+          `<Contents><Key>${key}</Key><LastModified>${modified.toISOString()}</LastModified><ETag>"${etagOf(key, written.get(key))}"</ETag><Size>${key.includes('/data-') ? 4 : 2_000}</Size></Contents>`,
       )
       .join('');
     const next = more ? `<NextContinuationToken>${at}</NextContinuationToken>` : '';
@@ -75,21 +75,38 @@ export async function startListingServer(bucket: string, keys: readonly string[]
       asked.listedAt = performance.now();
       return;
     }
-    if (method === 'PUT') {
-      written.set(key, body);
-      return void response.writeHead(200, { etag: `"${etagOf(key)}"` }).end();
-    }
     const found = bodyOf(key);
+    if (method === 'PUT') {
+      const { 'if-none-match': create, 'if-match': replace } = request.headers;
+      const isMet = create === undefined && replace === undefined;
+      const holds = found === undefined ? create !== undefined : replace === `"${etagOf(key, found)}"`;
+      if (!isMet && !holds) {
+        const error =
+          '<?xml version="1.0"?><Error><Code>PreconditionFailed</Code><Message>no</Message></Error>';
+        return void response.writeHead(412, { 'content-type': 'application/xml' }).end(error);
+      }
+      written.set(key, body);
+      return void response.writeHead(200, { etag: `"${etagOf(key, body)}"` }).end();
+    }
+    if (method === 'DELETE') {
+      written.delete(key);
+      return void response.writeHead(204).end();
+    }
     if (found === undefined) {
       const error = '<?xml version="1.0"?><Error><Code>NoSuchKey</Code><Message>nothing</Message></Error>';
       return void response.writeHead(404, { 'content-type': 'application/xml' }).end(error);
     }
-    response.writeHead(200, {
-      'content-length': found.length,
+    const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? [];
+    const end = last === undefined || last === '' ? found.length : Math.min(Number(last) + 1, found.length);
+    const piece = found.subarray(Number(first ?? 0), end);
+    const range = { 'content-range': `bytes ${first}-${end - 1}/${found.length}` };
+    response.writeHead(first === undefined ? 200 : 206, {
+      'content-length': piece.length,
       'last-modified': modified.toUTCString(),
-      etag: `"${etagOf(key)}"`,
+      etag: `"${etagOf(key, found)}"`,
+      ...(first !== undefined && range),
     });
-    response.end(method === 'HEAD' ? undefined : found);
+    response.end(method === 'HEAD' ? undefined : piece);
   };
   const server = createServer((request, response) => {
     const pieces: Buffer[] = [];
@@ -112,8 +129,10 @@ export async function startListingServer(bucket: string, keys: readonly string[]
   };
 }
 
-function etagOf(key: string): string {
-  return createHash('md5').update(key).digest('hex');
+/** Of what is there from the start by its key; of what was written by its bytes too. */
+function etagOf(key: string, body?: Buffer): string {
+  const hash = createHash('md5').update(key);
+  return (body !== undefined && !key.startsWith('clusters/') ? hash.update(body) : hash).digest('hex');
 }
 
 function lowerBound(keys: readonly string[], prefix: string): number {

@@ -1,8 +1,11 @@
 /** How a command speaks to the outside: the one place where output, terminal and signals meet. */
+import { writeLines } from './write-lines.ts';
 
 export interface Io {
   /** Results, on stdout. */
   out(text: string): void;
+  /** Many of them, each with a line feed after it, as fast as they are taken: none is made before there is room for it. */
+  outAll(lines: Iterable<string>): Promise<void>;
   /** Progress, warnings and errors, on stderr. */
   err(text: string): void;
   /** A warning, on stderr, in the form that `-o` asks for. */
@@ -63,6 +66,7 @@ export function processIo(json: boolean): Io {
   };
   return {
     out: (text) => process.stdout.write(text.endsWith('\n') ? text : `${text}\n`),
+    outAll: (lines) => writeLines(process.stdout, lines, abort.signal),
     err,
     warn: (message) => err(json ? JSON.stringify({ warning: message }) : `warning: ${message}`),
     draw: (text) => process.stderr.write(text),

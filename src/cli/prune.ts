@@ -81,14 +81,14 @@ async function runPrune(io: Io, options: PruneCommandOptions): Promise<void> {
   const seeds = seedNames(workspace.desired, only);
   if (seeds.length === 0) {
     const plan = removalPlan(planNothing(workspace, new Date()), options);
-    if (!quiet) io.out(await planWords(io, plan));
+    if (!quiet) await tellPlan(io, plan);
     await setExitCode(io, plan, []);
   }
   for (const seed of seeds) {
     const planned = await planSeed(workspace, seed, { signal: io.signal, now: new Date() });
     pruned.push(await pruneOne(io, workspace, planned, options, options));
   }
-  tellPruned(io, pruned, options);
+  await tellPruned(io, pruned, options);
 }
 
 /** Backups that the configuration no longer names: a list, or the removal of those that are named. */
@@ -116,7 +116,7 @@ async function runOrphans(io: Io, options: PruneCommandOptions, names: true | st
   const pruned: Pruned[] = [];
   for (const planned of await planOrphans(workspace, names, found, clock))
     pruned.push(await pruneOne(io, workspace, planned, { destination, groups: names }, options));
-  tellPruned(io, pruned, options);
+  await tellPruned(io, pruned, options);
 }
 
 /** Shows the removals of a plan, and with --yes carries them out. */
@@ -132,7 +132,7 @@ async function pruneOne(
   const { seed } = planned;
   const quiet = output === 'json';
   const plan = removalPlan(planned.plan, filter);
-  if (!quiet) io.out(await planWords(io, plan, seed));
+  if (!quiet) await tellPlan(io, plan, seed);
   const onEnd = (one: ActionResult) => !quiet && tellRemoval(io, one);
   const results =
     yes === true ? await prune(workspace, { ...planned, plan }, { signal: io.signal, onEnd }) : [];
@@ -140,18 +140,20 @@ async function pruneOne(
   return { seed, plan, steps: runnableActions(plan).length, results };
 }
 
-function tellPruned(io: Io, pruned: readonly Pruned[], options: PruneCommandOptions): void {
+async function tellPruned(io: Io, pruned: readonly Pruned[], options: PruneCommandOptions): Promise<void> {
   const dryRun = options.yes !== true;
-  if (options.output === 'json') io.out(JSON.stringify({ dryRun, items: pruned.map(asJson) }, null, 2));
-  else io.out(summary(pruned, dryRun));
+  if (options.output !== 'json') return io.out(summary(pruned, dryRun));
+  const { jsonLines } = await import('../report/json-lines.ts');
+  await io.outAll(jsonLines({ dryRun, items: pruned.map(asJson) }));
 }
 
 /** Every removal with its reason: a list that is to be agreed to is never cut. */
-async function planWords(io: Io, plan: Plan, seed?: string): Promise<string> {
+async function tellPlan(io: Io, plan: Plan, seed?: string): Promise<void> {
   if (plan.actions.length === 0 && plan.guards.length === 0)
-    return `${seed === undefined ? 'Configuration' : `Seed ${seed}`}: nothing to remove.`;
-  const { planText } = await import('../report/plan-text.ts');
-  return planText(plan, { width: io.width, colour: io.color, limit: Number.POSITIVE_INFINITY });
+    return io.out(`${seed === undefined ? 'Configuration' : `Seed ${seed}`}: nothing to remove.`);
+  const { planLines } = await import('../report/plan-text.ts');
+  const limit = Number.POSITIVE_INFINITY;
+  await io.outAll(planLines(plan, { width: io.width, colour: io.color, limit }));
 }
 
 async function setExitCode(io: Io, plan: Plan, results: readonly ActionResult[]): Promise<void> {

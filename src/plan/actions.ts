@@ -160,7 +160,7 @@ export function removalsOf(view: View, repository: Repository, times: RemovalTim
   const graceMs = graceOf(policy, repository);
   return view.places.flatMap((place) => {
     const remove = decideRemovals(place.copies.filter(staysForNow), place.keep, times.now);
-    return removals(place.copies, { remove }, { destination: place.name, graceMs, ...times });
+    return removals(place.copies, { remove }, removalPlace(place.name, graceMs, times));
   });
 }
 
@@ -180,7 +180,7 @@ export function removalsOnDemand(desired: Desired, holdings: Holdings, times: Re
           if (copies.length === 0) return [];
           const decision = decideOnDemand(copies.filter(staysForNow), times.now);
           const { graceMs } = repository.removal;
-          return removals(copies, decision, { destination: name, graceMs, ...times });
+          return removals(copies, decision, removalPlace(name, graceMs, times));
         });
       });
   });
@@ -189,6 +189,13 @@ export function removalsOnDemand(desired: Desired, holdings: Holdings, times: Re
 interface RemovalPlace extends RemovalTimes {
   readonly destination: string;
   readonly graceMs: number;
+  /** When a tombstone of now is due, unless a lock holds longer: one text for a hundred thousand of them. */
+  readonly due: string;
+}
+
+/** Where copies are removed from, and after which grace time. */
+export function removalPlace(destination: string, graceMs: number, times: RemovalTimes): RemovalPlace {
+  return { ...times, destination, graceMs, due: new Date(times.now.getTime() + graceMs).toISOString() };
 }
 
 function removals(
@@ -214,8 +221,8 @@ export function removalOf(copy: Copy, reason: string, place: RemovalPlace): Remo
   // `undelete` won over this tombstone: it is history, and a new one is needed.
   const tombstone = copy.tombstone?.settled && copy.pinnedUntil !== null ? null : copy.tombstone;
   if (tombstone === null) {
-    const due = Math.max(now.getTime() + graceMs, lockedUntil || 0);
-    return [{ id: `tombstone:${id}`, type: 'tombstone', ...what, reason, due: new Date(due).toISOString() }];
+    const due = lockedUntil > now.getTime() + graceMs ? new Date(lockedUntil).toISOString() : place.due;
+    return [{ id: `tombstone:${id}`, type: 'tombstone', ...what, reason, due }];
   }
   const isDue = tombstone.settled || Date.parse(tombstone.due) <= now.getTime();
   if (!isDue) return [];

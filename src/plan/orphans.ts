@@ -2,7 +2,7 @@
 import type { Desired } from '../model/config.ts';
 import type { Copy } from '../model/inventory.ts';
 import { manualPolicy } from '../model/names.ts';
-import { type Removal, type RemovalTimes, removalOf } from './actions.ts';
+import { type Removal, type RemovalTimes, removalOf, removalPlace } from './actions.ts';
 import { copiesIn, type GroupKey, groupKey, type Holdings } from './holdings.ts';
 import { decideOnDemand } from './retention.ts';
 
@@ -72,7 +72,7 @@ export function removalsOfOrphans(
     destinations
       .filter(({ locked }) => !locked)
       .flatMap((destination) => {
-        const place = { ...times, destination: destination.name, graceMs: repository.removal.graceMs };
+        const place = removalPlace(destination.name, repository.removal.graceMs, times);
         // Whoever names them ends them: what is left to hold one is a pin.
         const ended = copiesIn(holdings, destination.name, name).map((copy) => ({
           ...copy,

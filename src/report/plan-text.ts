@@ -34,18 +34,28 @@ const clustersShown = 5;
 
 /** The whole text, ending with a line feed. */
 export function planText(plan: Plan, options: PlanTextOptions = {}): string {
+  return `${[...planLines(plan, options)].join('\n')}\n`;
+}
+
+/**
+ * The text line by line, each without its line feed; a long one may be wrapped, and is several then. Made as it is asked
+ * for: of a hundred thousand removals there is never more than one in words.
+ */
+export function* planLines(plan: Plan, options: PlanTextOptions = {}): Generator<string, void, undefined> {
   const { width = 120, colour = false, limit = 20, comparedWith = 'applied' } = options;
   const mark = (sign: Mark): string => (colour ? `\u001b[${colours[sign]}m${sign}\u001b[0m` : sign);
   const blocked = new Set(plan.guards.flatMap((guard) => guard.blocks));
   const free = plan.actions.filter(({ id }) => !blocked.has(id));
   const nameOf = clusterNames(plan);
-  const rows = [
-    ...limited(free, limit).map((item) =>
-      'left' in item ? item.left : actionRow(item, mark(signOf(item)), nameOf),
-    ),
-    ...blockedRows(plan, mark('x'), nameOf),
-  ];
-  const sections = [
+  const shown = limited(free, limit);
+  const blockedOnes = blockedRows(plan, mark('x'), nameOf);
+  function* rows(): Generator<Row, void, undefined> {
+    for (const item of shown) {
+      yield 'left' in item ? item.left : actionRow(item, mark(signOf(item)), nameOf);
+    }
+    yield* blockedOnes;
+  }
+  const sections: readonly Iterable<string>[] = [
     [heading(plan, comparedWith === 'applied' ? 'last applied' : 'compared with')],
     plan.changes.flatMap((change) => changeLines(change, mark, width)),
     alignRows(rows, width),
@@ -55,11 +65,16 @@ export function planText(plan: Plan, options: PlanTextOptions = {}): string {
     ),
     [`Plan: ${summaryText(plan)}.`, ...outlookLine(plan, nameOf).map((line) => indented(line, width, 0))],
   ];
-  const text = sections
-    .filter((lines) => lines.length > 0)
-    .map((lines) => lines.join('\n'))
-    .join('\n\n');
-  return `${withoutCommands(text)}\n`;
+  let isFirst = true;
+  for (const lines of sections) {
+    let isBegun = false;
+    for (const line of lines) {
+      if (!isBegun && !isFirst) yield '';
+      isBegun = true;
+      isFirst = false;
+      yield withoutCommands(line);
+    }
+  }
 }
 
 /** A text over as many lines as it needs, those after the first indented as far as the first begins. */
@@ -178,20 +193,29 @@ const verbs = {
   drill: 'drill',
 } as const;
 
-function alignRows(rows: readonly Row[], width: number): string[] {
-  const columns = [0, 1, 2, 3].map((column) =>
-    Math.max(0, ...rows.map(({ cells }) => cells[column]?.length ?? 0)),
-  );
-  return rows.flatMap(({ mark, cells, reason, hint }) => {
-    const text = cells.map((cell, column) => cell.padEnd(columns[column] ?? 0)).join('   ');
-    const hints = hintLines(hint, width);
-    if (text === '') return [`  ${mark} ${indented(reason, width, 4)}`, ...hints];
-    // The mark may carry a colour, so its column is counted and not measured.
-    const fits = 4 + text.length + 3 + reason.length <= width;
-    const line = `  ${mark} ${text}`;
-    if (fits) return [`${line}   ${reason}`, ...hints];
-    return [line.trimEnd(), `      ${indented(reason, width, 6)}`, ...hints];
-  });
+/** @param rows gives them anew each time: they are looked at once for the widths of the columns, and once to be written */
+function* alignRows(rows: () => Iterable<Row>, width: number): Generator<string, void, undefined> {
+  const columns = [0, 0, 0, 0];
+  for (const { cells } of rows()) {
+    for (const [column, cell] of cells.entries())
+      columns[column] = Math.max(columns[column] ?? 0, cell.length);
+  }
+  for (const row of rows()) yield* alignedRow(row, columns, width);
+}
+
+function alignedRow(
+  { mark, cells, reason, hint }: Row,
+  columns: readonly number[],
+  width: number,
+): readonly string[] {
+  const text = cells.map((cell, column) => cell.padEnd(columns[column] ?? 0)).join('   ');
+  const hints = hintLines(hint, width);
+  if (text === '') return [`  ${mark} ${indented(reason, width, 4)}`, ...hints];
+  // The mark may carry a colour, so its column is counted and not measured.
+  const fits = 4 + text.length + 3 + reason.length <= width;
+  const line = `  ${mark} ${text}`;
+  if (fits) return [`${line}   ${reason}`, ...hints];
+  return [line.trimEnd(), `      ${indented(reason, width, 6)}`, ...hints];
 }
 
 function outlookLine(plan: Plan, nameOf: (seed: string, cluster: string) => string): string[] {

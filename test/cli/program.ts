@@ -7,6 +7,7 @@ import { buildProgram } from '../../src/cli/program.ts';
 export function silentIo(width = 100): Io {
   return {
     out: () => {},
+    outAll: async () => {},
     err: () => {},
     warn: () => {},
     draw: () => {},

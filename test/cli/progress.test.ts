@@ -12,6 +12,9 @@ function fakeIo(interactive: boolean): { io: Io; shown: () => string } {
     out: (line) => {
       text += `${line}\n`;
     },
+    outAll: async (lines) => {
+      for (const line of lines) text += `${line}\n`;
+    },
     err: (line) => {
       text += `${line}\n`;
     },

@@ -10,6 +10,7 @@ import { committedFiles, root } from './repository.ts';
 
 const io: Io = {
   out: () => {},
+  outAll: async () => {},
   err: () => {},
   warn: () => {},
   draw: () => {},
