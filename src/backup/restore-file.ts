@@ -52,7 +52,7 @@ export async function restoreFile(
   await directory.publish(bodySize(size), { membership, version, bumpTo: bumpedTo });
   await removeLeftovers(place.hidden);
   const notes = notesAbout(report, { bump, quota, version });
-  return { bytes: size, destination: null, report, notes, bumpedTo, failed: [] };
+  return { manifest: null, bytes: size, destination: null, report, notes, bumpedTo, failed: [] };
 }
 
 /** Of a file without the trailer of a snapshot. */

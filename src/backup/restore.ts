@@ -3,8 +3,9 @@ import { resolve } from 'node:path';
 import type { DatabaseReport } from '../bolt/report.ts';
 import { bodySize } from '../bolt/trailer.ts';
 import type { FoundCopy } from '../catalog/candidates.ts';
-import type { FoundBackup } from '../catalog/find.ts';
+import { byManifest, type FoundBackup } from '../catalog/find.ts';
 import { asGranaryError, GranaryError, isGranaryError } from '../model/errors.ts';
+import type { Manifest } from '../model/generated/manifest.ts';
 import { formatBytes } from '../model/units.ts';
 import { DataDirectory, requireDirectoryRoom } from './data-directory/directory.ts';
 import type { Membership } from './data-directory/membership.ts';
@@ -35,6 +36,8 @@ export interface MemberOptions {
 }
 
 export interface Restored {
+  /** What the snapshot was compared with: that of the copy that was read; null: it was a file. */
+  readonly manifest: Manifest | null;
   /** Of the snapshot, hash trailer included. */
   readonly bytes: number;
   /** The destination whose copy was read; null: it was a file. */
@@ -62,6 +65,29 @@ export async function restore(
   target: RestoreTarget,
   options: ReadOptions,
 ): Promise<Restored> {
+  const failed: Restored['failed'][number][] = [];
+  for (const one of byManifest(found)) {
+    try {
+      const restored = await restoreByManifest(one, target, options);
+      return { ...restored, failed: [...failed, ...restored.failed] };
+    } catch (thrown) {
+      options.signal.throwIfAborted();
+      const error = asGranaryError(thrown);
+      if (!concernsCopyOnly(error)) throw thrown;
+      // Whatever was left to go on with is of these copies.
+      failed.push(...one.copies.map(({ destination }) => ({ destination, error })));
+    }
+  }
+  throw (
+    failed[0]?.error ?? new GranaryError('backup-not-found', 'this backup has no copy that could be read')
+  );
+}
+
+async function restoreByManifest(
+  found: FoundBackup,
+  target: RestoreTarget,
+  options: ReadOptions,
+): Promise<Restored> {
   const way = await prepare(found, target, options);
   const { hidden } = way;
   const { manifest } = found;
@@ -73,7 +99,8 @@ export async function restore(
     const { copy, report, bumpedTo, failed } = await fromCopies(found.copies, way, part, options);
     keep = false;
     const notes = notesAbout(report, notesOptions(found, target, report));
-    return { bytes: manifest.snapshot.size, destination: copy.destination, report, notes, bumpedTo, failed };
+    const { destination } = copy;
+    return { manifest, bytes: manifest.snapshot.size, destination, report, notes, bumpedTo, failed };
   } catch (error) {
     throw part === null || part.size === 0 ? error : goesOn(error, part, manifest.data.storedBytes);
   } finally {

@@ -41,6 +41,8 @@ export interface ListedCluster {
 export interface FoundCopy extends ListedCopy {
   /** Why this copy may not serve, in words; empty where nothing speaks against it. */
   readonly doubts: readonly string[];
+  /** Where it is another than the backup's: one of the two was changed, and only the data tell which. null: it is the same, or cannot be read. */
+  readonly otherManifest: Manifest | null;
 }
 
 /** A destination that could not be read. */
@@ -136,19 +138,24 @@ function candidateOf(
   unreadable: readonly UnreadableCopy[],
   accepted: Attempt | null,
 ): Candidate[] {
-  const [first] = group;
+  const alike = Map.groupBy(group, ({ manifest: own }) =>
+    Buffer.from(encodeManifest(own)).toString('base64'),
+  );
+  // That which most have; of as many, the first.
+  const [main = []] = [...alike.values()].toSorted((a, b) => b.length - a.length);
+  const [first] = main;
   if (first === undefined) return [];
   const { manifest } = first;
-  const bytes = encodeManifest(manifest);
-  const copies: FoundCopy[] = group.map(({ listed, manifest: own }) => {
+  const copies: FoundCopy[] = group.map((one) => {
+    const { listed, manifest: own } = one;
     const doubts = doubtsAboutCopy(listed.copy, own);
-    if (Buffer.compare(encodeManifest(own), bytes) !== 0) {
-      doubts.push(`its manifest differs from that on ${first.listed.destination}`);
-    }
-    return { ...listed, doubts };
+    if (main.includes(one)) return { ...listed, doubts, otherManifest: null };
+    doubts.push(`its manifest differs from that on ${first.listed.destination}`);
+    return { ...listed, doubts, otherManifest: own };
   });
   for (const { error, ...listed } of unreadable) {
-    if (listed.copy.attempt === manifest.attempt) copies.push({ ...listed, doubts: [error.message] });
+    if (listed.copy.attempt !== manifest.attempt) continue;
+    copies.push({ ...listed, doubts: [error.message], otherManifest: null });
   }
   copies.sort((a, b) => Math.sign(a.doubts.length) - Math.sign(b.doubts.length));
 

@@ -72,6 +72,19 @@ export async function findBackup(
   return { ...found, lastDrill: lastDrillOf(cluster) };
 }
 
+/**
+ * The same backup once for each of the manifests that its copies have, with the copies that have it, that of most copies
+ * first. Mostly it is one.
+ */
+export function byManifest(found: FoundBackup): FoundBackup[] {
+  const others = found.copies.flatMap((copy) => {
+    const { otherManifest: manifest } = copy;
+    return manifest === null ? [] : [{ ...found, manifest, copies: [{ ...copy, otherManifest: null }] }];
+  });
+  const copies = found.copies.filter(({ otherManifest }) => otherManifest === null);
+  return copies.length === 0 ? others : [{ ...found, copies }, ...others];
+}
+
 /** The drill itself is what is newest, and not the backup. */
 function lastDrillOf({ listed }: ListedCluster): LastDrill | null {
   let last: LastDrill | null = null;

@@ -45,11 +45,11 @@ export async function openPiped(
 export async function openBackup(found: FoundBackup, options: ReadOptions): Promise<OpenSnapshot> {
   let failure: unknown;
   await requireFreeDisk(found.manifest.snapshot.size);
-  for (const { destination: name, store } of found.copies) {
+  for (const { destination: name, store, otherManifest } of found.copies) {
     await using stack = new AsyncDisposableStack();
     const spool = stack.use(await Spool.create());
     try {
-      await readBackup(found.manifest, { name, store }, spool.rawFile, options);
+      await readBackup(otherManifest ?? found.manifest, { name, store }, spool.rawFile, options);
       return { fd: spool.fd, size: spool.size, ...moved(stack) };
     } catch (error) {
       options.signal.throwIfAborted();

@@ -77,6 +77,20 @@ test.each([
   for (const words of says) expect(notes[0]?.message).toContain(words);
 });
 
+test('a bump that somebody asked for is told, with what it does; none is told where no directory is made', () => {
+  const bumped: NotesOptions = { ...plain, bump: 5_000 };
+  expect(notesAbout(report(), bumped)).toEqual([
+    {
+      code: 'bump',
+      message: 'revisions go up by 5,000 and older ones are marked compacted (--bump-revision)',
+    },
+  ]);
+  expect(notesAbout(report(), { ...bumped, version: null })).toEqual([]);
+  const [note, ...others] = notesAbout(survey({ kubernetes: true }), bumped);
+  expect(others).toEqual([]);
+  expect(note).toMatchObject({ code: 'kubernetes', message: expect.stringContaining('go up by 5,000') });
+});
+
 test('Kubernetes without a bump is warned of', () => {
   const [note] = notesAbout(survey({ kubernetes: true }), { ...plain, bump: 'off' });
   expect(note?.message).toContain('left as they are');

@@ -7,10 +7,11 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { describeWith } from '../servers/describe.ts';
@@ -186,6 +187,82 @@ describeWith(['etcd-3.6'], 'a backup', () => {
       expect(verified.stdout).toContain(`ok    ${id}@two`);
     });
 
+    /** Another backup of the same cluster, in the same destination. */
+    async function anotherBackup(destination: string): Promise<string> {
+      await etcd.etcdctl('put', 'another', crypto.randomUUID());
+      const { results } = await granaryJson<{ results: { id: string }[] }>(
+        ['backup', 'eu/prod', '--destination', destination, ...fleet.opened],
+        { env: fleet.env },
+      );
+      return results[0]?.id ?? '';
+    }
+
+    test('that of another backup, with or without its data: it is known for what it is', async () => {
+      await prepare(['one', 'two']);
+      const other = await anotherBackup('one');
+      const only = ['restore', `${id}@one`, '--to', target, ...fleet.opened];
+      const says = ['destination one', 'it was moved or copied here from elsewhere'];
+      const expected = { code: 'manifest-invalid', says, hint: 'granary verify' } as const;
+      copyFileSync(fileOf('one', 'manifest', other), fileOf('one', 'manifest'));
+      await expectFailure(only, expected, { env: fleet.env });
+      // With its data too it is whole, and still not the backup that was asked for.
+      const data = fileOf('one', 'data', other);
+      copyFileSync(data, join(dirname(fileOf('one', 'manifest')), basename(data)));
+      await expectFailure(only, expected, { env: fleet.env });
+      // One that says the right place names data of an attempt that is not its own.
+      const right = readFileSync(fileOf('two', 'manifest'), 'utf8');
+      const { attempt } = JSON.parse(right) as { attempt: string };
+      const foreign = readFileSync(fileOf('one', 'manifest', other), 'utf8');
+      const slotOf = (name: string) => name.split('/')[3] ?? '';
+      const moved = foreign
+        .replaceAll(slotOf(other), slotOf(id))
+        .replace(/"attempt": "\w+"/, `"attempt": "${attempt}"`);
+      writeFileSync(fileOf('one', 'manifest'), moved);
+      await expectFailure(
+        only,
+        { code: 'manifest-invalid', says: ['destination one', 'of another attempt'], hint: 'granary verify' },
+        { env: fleet.env },
+      );
+      expectNothingLeft();
+      const restored = await granary(restore(), { env: fleet.env });
+      expect(restored.stderr).toMatch(/^read {7}.* from two /m);
+    });
+
+    interface Written {
+      readonly etcd: Record<string, number>;
+      readonly snapshot: Record<string, unknown>;
+      readonly hashKV: Record<string, number>;
+      readonly data: Record<string, unknown>;
+    }
+    const tampered: [string, (manifest: Written) => void][] = [
+      ['another hash of the stored bytes', ({ data }) => Object.assign(data, { sha256: 'a'.repeat(64) })],
+      ['another size of the stored bytes', ({ data }) => Object.assign(data, { storedBytes: 4_096 })],
+      ['another hash of the snapshot', ({ snapshot }) => Object.assign(snapshot, { sha256: 'a'.repeat(64) })],
+      ['another size of the snapshot', ({ snapshot }) => Object.assign(snapshot, { size: 8_192 })],
+      ['another HashKV', ({ hashKV }) => Object.assign(hashKV, { hash: (hashKV.hash ?? 0) ^ 1 })],
+      ['another revision', ({ etcd: said }) => Object.assign(said, { revision: (said.revision ?? 0) + 1 })],
+      ['fewer keys', ({ etcd: said }) => Object.assign(said, { keys: (said.keys ?? 0) - 1 })],
+    ];
+    test.each(tampered)('one that was told %s: not restored, but from its other copy', async (_, change) => {
+      await prepare(['one', 'two']);
+      const file = fileOf('one', 'manifest');
+      const manifest = JSON.parse(readFileSync(file, 'utf8')) as Written;
+      change(manifest);
+      writeFileSync(file, JSON.stringify(manifest));
+      const only = await granary(['restore', `${id}@one`, '--to', target, ...fleet.opened], {
+        env: fleet.env,
+      });
+      expect(only.code).toBe(1);
+      expect(only.stderr).toMatch(/^error: .*\bone\b/m);
+      expectNothingLeft();
+      const verified = await granary(['verify', `${id}@one`, ...fleet.opened], { env: fleet.env });
+      expect(verified.stdout).toMatch(/^FAIL .*one/m);
+      // Two manifests of one attempt differ: which of them is right is shown by the bytes.
+      const restored = await granary(restore(), { env: fleet.env });
+      expect(restored).toMatchObject({ code: 0, stdout: expect.stringContaining(`written    ${target}\n`) });
+      expect(restored.stderr).toMatch(/^read {7}.* from two /m);
+    });
+
     test('of a later format: a newer Granary is asked for', async () => {
       await prepare(['one']);
       const file = fileOf('one', 'manifest');
@@ -325,6 +402,53 @@ describeWith(['etcd-3.6'], 'a backup', () => {
       const opened = await granary([...base, '--age-key-file', keyFile], { env: fleet.env });
       expect(opened).toMatchObject({ code: 0, stdout: expect.stringContaining(`written    ${target}\n`) });
     });
+  });
+
+  test('of before a change of keys opens with the key of then, and with both at hand every one does', async () => {
+    const [old, fresh] = [plant(await generateX25519Identity()), plant(await generateX25519Identity())];
+    await prepare(['one'], { encryption: { recipients: [await identityToRecipient(old)] } });
+    const before = id;
+    fleet.writePolicy('hourly', {
+      destinations: ['one'],
+      encryption: { recipients: [await identityToRecipient(fresh)] },
+    });
+    const { results } = await granaryJson<{ results: { id: string }[] }>(
+      ['backup', 'eu/prod', ...fleet.opened],
+      { env: fleet.env },
+    );
+    const after = results[0]?.id ?? '';
+    const keyFile = (name: string, ...keys: string[]) => {
+      const path = fleet.folder.join(name);
+      writeFileSync(path, `${keys.join('\n')}\n`, { mode: 0o600 });
+      return ['--age-key-file', path];
+    };
+    const base = (name: string) => ['restore', name, '--to', target, ...fleet.source];
+    // Whoever has put the new key in place of the old one is told which key is missing.
+    await expectFailure(
+      [...base(before), ...keyFile('fresh.key', fresh)],
+      { code: 'age-key-wrong', says: [before], hint: await identityToRecipient(old) },
+      { env: fleet.env },
+    );
+    await expectFailure(
+      [...base(after), ...keyFile('old.key', old)],
+      { code: 'age-key-wrong', says: [after], hint: await identityToRecipient(fresh) },
+      { env: fleet.env },
+    );
+    expectNothingLeft();
+    for (const name of [before, after]) {
+      const opened = await granary([...base(name), ...keyFile('both.key', fresh, old)], { env: fleet.env });
+      expect(opened).toMatchObject({ code: 0, stdout: expect.stringContaining(`written    ${target}\n`) });
+      rmSync(target);
+    }
+    const verified = await granary(
+      ['verify', before, after, ...fleet.source, ...keyFile('fresh.key', fresh)],
+      {
+        env: fleet.env,
+      },
+    );
+    // One that cannot be opened is not bad, and is not said to be sound.
+    expect(verified.stdout).toContain(`ok    ${after}@one`);
+    expect(verified.stdout).not.toMatch(new RegExp(`^ok .*${before}.*HashKV`, 'm'));
   });
 
   describeWith(['age', 'ssh', 'zstd'], 'that is encrypted for an SSH key', () => {

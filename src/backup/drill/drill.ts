@@ -51,7 +51,7 @@ export async function drill(found: FoundBackup, options: DrillOptions): Promise<
   await using scratch = await ScratchFolder.create(parent, needed);
   const dataDir = scratch.in('data');
   const restored = await restoreAny(found, dataDir, options);
-  const expected = await readBack(dataDir, manifest, restored.report, { signal });
+  const expected = await readBack(dataDir, restored.manifest ?? manifest, restored.report, { signal });
   if (etcd === null) return { method: 'native', restored, expected, compared: null };
   const quota = Math.max(leastQuota, suggestedQuota(manifest.snapshot.size));
   const memory = memoryFor(expected.report.rows);
