@@ -1,5 +1,6 @@
 /**
- * `npm run build`: writes `dist/`, which the package and the image run. Beside the program lie what `granary --version`
+ * `npm run build`: writes `dist/`, which the package and the image run; `node build/main.ts FOLDER` writes it elsewhere,
+ * directly below the root. Beside the program lie what `granary --version`
  * says of it, the licences of what is built in, and the bill of materials.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,6 +12,7 @@ import { commit } from './commit.ts';
 import { noticesText } from './notices.ts';
 import { packagesOf } from './packages.ts';
 
+const [folder = 'dist'] = process.argv.slice(2);
 const root = fileURLToPath(new URL('..', import.meta.url));
 const readJson = (name: string) => JSON.parse(readFileSync(join(root, name), 'utf8'));
 
@@ -26,9 +28,9 @@ const files = [
   },
 ];
 
-rmSync(join(root, 'dist'), { recursive: true, force: true });
+rmSync(join(root, folder), { recursive: true, force: true });
 for (const { name, text } of files) {
-  const path = join(root, 'dist', name);
+  const path = join(root, folder, name);
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, text, name === 'cli/main.js' ? { mode: 0o755 } : {});
 }

@@ -1,8 +1,7 @@
 /** The agent as its users run it: a process of its own, told by its log, its exit code and what it answers. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { root } from '../house/repository.ts';
+import { entry } from '../cli/entry.ts';
 import { atExit } from '../servers/at-exit.ts';
 import { tempFolder } from '../servers/temp.ts';
 
@@ -33,15 +32,7 @@ export class RunningAgent implements AsyncDisposable {
 
   /** @param args of `granary agent`; it listens on any free port */
   constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-    const all = [
-      join(root, 'src/cli/main.ts'),
-      'agent',
-      '--listen',
-      '127.0.0.1:0',
-      '--interval',
-      '1s',
-      ...args,
-    ];
+    const all = [entry, 'agent', '--listen', '127.0.0.1:0', '--interval', '1s', ...args];
     this.#child = spawn(process.execPath, all, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { PATH: process.env.PATH, HOME: process.env.HOME, TMPDIR: this.#temp.path, ...env },

@@ -1,9 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-
-const entry = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+import { entry } from './entry.ts';
 
 test.each([['explain', 'policy'], ['agent', '--help'], ['simulate', '--keep', 'daily=7'], ['nonsense']])(
   'what nobody reads to its end is no failure: %s',

@@ -1,9 +1,9 @@
 /** Completion: what is offered, and that a real bash offers it. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type TempFolder, tempFolder } from '../servers/temp.ts';
+import { entry } from './entry.ts';
 import { granary } from './granary.ts';
 
 let folder: TempFolder;
@@ -45,7 +45,6 @@ describe('bash', () => {
   /** What a tab at the end of `line` puts into COMPREPLY. */
   function tab(line: string): string[] {
     const bin = folder.join('granary');
-    const entry = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
     writeFileSync(bin, `#!/bin/bash\nexec '${process.execPath}' '${entry}' "$@"\n`);
     chmodSync(bin, 0o755);
     const program = `set -eu; eval "$(granary completion bash)"; compopt() { :; }

@@ -1,15 +1,10 @@
 /** The command line as a child process, as people and timers run it. Every output is searched for planted secrets. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import type { ErrorCode } from '../../src/model/errors.ts';
 import { atExit } from '../servers/at-exit.ts';
-
-/** `GRANARY_ENTRY=dist/cli/main.js vitest run test/cli` runs the same tests with the built program. */
-const { GRANARY_ENTRY = 'src/cli/main.ts' } = process.env;
-const entry = resolve(fileURLToPath(new URL('../..', import.meta.url)), GRANARY_ENTRY);
+import { entry } from './entry.ts';
 
 export interface Ran {
   readonly args: readonly string[];

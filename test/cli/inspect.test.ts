@@ -1,12 +1,11 @@
 /** `inspect` of a file, of stdin, and of a backup, at any revision that is in it. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Gateway } from '../bolt/gateway.ts';
-import { root } from '../house/repository.ts';
 import { describeWith } from '../servers/describe.ts';
 import { type EtcdServer, startEtcd } from '../servers/etcd.ts';
+import { entry } from './entry.ts';
 import { Fleet } from './fleet.ts';
 import { expectFailure, granary } from './granary.ts';
 
@@ -34,7 +33,7 @@ describeWith(['etcd-3.6'], 'inspect', () => {
     JSON.parse((await granary(['inspect', ...args, '-o', 'json', ...fleet.source], options())).stdout);
   /** As a shell pipes it. */
   const piped = (bytes: Uint8Array, ...args: string[]) => {
-    const words = [join(root, 'src/cli/main.ts'), 'inspect', '-', ...args];
+    const words = [entry, 'inspect', '-', ...args];
     const { status, stdout, stderr } = spawnSync(process.execPath, words, {
       input: bytes,
       env: { PATH: process.env.PATH, ...fleet.env },

@@ -1,11 +1,10 @@
 /** `ls`, `cat` and `diff`: into a file, a backup that is encrypted, and nothing but a bucket. */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { root } from '../house/repository.ts';
 import { describeWith } from '../servers/describe.ts';
 import { type EtcdServer, startEtcd } from '../servers/etcd.ts';
+import { entry } from './entry.ts';
 import { Fleet, freshSecret } from './fleet.ts';
 import { expectFailure, granary, granaryJson, plant } from './granary.ts';
 
@@ -162,7 +161,7 @@ describeWith(['etcd-3.6', 'sops'], 'looking inside', () => {
   });
 
   test('whoever has seen enough of a list ends it without an error', async () => {
-    const child = spawn(process.execPath, [join(root, 'src/cli/main.ts'), 'ls', file], { stdio: 'pipe' });
+    const child = spawn(process.execPath, [entry, 'ls', file], { stdio: 'pipe' });
     child.stdout.destroy();
     let stderr = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {

@@ -18,6 +18,7 @@ import { startEtcd } from '../servers/etcd.ts';
 import { startMinio } from '../servers/minio.ts';
 import { type TempFolder, tempFolder } from '../servers/temp.ts';
 import { requireTool } from '../servers/tools.ts';
+import { entry } from './entry.ts';
 import { Fleet } from './fleet.ts';
 import { expectFailure, filesIn, granary, granaryJson, plant } from './granary.ts';
 
@@ -238,7 +239,7 @@ describe('granary migrate', () => {
 
   test('what another program prints, on stdin', () => {
     const input = readFileSync(join(examples, 'velero-location.yaml'), 'utf8');
-    const args = [join(root, 'src/cli/main.ts'), 'migrate', '-', '--output-dir', 'fleet', '--yes'];
+    const args = [entry, 'migrate', '-', '--output-dir', 'fleet', '--yes'];
     const said = execFileSync(process.execPath, args, { cwd: folder.path, input, encoding: 'utf8' });
     expect(said).toMatch(/^Written into fleet:\n {2}\+ destinations\/offsite.yaml\n/);
     expect(said).toContain('say in .sops.yaml for whom Credentials are encrypted');

@@ -13,7 +13,6 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { describeWith } from '../servers/describe.ts';
@@ -21,6 +20,7 @@ import { type EtcdServer, startEtcd, startEtcdFrom } from '../servers/etcd.ts';
 import { fillEtcd } from '../servers/keys.ts';
 import { type MinioServer, startMinio } from '../servers/minio.ts';
 import { type TempFolder, tempFolder } from '../servers/temp.ts';
+import { entry } from './entry.ts';
 import { Fleet } from './fleet.ts';
 import { SmallDisk, whyNoSmallDisk } from './full-disk.ts';
 import { expectFailure, filesIn, granary, granaryJson, plant, start } from './granary.ts';
@@ -28,7 +28,6 @@ import { HoldingProxy } from './holding-proxy.ts';
 
 const noDisk = whyNoSmallDisk();
 const skippedDisk = noDisk === null ? '' : ` (skipped: ${noDisk})`;
-const entry = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 interface RestoredJson {
   readonly dataDir: string;

@@ -4,11 +4,9 @@
  */
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { entry } from '../cli/entry.ts';
 import { tempFolder } from '../servers/temp.ts';
 import { requireTool } from '../servers/tools.ts';
-
-const entry = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 export class Machine implements Disposable {
   readonly #folder = tempFolder('machine');
