@@ -1,10 +1,10 @@
 /**
- * Reads one line of an inventory file: a copy as `formatInventory` writes it. Half a million of them through `JSON.parse`
+ * Reads one line of an inventory file: a copy as `formatInventory` writes it, as much of it as a plan needs. Half a million of them through `JSON.parse`
  * take longer than the plan, and what is the same on thousands of lines would stand in memory thousands of times. A line of
  * any other form is left to `JSON.parse`; nothing is taken here that would be refused there, or read in another way.
  */
-import type { Copy, ProofKind, ProofSummary, Tombstone } from '../model/inventory.ts';
-import type { Attempt, Slot } from '../model/names.ts';
+import type { PlannedCopy, ProofKind, ProofSummary, Tombstone } from '../model/inventory.ts';
+import type { Slot } from '../model/names.ts';
 import { LineReader, type Piece, piece } from './line-reader.ts';
 
 const comma = 0x2c;
@@ -49,30 +49,30 @@ export class CopyLines {
   readonly #line = new LineReader();
   /** From the brace to the slot, as on the line before, and the names in it. */
   #prefix: Piece | null = null;
-  #names: Pick<Copy, 'seed' | 'cluster' | 'policy'> = { seed: '', cluster: '', policy: '' };
+  #names: Pick<PlannedCopy, 'seed' | 'cluster' | 'policy'> = { seed: '', cluster: '', policy: '' };
   /** Lists of one proof, as nearly all are, by its time. */
   readonly #single = { hashkv: listsOfProofs(), read: listsOfProofs(), drill: listsOfProofs() };
 
   /**
-   * The copy that stands in `bytes` from `from` up to `to`, without a comma behind it; null where the line has another
+   * What a plan needs of the copy that stands in `bytes` from `from` up to `to`, without a comma behind it; null where the line has another
    * form, whether or not it is JSON.
    */
-  read(bytes: Buffer, from: number, to: number): Copy | null {
+  read(bytes: Buffer, from: number, to: number): PlannedCopy | null {
     const line = this.#line;
     line.start(bytes, from);
     this.#readNames(from);
     const { seed, cluster, policy } = this.#names;
     const slot = line.slot() as Slot;
     line.expect(parts.attempt);
-    const attempt = line.textOrNull() as Attempt | null;
+    line.skipTextOrNull();
     line.expect(parts.fallback);
-    const fallback = line.boolean();
+    line.boolean();
     line.expect(parts.storedBytes);
     const storedBytes = line.numberOrNull();
     line.expect(parts.published);
     const published = line.moment();
     line.expect(parts.etag);
-    const manifestEtag = line.text();
+    line.skipText();
     line.expect(parts.pinnedUntil);
     const pinnedUntil = line.textOrNull();
     line.expect(parts.expires);
@@ -89,12 +89,9 @@ export class CopyLines {
       cluster,
       policy,
       slot,
-      attempt,
-      fallback,
       otherAttempts: noAttempts,
       storedBytes,
       published,
-      manifestEtag,
       pinnedUntil,
       expires,
       tombstone,

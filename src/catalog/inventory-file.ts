@@ -3,12 +3,18 @@
  * each copy on a line of its own, so that half a million of them are read piece by piece and never stand in memory twice.
  */
 import { GranaryError } from '../model/errors.ts';
-import type { Copy, DestinationInventory, Inventory, ReadDestination } from '../model/inventory.ts';
+import type {
+  Copy,
+  DestinationInventory,
+  Inventory,
+  PlannedCopy,
+  ReadDestination,
+} from '../model/inventory.ts';
 import { CopyLines } from './copy-line.ts';
 import { isDestination, isInventoryHead, isPlainCopy } from './inventory-shape.ts';
 
 /** An inventory with whose it is. */
-export interface InventoryFile extends Inventory {
+export interface InventoryFile<C extends PlannedCopy = Copy> extends Inventory<C> {
   /** `Repository.spec.id` of the configuration that it was taken with; null where that has none. */
   readonly repositoryId: string | null;
   /** The only seed that it is about; null: all. */
@@ -43,10 +49,10 @@ export function* formatInventory({ destinations, ...head }: InventoryFile): Gene
 }
 
 /**
- * Reads the document, however it is laid out. A chunk is looked at only until the next one is asked for.
+ * Reads as much of the document as a plan needs, however it is laid out. A chunk is looked at only until the next one is asked for.
  * @throws GranaryError `format-too-new` where a newer Granary wrote it; `inventory-invalid` where it is none
  */
-export async function parseInventory(chunks: AsyncIterable<Uint8Array>): Promise<InventoryFile> {
+export async function parseInventory(chunks: AsyncIterable<Uint8Array>): Promise<InventoryFile<PlannedCopy>> {
   const reader = new Reader();
   /** The beginning of a line whose end has not come. */
   let rest: Buffer = Buffer.alloc(0);
@@ -67,11 +73,11 @@ export async function parseInventory(chunks: AsyncIterable<Uint8Array>): Promise
 }
 
 type Head = Omit<InventoryFile, 'destinations'>;
-type OpenDestination = Omit<ReadDestination, 'copies'> & { readonly copies: Copy[] };
+type OpenDestination = Omit<ReadDestination, 'copies'> & { readonly copies: PlannedCopy[] };
 
 class Reader {
   #head: Head | null = null;
-  readonly #destinations: DestinationInventory[] = [];
+  readonly #destinations: DestinationInventory<PlannedCopy>[] = [];
   /** The destination whose copies are being read. */
   #open: OpenDestination | null = null;
   /** The line before ended with a comma, so that another copy has to follow; null: there was none. */
@@ -98,7 +104,7 @@ class Reader {
     }
   }
 
-  end(): InventoryFile {
+  end(): InventoryFile<PlannedCopy> {
     if (this.#whole !== null) return checkedWhole(parsed(this.#whole.join('')));
     if (this.#head === null || !this.#ended) throw invalid('it is cut off');
     return { ...this.#head, destinations: this.#destinations };
@@ -163,7 +169,7 @@ function parsed(text: string): unknown {
   }
 }
 
-function checkedWhole(value: unknown): InventoryFile {
+function checkedWhole(value: unknown): InventoryFile<PlannedCopy> {
   const version = typeof value === 'object' && value !== null ? Reflect.get(value, 'formatVersion') : null;
   if (typeof version === 'number' && version > 1) {
     throw new GranaryError('format-too-new', `the inventory has format ${version}; this Granary knows 1`, {
@@ -172,21 +178,22 @@ function checkedWhole(value: unknown): InventoryFile {
     });
   }
   if (!isInventoryHead(value)) throw invalid('a field is missing or has another type');
-  for (const destination of value.destinations) {
-    const checked = checkedDestination(destination);
-    if (checked.status === 'read') checked.copies.forEach(checkedCopy);
-  }
-  return value as InventoryFile;
+  const destinations = value.destinations.map((one) => {
+    const checked = checkedDestination(one);
+    return checked.status === 'read' ? { ...checked, copies: checked.copies.map(checkedCopy) } : checked;
+  });
+  return { ...(value as InventoryFile), destinations };
 }
 
-function checkedDestination(value: unknown): DestinationInventory {
+function checkedDestination(value: unknown): DestinationInventory<PlannedCopy> {
   if (!isDestination(value)) throw invalid('a destination in it lacks a field, or one has another type');
   return value;
 }
 
-function checkedCopy(value: unknown): Copy {
+function checkedCopy(value: unknown): PlannedCopy {
   if (!isPlainCopy(value)) throw invalid('a copy in it lacks a field, or one has another type');
-  return value;
+  const { attempt: _, fallback: __, manifestEtag: ___, ...planned } = value;
+  return planned;
 }
 
 function invalid(why: string): GranaryError {

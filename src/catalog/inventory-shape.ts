@@ -2,7 +2,7 @@
  * Whether what stands in an inventory file is what its types say. By hand, because there are half a million copies, and
  * the schema compiler takes longer over them than the whole plan does.
  */
-import type { Copy, DestinationInventory } from '../model/inventory.ts';
+import type { Copy, DestinationInventory, PlannedCopy } from '../model/inventory.ts';
 
 const slotShape = /^\d{8}T\d{6}Z$/;
 
@@ -39,7 +39,7 @@ export function isInventoryHead(value: unknown): value is { readonly destination
 }
 
 /** Its copies aside: those are many. */
-export function isDestination(value: unknown): value is DestinationInventory {
+export function isDestination(value: unknown): value is DestinationInventory<PlannedCopy> {
   if (!isObject(value) || !isText(value.name) || !isText(value.url)) return false;
   if (value.status === 'unknown')
     return isText(value.reason) && isText(value.code) && isTextOrNull(value.hint);

@@ -6,8 +6,6 @@
 const quote = 0x22;
 const backslash = 0x5c;
 const [zero, nine] = [0x30, 0x39];
-/** Longer texts with a backslash are of another form. */
-const escapedLimit = 4_096;
 /** So many moments are remembered; beyond that it is begun anew. */
 const momentLimit = 100_000;
 
@@ -32,7 +30,6 @@ export class LineReader {
   #bytes: Buffer = Buffer.alloc(0);
   /** Over the same bytes. */
   #words = new DataView<ArrayBufferLike>(new ArrayBuffer(0));
-  readonly #unescaped = Buffer.alloc(escapedLimit);
   /** Thousands of clusters share their moments: one text each will do. */
   readonly #moments = new Map<number, string>();
   readonly #slots = new Map<number, string>();
@@ -87,12 +84,36 @@ export class LineReader {
     const from = this.at;
     let at = from;
     for (let byte = bytes[at] ?? 0; byte !== quote; byte = bytes[at] ?? 0) {
-      if (byte === backslash) return this.#escapedText();
-      if (byte < 0x20 || byte > 0x7e) return this.#fail();
+      if (byte < 0x20 || byte > 0x7e || byte === backslash) return this.#fail();
       at += 1;
     }
     this.at = at + 1;
     return bytes.toString('latin1', from, at);
+  }
+
+  /** Goes past a text that nobody needs. It may have quotes of its own, as ETags do. */
+  skipText(): void {
+    const bytes = this.#bytes;
+    let at = this.at;
+    for (let byte = bytes[at] ?? 0; byte !== quote; byte = bytes[at] ?? 0) {
+      if (byte === backslash) {
+        at += 1;
+        const escaped = bytes[at] ?? 0;
+        if (escaped !== quote && escaped !== backslash) this.failed = true;
+      } else if (byte < 0x20 || byte > 0x7e) this.failed = true;
+      if (this.failed) return;
+      at += 1;
+    }
+    this.at = at + 1;
+  }
+
+  skipTextOrNull(): void {
+    if (this.next !== quote) {
+      this.expect(nothing);
+      return;
+    }
+    this.at += 1;
+    this.skipText();
   }
 
   textOrNull(): string | null {
@@ -102,28 +123,6 @@ export class LineReader {
     }
     this.at += 1;
     return this.text();
-  }
-
-  /** As ETags are, which have quotes of their own. */
-  #escapedText(): string {
-    const bytes = this.#bytes;
-    const target = this.#unescaped;
-    let length = 0;
-    for (let at = this.at; length < escapedLimit; at += 1) {
-      let byte = bytes[at] ?? 0;
-      if (byte === quote) {
-        this.at = at + 1;
-        return target.toString('latin1', 0, length);
-      }
-      if (byte === backslash) {
-        at += 1;
-        byte = bytes[at] ?? 0;
-        if (byte !== quote && byte !== backslash) break;
-      } else if (byte < 0x20 || byte > 0x7e) break;
-      target[length] = byte;
-      length += 1;
-    }
-    return this.#fail();
   }
 
   boolean(): boolean {

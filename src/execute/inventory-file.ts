@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises';
 import { type InventoryFile, parseInventory } from '../catalog/inventory-file.ts';
 import type { Configuration } from '../model/config.ts';
 import { asGranaryError, GranaryError, isGranaryError } from '../model/errors.ts';
+import type { PlannedCopy } from '../model/inventory.ts';
 
 /** A server that says nothing for this long is given up. */
 const timeoutMs = 60_000;
@@ -16,7 +17,7 @@ const chunkBytes = 2 ** 20;
 export async function readInventory(
   from: string,
   { signal }: { readonly signal: AbortSignal },
-): Promise<InventoryFile> {
+): Promise<InventoryFile<PlannedCopy>> {
   const url = /^https?:\/\//.test(from) ? URL.parse(from) : null;
   const shown = url === null ? from : `${url.origin}${url.pathname}`;
   try {
@@ -73,7 +74,7 @@ function reasonOf(error: unknown): string {
  * @throws GranaryError `inventory-invalid`, `usage`
  */
 export function requireOwnInventory(
-  inventory: InventoryFile,
+  inventory: InventoryFile<PlannedCopy>,
   configurations: readonly Pick<Configuration, 'repository' | 'destinations'>[],
   seed: string | undefined,
 ): void {

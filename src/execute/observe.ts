@@ -2,7 +2,7 @@
 import { type FoundApplied, readApplied } from '../catalog/applied.ts';
 import { type Source, takeInventory } from '../catalog/inventory.ts';
 import { withoutDestination } from '../model/errors.ts';
-import type { DestinationInventory, Inventory } from '../model/inventory.ts';
+import type { DestinationInventory, Inventory, PlannedCopy } from '../model/inventory.ts';
 import type { Unopened } from './destinations.ts';
 import { openSources } from './find.ts';
 import { readKept } from './kept-record.ts';
@@ -66,7 +66,10 @@ export async function inventoryOf(
 }
 
 /** Only what belongs to a seed: destinations are shared, and other seeds' backups are no business of its agent. */
-export function ofSeed(inventory: Inventory, seed: string | undefined): Inventory {
+export function ofSeed<C extends PlannedCopy>(
+  inventory: Inventory<C>,
+  seed: string | undefined,
+): Inventory<C> {
   if (seed === undefined) return inventory;
   const own = <T extends { readonly seed: string }>(all: readonly T[]) =>
     all.filter((one) => one.seed === seed);

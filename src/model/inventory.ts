@@ -2,18 +2,18 @@
 import type { ErrorCode } from './errors.ts';
 import type { Attempt, Slot } from './names.ts';
 
-export interface Inventory {
+export interface Inventory<C extends PlannedCopy = Copy> {
   readonly formatVersion: 1;
   /** RFC 3339. */
   readonly takenAt: string;
-  readonly destinations: readonly DestinationInventory[];
+  readonly destinations: readonly DestinationInventory<C>[];
 }
 
 /**
  * What one destination holds. Only a destination that was read wholly has lists at all: of one that was not, nothing
  * may be concluded, least of all that it is empty.
  */
-export type DestinationInventory = ReadDestination | UnknownDestination;
+export type DestinationInventory<C extends PlannedCopy = Copy> = ReadDestination<C> | UnknownDestination;
 
 /** It could not be read, or not wholly. */
 export interface UnknownDestination {
@@ -27,7 +27,7 @@ export interface UnknownDestination {
   readonly hint: string | null;
 }
 
-export interface ReadDestination {
+export interface ReadDestination<C extends PlannedCopy = Copy> {
   readonly name: string;
   /** `s3://bucket/prefix` or `file:///path`. */
   readonly url: string;
@@ -35,7 +35,7 @@ export interface ReadDestination {
   /** The id in `granary.json`; null where there is no marker yet. */
   readonly markerId: string | null;
   /** In the order of their keys: of one policy of one cluster by slot, ascending. */
-  readonly copies: readonly Copy[];
+  readonly copies: readonly C[];
   /** Data objects whose slot has no manifest: a run that is under way, or was cut off. */
   readonly unfinished: readonly UnfinishedData[];
   /** Slots without a manifest that hold something beside data: a claimed run, or what a removal left behind. */
@@ -55,22 +55,14 @@ export interface SlotRef {
   readonly slot: Slot;
 }
 
-/** A backup as one destination holds it: its manifest is there. */
-export interface Copy extends SlotRef {
-  /**
-   * The attempt whose data lie there. null where names alone do not tell: no data object lies beside the manifest, or
-   * several do. The manifest has the last word in any case.
-   */
-  readonly attempt: Attempt | null;
-  /** The manifest is `manifest-<attempt>.json`, as on stores without conditional writes, and not `manifest.json`. */
-  readonly fallback: boolean;
-  /** Attempts that left data or a manifest in the slot beside `attempt`; all of them where that is null. */
+/** A backup as one destination holds it: its manifest is there. As much of it as a plan is made from. */
+export interface PlannedCopy extends SlotRef {
+  /** Attempts that left data or a manifest in the slot beside the copy's own; all of them where that is not known. */
   readonly otherAttempts: readonly Attempt[];
-  /** Bytes of the data object of `attempt`; null where it is missing or `attempt` is null. */
+  /** Bytes of the data object of its attempt; null where it is missing or the attempt is not known. */
   readonly storedBytes: number | null;
   /** When the store says the manifest was written, RFC 3339. */
   readonly published: string;
-  readonly manifestEtag: string;
   /** RFC 3339, or `forever`: the latest pin. */
   readonly pinnedUntil: string | null;
   /** RFC 3339: when a backup on demand goes. The latest, where there are several. */
@@ -78,6 +70,18 @@ export interface Copy extends SlotRef {
   readonly tombstone: Tombstone | null;
   /** The newest of each kind, by kind. Of two from the same second the bad one counts. */
   readonly proofs: readonly ProofSummary[];
+}
+
+/** All that a listing shows of it. */
+export interface Copy extends PlannedCopy {
+  /**
+   * The attempt whose data lie there. null where names alone do not tell: no data object lies beside the manifest, or
+   * several do. The manifest has the last word in any case.
+   */
+  readonly attempt: Attempt | null;
+  /** The manifest is `manifest-<attempt>.json`, as on stores without conditional writes, and not `manifest.json`. */
+  readonly fallback: boolean;
+  readonly manifestEtag: string;
 }
 
 /** The one that counts in a slot: the first written among those not settled, else the first written. */

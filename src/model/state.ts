@@ -1,6 +1,6 @@
 /** The actual state as the plan sees it: what lies in the destinations, and what was last applied. */
 import type { Cluster, Credential, Destination, Policy, Repository, Seed } from './config.ts';
-import type { Inventory } from './inventory.ts';
+import type { Inventory, PlannedCopy } from './inventory.ts';
 
 type WithoutPosition<T> = T extends unknown ? Omit<T, 'position'> : never;
 
@@ -50,7 +50,7 @@ export interface UnreadRecord {
 /** What is, beside what is wanted. */
 export interface Actual {
   /** null: nothing was looked at (a plan made offline). There are changes then, and no actions. */
-  readonly inventory: Inventory | null;
+  readonly inventory: Inventory<PlannedCopy> | null;
   /** null: nothing was ever applied, or no record of it was found. */
   readonly applied: AppliedState | null;
   /** Absent where one of the two is no commit. */

@@ -1,7 +1,7 @@
 /** What there is to do for each cluster: backups, copies and removals. Guards come after, and take nothing away. */
 import type { Desired, Policy, Repository } from '../model/config.ts';
 import type { Action, BackupAction, CopyAction } from '../model/generated/plan.ts';
-import type { Copy } from '../model/inventory.ts';
+import type { PlannedCopy } from '../model/inventory.ts';
 import { manualPolicy, slotOf } from '../model/names.ts';
 import type { Inspection } from '../model/state.ts';
 import { formatAge } from '../model/units.ts';
@@ -199,8 +199,8 @@ export function removalPlace(destination: string, graceMs: number, times: Remova
 }
 
 function removals(
-  copies: readonly Copy[],
-  decision: Pick<Retention<Copy>, 'remove'>,
+  copies: readonly PlannedCopy[],
+  decision: Pick<Retention<PlannedCopy>, 'remove'>,
   place: RemovalPlace,
 ): Removal[] {
   const begun = copies
@@ -211,7 +211,7 @@ function removals(
 }
 
 /** The next step of a copy's removal; none while the grace time of its tombstone runs. */
-export function removalOf(copy: Copy, reason: string, place: RemovalPlace): Removal[] {
+export function removalOf(copy: PlannedCopy, reason: string, place: RemovalPlace): Removal[] {
   const { seed, cluster, policy, slot } = copy;
   const { destination, graceMs, now, locks } = place;
   const id = `${groupKey(seed, cluster, policy)}/${slot}@${destination}`;
@@ -236,11 +236,11 @@ export function isLockedYet(action: Action): boolean {
 }
 
 /** The remover has won the verdict: nothing can bring the copy back, so it counts for no rule and only has to go. */
-function isBeingRemoved(copy: Copy): boolean {
+function isBeingRemoved(copy: PlannedCopy): boolean {
   return copy.tombstone?.settled === true && copy.pinnedUntil === null;
 }
 
-function staysForNow(copy: Copy): boolean {
+function staysForNow(copy: PlannedCopy): boolean {
   return !isBeingRemoved(copy);
 }
 

@@ -1,7 +1,7 @@
 /** What a change of the configuration does to backups that are there, in words. What is not known is said to be so. */
 import type { Desired } from '../model/config.ts';
 import type { Change } from '../model/generated/plan.ts';
-import type { Copy } from '../model/inventory.ts';
+import type { PlannedCopy } from '../model/inventory.ts';
 import { locationOf, urlOf } from '../model/place.ts';
 import type { PlainDestination } from '../model/state.ts';
 import { formatBytes, formatCount } from '../model/units.ts';
@@ -84,7 +84,11 @@ function removedClusters({ fields }: BareChange): string[] {
     .map(({ path }) => path.slice('clusters.'.length));
 }
 
-function orphaned({ holdings }: ConsequenceInput, matches: (copy: Copy) => boolean, prefix = ''): string {
+function orphaned(
+  { holdings }: ConsequenceInput,
+  matches: (copy: PlannedCopy) => boolean,
+  prefix = '',
+): string {
   const kept = 'they are kept, and nothing removes them';
   if (holdings === null) return `${prefix}its backups become orphans, how many is not known; ${kept}`;
   const { backups } = tally(copiesWhere(holdings, matches));

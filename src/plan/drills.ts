@@ -1,6 +1,6 @@
 /** When a backup is to be restored for a trial, and which one. Pure. */
 import type { DrillAction } from '../model/generated/plan.ts';
-import type { Copy, ProofSummary } from '../model/inventory.ts';
+import type { PlannedCopy, ProofSummary } from '../model/inventory.ts';
 import { slotOf } from '../model/names.ts';
 import { formatTime } from '../model/units.ts';
 import { futureToleranceMs, isProvenBad, lacksData } from './retention.ts';
@@ -37,7 +37,7 @@ export function drillOf(view: View, now: Date): DrillAction[] {
   const { assignment, key, places } = view;
   const { seed, cluster, policy } = assignment;
   const limit = slotOf(new Date(now.getTime() + futureToleranceMs));
-  const slots = new Map<Copy['slot'], { destination: string; copy: Copy }[]>();
+  const slots = new Map<PlannedCopy['slot'], { destination: string; copy: PlannedCopy }[]>();
   for (const { name, copies } of places) {
     for (const copy of copies) {
       if (copy.slot > limit) continue;
@@ -76,11 +76,11 @@ function newestDrill(places: View['places']): ProofSummary | null {
   return newest;
 }
 
-function isUsable(copy: Copy): boolean {
+function isUsable(copy: PlannedCopy): boolean {
   return copy.tombstone === null && !lacksData(copy) && !isProvenBad(copy);
 }
 
 /** Against the backup as such, wherever its copies lie. A copy that could not be read speaks for itself only. */
-function isDoubtful({ proofs }: Copy): boolean {
+function isDoubtful({ proofs }: PlannedCopy): boolean {
   return proofs.some(({ kind, ok }) => kind !== 'read' && !ok);
 }

@@ -1,6 +1,6 @@
 /** Rules that hold actions back, each with its reason and what lifts it. One guarded action never stops the others. */
 import type { Action, Guard } from '../model/generated/plan.ts';
-import type { Copy } from '../model/inventory.ts';
+import type { PlannedCopy } from '../model/inventory.ts';
 import { manualPolicy } from '../model/names.ts';
 import { locationOf } from '../model/place.ts';
 import { isRemoval, type Removal } from './actions.ts';
@@ -243,7 +243,7 @@ function unexpectedBy({ desired, actual, holdings, now }: GuardInput): (action: 
     const former = rulesBefore(action, action.destination);
     if (former === null) return 'none';
     if (JSON.stringify(former) === JSON.stringify(current.get(name))) return 'all';
-    const copies: readonly Copy[] = copiesIn(
+    const copies: readonly PlannedCopy[] = copiesIn(
       holdings,
       action.destination,
       groupKey(action.seed, action.cluster, action.policy),

@@ -1,29 +1,29 @@
 /** The inventory, grouped so that one cluster under one policy is found at once. */
 import type { Destination } from '../model/config.ts';
-import type { Copy, Inventory, ReadDestination } from '../model/inventory.ts';
+import type { Inventory, PlannedCopy, ReadDestination } from '../model/inventory.ts';
 import { locationOf, urlOf } from '../model/place.ts';
 import type { AppliedState } from '../model/state.ts';
 
 /** `seed/cluster/policy`. */
 export type GroupKey = string;
 
-export interface Holdings {
+export interface Holdings<C extends PlannedCopy = PlannedCopy> {
   /** Destinations that were read wholly, by name. */
-  readonly read: ReadonlyMap<string, ReadDestination>;
+  readonly read: ReadonlyMap<string, ReadDestination<C>>;
   /** Why the others could not be read, by name. */
   readonly unknown: ReadonlyMap<string, { readonly reason: string; readonly hint: string | null }>;
   /** Copies by destination, then by group. */
-  readonly copies: ReadonlyMap<string, ReadonlyMap<GroupKey, readonly Copy[]>>;
+  readonly copies: ReadonlyMap<string, ReadonlyMap<GroupKey, readonly C[]>>;
 }
 
 export function groupKey(seed: string, cluster: string, policy: string): GroupKey {
   return `${seed}/${cluster}/${policy}`;
 }
 
-export function holdingsOf(inventory: Inventory): Holdings {
-  const read = new Map<string, ReadDestination>();
+export function holdingsOf<C extends PlannedCopy>(inventory: Inventory<C>): Holdings<C> {
+  const read = new Map<string, ReadDestination<C>>();
   const unknown = new Map<string, { reason: string; hint: string | null }>();
-  const copies = new Map<string, Map<GroupKey, Copy[]>>();
+  const copies = new Map<string, Map<GroupKey, C[]>>();
   for (const destination of inventory.destinations) {
     if (destination.status === 'unknown') {
       unknown.set(destination.name, { reason: destination.reason, hint: destination.hint });
@@ -67,11 +67,11 @@ export function withoutMoved(
   return { read, copies, unknown };
 }
 
-function groupsOf(copies: readonly Copy[]): Map<GroupKey, Copy[]> {
-  const groups = new Map<GroupKey, Copy[]>();
+function groupsOf<C extends PlannedCopy>(copies: readonly C[]): Map<GroupKey, C[]> {
+  const groups = new Map<GroupKey, C[]>();
   // Copies mostly come sorted, so that the group of one is the group of the one before.
-  let previous: Copy | undefined;
-  let group: Copy[] = [];
+  let previous: C | undefined;
+  let group: C[] = [];
   for (const copy of copies) {
     if (
       previous === undefined ||
@@ -90,7 +90,11 @@ function groupsOf(copies: readonly Copy[]): Map<GroupKey, Copy[]> {
 }
 
 /** The copies of one group in one destination; empty where there are none, or the destination could not be read. */
-export function copiesIn(holdings: Holdings, destination: string, key: GroupKey): readonly Copy[] {
+export function copiesIn<C extends PlannedCopy>(
+  holdings: Holdings<C>,
+  destination: string,
+  key: GroupKey,
+): readonly C[] {
   return holdings.copies.get(destination)?.get(key) ?? [];
 }
 
@@ -109,7 +113,7 @@ export interface Tally {
   readonly bytes: number;
 }
 
-export function tally(copies: Iterable<Copy>): Tally {
+export function tally(copies: Iterable<PlannedCopy>): Tally {
   const slots = new Set<string>();
   let bytes = 0;
   for (const copy of copies) {
@@ -120,7 +124,7 @@ export function tally(copies: Iterable<Copy>): Tally {
 }
 
 /** All copies that were read and for which `matches` says yes. */
-export function copiesWhere(holdings: Holdings, matches: (copy: Copy) => boolean): Copy[] {
+export function copiesWhere(holdings: Holdings, matches: (copy: PlannedCopy) => boolean): PlannedCopy[] {
   return [...holdings.read.values()].flatMap((destination) => destination.copies.filter(matches));
 }
 

@@ -5,7 +5,7 @@
  */
 import type { Kind, Labels, Scope } from '../model/config.ts';
 import type { Guard } from '../model/generated/plan.ts';
-import type { ReadDestination } from '../model/inventory.ts';
+import type { PlannedCopy, ReadDestination } from '../model/inventory.ts';
 import { carries } from '../model/labels.ts';
 import { urlOf } from '../model/place.ts';
 import type { AppliedState, PlainDestination, PlainObjects } from '../model/state.ts';
@@ -187,7 +187,10 @@ function heldBackupsStay({ desired, actual, holdings }: GuardInput, applied: App
     });
 }
 
-function heldText(destination: PlainDestination, found: ReadDestination | undefined): string | null {
+function heldText(
+  destination: PlainDestination,
+  found: ReadDestination<PlannedCopy> | undefined,
+): string | null {
   const url = urlOf(destination);
   if (found === undefined || found.url !== url) return `may still hold backups in ${url}: nobody could look`;
   const { backups, bytes } = tally(found.copies);

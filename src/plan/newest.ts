@@ -1,6 +1,6 @@
 /** The newest backup of a group with the places that hold it, and what was backed up on demand. Pure. */
 import type { Desired } from '../model/config.ts';
-import type { Copy } from '../model/inventory.ts';
+import type { PlannedCopy } from '../model/inventory.ts';
 import { manualPolicy, type Slot } from '../model/names.ts';
 import { copiesIn, groupKey, type Holdings, tally } from './holdings.ts';
 
@@ -32,7 +32,7 @@ export interface OnDemand {
 
 interface Place {
   readonly name: string;
-  readonly copies: readonly Copy[];
+  readonly copies: readonly PlannedCopy[];
 }
 
 /** @param places that should hold it */

@@ -1,6 +1,6 @@
 /** Backups that Git no longer names: kept and told, and removed only when somebody names them. Pure. */
 import type { Desired } from '../model/config.ts';
-import type { Copy } from '../model/inventory.ts';
+import type { PlannedCopy } from '../model/inventory.ts';
 import { manualPolicy } from '../model/names.ts';
 import { type Removal, type RemovalTimes, removalOf, removalPlace } from './actions.ts';
 import { copiesIn, type GroupKey, groupKey, type Holdings } from './holdings.ts';
@@ -16,8 +16,8 @@ export interface Orphans {
   readonly backups: number;
   /** Of all copies. */
   readonly bytes: number;
-  readonly oldest: Copy['slot'];
-  readonly newest: Copy['slot'];
+  readonly oldest: PlannedCopy['slot'];
+  readonly newest: PlannedCopy['slot'];
 }
 
 /** Who counts as named: what any assignment reaches, and backups on demand of the clusters that Git has. */
@@ -33,7 +33,7 @@ function namesIn({ assignments, configuration }: Desired): ReadonlySet<GroupKey>
 /** All orphans in the destinations that were read, by name. */
 export function orphansIn(desired: Desired, holdings: Holdings): Orphans[] {
   const named = namesIn(desired);
-  const found = new Map<GroupKey, [destination: string, copies: readonly Copy[]][]>();
+  const found = new Map<GroupKey, [destination: string, copies: readonly PlannedCopy[]][]>();
   for (const [destination, groups] of holdings.copies) {
     for (const [name, copies] of groups) {
       if (named.has(name) || copies.length === 0) continue;

@@ -3,7 +3,7 @@
  * the last 30 days. Made from the inventory with each pass and kept in its stead, so it is small. Pure.
  */
 import type { Assignment, Desired } from '../model/config.ts';
-import type { Copy, Inventory, ProofKind, ProofSummary } from '../model/inventory.ts';
+import type { Inventory, PlannedCopy, ProofKind, ProofSummary } from '../model/inventory.ts';
 import { type Slot, slotOf } from '../model/names.ts';
 import { copiesIn, groupKey, type Holdings, holdingsOf } from './holdings.ts';
 import { type NewestBackup, newestOf, type OnDemand, onDemandOf } from './newest.ts';
@@ -59,7 +59,12 @@ export interface Timeline {
 }
 
 /** @param desired narrowed to one seed */
-export function overviewOf(desired: Desired, seed: string, inventory: Inventory, now: Date): Overview {
+export function overviewOf(
+  desired: Desired,
+  seed: string,
+  inventory: Inventory<PlannedCopy>,
+  now: Date,
+): Overview {
   const holdings = holdingsOf(inventory);
   const own = desired.assignments.filter((one) => one.seed.name === seed);
   const running = own.filter(({ skipped }) => skipped === null);
@@ -181,7 +186,7 @@ function look(
 
 /** What all copies of a group say together, those too that lie where nothing is stored any more. */
 function evidenceOf(
-  copies: readonly Copy[],
+  copies: readonly PlannedCopy[],
 ): Pick<OverviewRow, 'lastPublished' | 'proofs' | 'passed' | 'badCopies'> {
   const proofs: Record<ProofKind, ProofSummary | null> = { hashkv: null, read: null, drill: null };
   const passed: Record<ProofKind, string | null> = { hashkv: null, read: null, drill: null };
@@ -204,14 +209,14 @@ function evidenceOf(
  * that `last` keeps; but not before the first backup. Beyond that a day without a backup may have been thinned out.
  */
 function wholeSince(
-  copies: readonly Copy[],
+  copies: readonly PlannedCopy[],
   { last, withinMs }: { readonly last: number; readonly withinMs: number },
   graceMs: number,
   now: Date,
 ): number | null {
   const first = copies[0];
   if (first === undefined) return null;
-  const time = ({ published }: Copy) => Date.parse(published);
+  const time = ({ published }: PlannedCopy) => Date.parse(published);
   const oldestKept = last === 0 ? undefined : copies.at(-Math.min(last, copies.length));
   const since = Math.min(
     now.getTime() - Math.max(withinMs, graceMs),

@@ -1,7 +1,7 @@
 /** The plan: what is wanted against what is. Synchronous and pure; whoever calls it has read everything before. */
 import type { Desired } from '../model/config.ts';
 import type { Action, Guard, Plan } from '../model/generated/plan.ts';
-import type { Inventory } from '../model/inventory.ts';
+import type { Inventory, PlannedCopy } from '../model/inventory.ts';
 import type { Actual } from '../model/state.ts';
 import {
   backupOf,
@@ -40,7 +40,11 @@ export interface PlanOptions {
 }
 
 /** An inventory of nothing, for a plan that looks at nothing. */
-const nothing: Inventory = { formatVersion: 1, takenAt: '1970-01-01T00:00:00Z', destinations: [] };
+const nothing: Inventory<PlannedCopy> = {
+  formatVersion: 1,
+  takenAt: '1970-01-01T00:00:00Z',
+  destinations: [],
+};
 
 /**
  * Compares the configuration with what was last applied and with what lies in the destinations.

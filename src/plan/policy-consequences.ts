@@ -1,6 +1,6 @@
 /** What a changed policy does: to backups that are there, to those to come, and to who can read them. */
 import type { Change } from '../model/generated/plan.ts';
-import type { Copy } from '../model/inventory.ts';
+import type { PlannedCopy } from '../model/inventory.ts';
 import type { AppliedState, PlainObjects, PlainPolicy } from '../model/state.ts';
 import { formatBytes, formatCount, formatDuration, formatTime } from '../model/units.ts';
 import type { BareChange } from './diff.ts';
@@ -115,8 +115,8 @@ function changedRules(
   if (!change.fields.some(({ path }) => /(^|\.)keep(\.|$)/.test(path))) return [];
   if (holdings === null) return ['how many backups go or stay by this is not known'];
   const rulesBefore = formerRules(applied);
-  const going: Copy[] = [];
-  const staying: Copy[] = [];
+  const going: PlannedCopy[] = [];
+  const staying: PlannedCopy[] = [];
   for (const { assignment, places } of views) {
     if (assignment.policy.name !== change.name) continue;
     const { seed, cluster, policy } = assignment;
@@ -139,7 +139,8 @@ function changedRules(
   }
   const unread = unreadNote(holdings);
   const due = new Date(now.getTime() + (after.graceMs ?? wanted.repository.removal.graceMs));
-  const verbs = (copies: readonly Copy[], one: string, many: string) => (copies.length === 1 ? one : many);
+  const verbs = (copies: readonly PlannedCopy[], one: string, many: string) =>
+    copies.length === 1 ? one : many;
   return [
     ...(going.length > 0
       ? [
@@ -155,13 +156,13 @@ function changedRules(
   ];
 }
 
-function copiesText(copies: readonly Copy[]): string {
+function copiesText(copies: readonly PlannedCopy[]): string {
   const noun = copies.length === 1 ? 'copy' : 'copies';
   return `${formatCount(copies.length)} ${noun} (${formatBytes(tally(copies).bytes)})`;
 }
 
 /** From the oldest to the newest of some backups. */
-function spanText(copies: readonly Copy[]): string {
+function spanText(copies: readonly PlannedCopy[]): string {
   const times = copies.map(({ slot }) => slotMilliseconds(slot)).sort((a, b) => a - b);
   const [first = 0, last = first] = [times[0], times.at(-1)];
   const [from, to] = [formatTime(new Date(first)), formatTime(new Date(last))];

@@ -1,13 +1,13 @@
 /** Which backups stay, which go, and why: `reference` "Retention, exactly". Pure; used by the plan and by `simulate`. */
 import type { Keep, Policy } from '../model/config.ts';
-import type { Copy } from '../model/inventory.ts';
+import type { PlannedCopy } from '../model/inventory.ts';
 import type { Slot } from '../model/names.ts';
 import { daysOf } from './civil.ts';
 import { type Period, type PeriodOf, periodsIn } from './periods.ts';
 
 /** A committed backup of one cluster under one policy in one destination: a copy, or what is needed of it. */
-export type Candidate = Pick<Copy, 'slot' | 'pinnedUntil' | 'expires' | 'proofs'> &
-  Partial<Pick<Copy, 'storedBytes' | 'otherAttempts'>>;
+export type Candidate = Pick<PlannedCopy, 'slot' | 'pinnedUntil' | 'expires' | 'proofs'> &
+  Partial<Pick<PlannedCopy, 'storedBytes' | 'otherAttempts'>>;
 
 /** The rules that hold for a cluster's backups in one destination. */
 export interface Rules extends Keep {

@@ -80,7 +80,7 @@ function nextOf(targets: readonly Found[], scrub: Scrub, now: Date): ScrubTarget
 function targetsOf(
   { seed, cluster, destinations }: Assignment,
   policy: string,
-  holdings: Holdings,
+  holdings: Holdings<Copy>,
   readSince: ReadSince,
 ): Found[] {
   const key = groupKey(seed.name, cluster.name, policy);

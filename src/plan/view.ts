@@ -1,6 +1,6 @@
 /** One cluster under one policy, as everything else in the plan looks at it. */
 import type { Assignment } from '../model/config.ts';
-import type { Copy } from '../model/inventory.ts';
+import type { PlannedCopy } from '../model/inventory.ts';
 import { slotOf } from '../model/names.ts';
 import type { AppliedState } from '../model/state.ts';
 import { copiesIn, type GroupKey, groupKey, type Holdings, removingIn } from './holdings.ts';
@@ -15,7 +15,7 @@ export interface View {
   /** False where a destination could not be read. */
   readonly complete: boolean;
   /** Slot of the newest backup that is not in the future. */
-  readonly newest: Copy['slot'] | null;
+  readonly newest: PlannedCopy['slot'] | null;
   readonly around: SlotsAround;
   readonly due: DueSlot | null;
   readonly late: boolean;
@@ -29,7 +29,7 @@ export interface Place {
   readonly backfill: boolean;
   /** False: it could not be read, and `copies` says nothing. */
   readonly known: boolean;
-  readonly copies: readonly Copy[];
+  readonly copies: readonly PlannedCopy[];
   /** Slots whose removal there is not finished: nothing is copied into them. */
   readonly removing: ReadonlySet<string>;
 }
@@ -65,7 +65,7 @@ function viewOf(
   around: SlotsAround,
   since: Date,
   now: Date,
-  limit: Copy['slot'],
+  limit: PlannedCopy['slot'],
 ): View {
   const { seed, cluster, policy } = assignment;
   const key = groupKey(seed.name, cluster.name, policy.name);
@@ -97,8 +97,8 @@ function viewOf(
 }
 
 /** @param limit what is later lies in the future */
-function newestSlot(places: readonly Place[], limit: Copy['slot']): Copy['slot'] | null {
-  let newest: Copy['slot'] | null = null;
+function newestSlot(places: readonly Place[], limit: PlannedCopy['slot']): PlannedCopy['slot'] | null {
+  let newest: PlannedCopy['slot'] | null = null;
   for (const { copies } of places) {
     // The newest mostly comes last: then nothing else has to be compared with the limit.
     for (let index = copies.length - 1; index >= 0; index -= 1) {

@@ -1,7 +1,7 @@
 /** What somebody should know about a plan, though it blocks nothing. */
 import type { Desired } from '../model/config.ts';
 import type { Warning } from '../model/generated/plan.ts';
-import type { Copy } from '../model/inventory.ts';
+import type { PlannedCopy } from '../model/inventory.ts';
 import { slotOf } from '../model/names.ts';
 import type { Actual } from '../model/state.ts';
 import { formatAge, formatBytes, formatCount } from '../model/units.ts';
@@ -138,7 +138,7 @@ function futureDated({ views, now }: WarningInput): Warning[] {
 
 function perPlace(
   views: readonly View[],
-  matches: (copy: Copy) => boolean,
+  matches: (copy: PlannedCopy) => boolean,
   make: (where: string, count: number, example: string) => Warning,
 ): Warning[] {
   return views.flatMap(({ key, places }) =>

@@ -3,7 +3,7 @@
  * a backup that took their place went. One that stayed would use up the grace time of the next mistake in advance.
  */
 import type { UndeleteAction } from '../model/generated/plan.ts';
-import type { Copy } from '../model/inventory.ts';
+import type { PlannedCopy } from '../model/inventory.ts';
 import { decideRetention } from './retention.ts';
 import type { Place, View } from './view.ts';
 
@@ -36,6 +36,6 @@ function withdrawalsIn(place: Place, view: View, now: Date): UndeleteAction[] {
 }
 
 /** A tombstone that nobody has settled yet. */
-function isMarked({ tombstone }: Copy): boolean {
+function isMarked({ tombstone }: PlannedCopy): boolean {
   return tombstone !== null && !tombstone.settled;
 }

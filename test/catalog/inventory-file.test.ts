@@ -22,6 +22,18 @@ const inventory: InventoryFile = {
   ],
 };
 const text = [...formatInventory(inventory)].join('');
+/** What a plan needs of it. */
+const planned = {
+  ...inventory,
+  destinations: inventory.destinations.map((destination) =>
+    destination.status === 'unknown'
+      ? destination
+      : {
+          ...destination,
+          copies: destination.copies.map(({ attempt: _, fallback: __, manifestEtag: ___, ...rest }) => rest),
+        },
+  ),
+};
 
 async function* inPieces(bytes: Uint8Array, size: number) {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
@@ -30,7 +42,7 @@ const parse = (json: string, size = 65_536) => parseInventory(inPieces(Buffer.fr
 
 test('what is written is JSON, and is read back the same, in pieces of any size', async () => {
   expect(JSON.parse(text)).toEqual(inventory);
-  for (const size of [1_000_000, 65_536, 997]) expect(await parse(text, size)).toEqual(inventory);
+  for (const size of [1_000_000, 65_536, 997]) expect(await parse(text, size)).toEqual(planned);
   expect(
     await parse(text.slice(0, text.indexOf('\n')).replace('"destinations":[', '"destinations":[]}')),
   ).toMatchObject({
@@ -39,8 +51,8 @@ test('what is written is JSON, and is read back the same, in pieces of any size'
 });
 
 test('another layout of the same is read as well', async () => {
-  expect(await parse(JSON.stringify(inventory))).toEqual(inventory);
-  expect(await parse(JSON.stringify(inventory, null, 2))).toEqual(inventory);
+  expect(await parse(JSON.stringify(inventory))).toEqual(planned);
+  expect(await parse(JSON.stringify(inventory, null, 2))).toEqual(planned);
 });
 
 test('what is cut off anywhere is refused, and never a shorter inventory', async () => {
@@ -61,6 +73,9 @@ test('a field of another type is refused wherever it stands', async () => {
     ['"slot":"20261121T140000Z"', '"slot":"../../x"'],
     ['"storedBytes":1000000', '"storedBytes":"1"'],
     ['"settled":false', '"settled":0'],
+    ['"fallback":false', '"fallback":null'],
+    ['"manifestEtag":"etag"', '"manifestEtag":5'],
+    ['"attempt":null', '"attempt":false'],
   ] as const) {
     expect(text).toContain(from);
     await expect(parse(text.replace(from, to)), to).rejects.toMatchObject({ code: 'inventory-invalid' });
@@ -81,5 +96,5 @@ test('lines that are not one list are refused: a comma too few, a comma too many
 
 test('line ends of Windows, a mark of UTF-8 and empty lines are read over', async () => {
   const changed = `\uFEFF${text.replaceAll('\n', '\r\n').replace('},\r\n{', '},\r\n\r\n{')}`;
-  for (const size of [65_536, 997]) expect(await parse(changed, size)).toEqual(inventory);
+  for (const size of [65_536, 997]) expect(await parse(changed, size)).toEqual(planned);
 });
