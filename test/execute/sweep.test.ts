@@ -3,10 +3,12 @@ import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { claimVerdict } from '../../src/catalog/verdicts.ts';
-import { sweepSlot, sweepUploads } from '../../src/execute/sweep.ts';
+import type { SeedPlan } from '../../src/execute/plan.ts';
+import { sweepAllUploads, sweepSlot, sweepUploads } from '../../src/execute/sweep.ts';
 import type { SweepAction } from '../../src/model/generated/plan.ts';
 import { openFilesystemStore } from '../../src/store/drivers/filesystem.ts';
 import { altered, attempt, keysOf, publish, signal, slotAt, write } from '../catalog/helpers.ts';
+import { clusterOf, desiredOf, destinationOf, inventoryOf, read, seedOf, unknown } from '../plan/fixtures.ts';
 import { tempFolder } from '../servers/temp.ts';
 
 const ref = slotAt(3);
@@ -111,6 +113,35 @@ test('files of writes that never ended go when they are old, below their seed on
   }
   expect(await sweepUploads(store, ref.seed, new Date(), { signal })).toBe(1);
   expect(names.filter((name) => existsSync(join(path, name)))).toEqual(names.slice(1));
+});
+
+test('leftovers of uploads go in each destination of a plan that was read and that nothing holds back', async () => {
+  const names = ['free', 'locked', 'held', 'unread', 'refusing'];
+  const worlds = new Map(await Promise.all(names.map(async (name) => [name, await world()] as const)));
+  const left = `clusters/${ref.seed}/.granary-tmp-old`;
+  for (const { store, age, path } of worlds.values()) {
+    await write(store, data);
+    writeFileSync(join(path, left), 'left');
+    age(left, 25);
+  }
+  const sources = [...worlds].map(([name, { store }]) => ({
+    name,
+    store:
+      name === 'refusing' ? altered(store, { abortStale: () => Promise.reject(new Error('denied')) }) : store,
+  }));
+  const planned = {
+    seed: ref.seed,
+    desired: desiredOf({
+      seeds: [seedOf(ref.seed, [clusterOf(ref.cluster)])],
+      destinations: names.map((name) => destinationOf(name, { locked: name === 'locked' })),
+    }),
+    inventory: inventoryOf(...names.map((name) => (name === 'unread' ? unknown(name) : read(name, [])))),
+    plan: { guards: [{ destination: 'held' }] },
+    sources,
+  } as unknown as SeedPlan;
+  await sweepAllUploads(planned, new Date(), { signal });
+  const swept = names.filter((name) => !existsSync(join(worlds.get(name)?.path ?? '', left)));
+  expect(swept).toEqual(['free']);
 });
 
 test('two that sweep at once: a verdict that goes before it can be read is no failure', async () => {
