@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { usage } from '../model/errors.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import type { PlanTextOptions } from '../report/plan-text.ts';
+import type { ComparedWith } from '../report/plan-words.ts';
 import { withExamples, withExitCodes } from './help.ts';
 import { type ExitCode, exitCodes, type Io, worst } from './io.ts';
 import {
@@ -67,7 +68,7 @@ async function plan(io: Io, options: PlanOptions): Promise<void> {
   }
   const comparedWith = options.base === undefined ? 'applied' : 'commit';
   io.out(await formatPlans(io, plans, options.output, { ...session, comparedWith }));
-  if (options.output === 'github') await summarize(io, plans);
+  if (options.output === 'github') await summarize(io, plans, comparedWith);
   const codes = plans.map((one): ExitCode => {
     if (isBlocked(one)) return exitCodes.blocked;
     const pending = one.changes.length + one.actions.length > 0;
@@ -108,11 +109,11 @@ async function makePlans(io: Io, { source, workspace }: Session, options: PlanOp
 }
 
 /** The page of a workflow's run, where there is one. */
-async function summarize(io: Io, plans: readonly Plan[]): Promise<void> {
+async function summarize(io: Io, plans: readonly Plan[], comparedWith: ComparedWith): Promise<void> {
   const file = io.env.GITHUB_STEP_SUMMARY;
   if (file === undefined || file === '') return;
   const { plansMarkdown } = await import('../report/plan-markdown.ts');
-  await appendFile(file, plansMarkdown(plans)).catch((error: Error) => {
+  await appendFile(file, plansMarkdown(plans, { comparedWith })).catch((error: Error) => {
     io.warn(`the step summary could not be written: ${error.message}`);
   });
 }
@@ -132,6 +133,7 @@ export async function formatPlans(
   format: OutputFormat,
   from: Pick<Session, 'source' | 'workspace'> & Pick<PlanTextOptions, 'comparedWith'>,
 ): Promise<string> {
+  const { comparedWith } = from;
   switch (format) {
     case 'json': {
       const { plansDocument } = await import('../execute/saved-plan.ts');
@@ -139,7 +141,7 @@ export async function formatPlans(
     }
     case 'markdown': {
       const { plansMarkdown } = await import('../report/plan-markdown.ts');
-      return plansMarkdown(plans);
+      return plansMarkdown(plans, { comparedWith });
     }
     case 'github': {
       const { planGithub } = await import('../report/plan-github.ts');
@@ -147,7 +149,6 @@ export async function formatPlans(
     }
     case 'text': {
       const { planText } = await import('../report/plan-text.ts');
-      const { comparedWith } = from;
       return plans
         .map((one) => planText(one, { width: io.width, colour: io.color, comparedWith }))
         .join('\n');

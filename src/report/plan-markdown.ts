@@ -3,9 +3,11 @@ import type { Change, Plan } from '../model/generated/plan.ts';
 import { isRefusal } from '../plan/lifecycle.ts';
 import {
   blockedGroups,
+  type ComparedWith,
   changeText,
   commitText,
   counted,
+  digestText,
   holdingsText,
   lossText,
   outlooks,
@@ -20,6 +22,7 @@ import { printable, shorten } from './text.ts';
 export interface PlanMarkdownOptions {
   /** Characters at most, 1,000 at least. GitHub refuses comments above 65,536. */
   readonly limit?: number;
+  readonly comparedWith?: ComparedWith | undefined;
 }
 
 /** Characters that a plan gets at least, so that its worst news is told; those beyond are counted. */
@@ -27,12 +30,17 @@ const leastRoom = 1_000;
 const newsLimit = 400;
 
 /** The whole comment. Rows that do not fit are left out, and counted. */
-export function planMarkdown(plan: Plan, { limit = 60_000 }: PlanMarkdownOptions = {}): string {
+export function planMarkdown(
+  plan: Plan,
+  { limit = 60_000, comparedWith = 'applied' }: PlanMarkdownOptions = {},
+): string {
+  const digest = digestText(plan, comparedWith);
   const of = plan.seed === null ? '' : ` for seed ${escapeMarkdown(plan.seed)}`;
   let text = [
     `**${worstNews(plan)}**`,
     '',
     `Plan${of}: ${escapeMarkdown(summaryText(plan))}. At ${commitText(plan.commit)}, compared with ${commitText(plan.base)}.`,
+    ...(digest === null ? [] : ['', `${escapeMarkdown(digest)}.`]),
     '',
     '',
   ].join('\n');
@@ -47,14 +55,17 @@ export function planMarkdown(plan: Plan, { limit = 60_000 }: PlanMarkdownOptions
 }
 
 /** Several plans in one comment: those with a refusal first, then those with more that is held back or removed. */
-export function plansMarkdown(plans: readonly Plan[], { limit = 60_000 }: PlanMarkdownOptions = {}): string {
+export function plansMarkdown(
+  plans: readonly Plan[],
+  { limit = 60_000, comparedWith }: PlanMarkdownOptions = {},
+): string {
   const sorted = plans.toSorted((a, b) => badness(b) - badness(a));
   const shown = sorted.slice(0, Math.max(1, Math.floor((limit - closing) / leastRoom)));
   const room = Math.floor((limit - closing) / shown.length) - 1;
   const left = sorted.length - shown.length;
   const note =
     left === 0 ? '' : `\n${counted(left, 'more plan')} left out; \`granary plan --seed NAME\` shows one\n`;
-  return `${shown.map((plan) => planMarkdown(plan, { limit: room })).join('\n')}${note}`;
+  return `${shown.map((plan) => planMarkdown(plan, { limit: room, comparedWith })).join('\n')}${note}`;
 }
 
 function badness({ guards: held, changes: changed, summary }: Plan): number {

@@ -3,9 +3,11 @@ import type { Action, Change, Plan } from '../model/generated/plan.ts';
 import { withoutCommands } from './github.ts';
 import {
   blockedGroups,
+  type ComparedWith,
   changeText,
   commitText,
   counted,
+  digestText,
   lossText,
   outlooks,
   placeText,
@@ -23,8 +25,7 @@ export interface PlanTextOptions {
   readonly colour?: boolean;
   /** How many lines each kind of action gets; the rest is counted. */
   readonly limit?: number;
-  /** What `base` of the plan is: what an agent applied, or another commit. */
-  readonly comparedWith?: 'applied' | 'commit' | undefined;
+  readonly comparedWith?: ComparedWith | undefined;
 }
 
 type Mark = '+' | '~' | '-' | 'x' | '!';
@@ -47,6 +48,7 @@ export function* planLines(plan: Plan, options: PlanTextOptions = {}): Generator
   const blocked = new Set(plan.guards.flatMap((guard) => guard.blocks));
   const free = plan.actions.filter(({ id }) => !blocked.has(id));
   const nameOf = clusterNames(plan);
+  const digest = digestText(plan, comparedWith);
   const shown = limited(free, limit);
   const blockedOnes = blockedRows(plan, mark('x'), nameOf);
   function* rows(): Generator<Row, void, undefined> {
@@ -63,7 +65,11 @@ export function* planLines(plan: Plan, options: PlanTextOptions = {}): Generator
       ({ message, hint }) =>
         `  ${mark('!')} ${[indented(message, width, 4), ...hintLines(hint, width)].join('\n')}`,
     ),
-    [`Plan: ${summaryText(plan)}.`, ...outlookLine(plan, nameOf).map((line) => indented(line, width, 0))],
+    [
+      `Plan: ${summaryText(plan)}.`,
+      ...outlookLine(plan, nameOf).map((line) => indented(line, width, 0)),
+      ...(digest === null ? [] : [indented(`${digest}.`, width, 0)]),
+    ],
   ];
   let isFirst = true;
   for (const lines of sections) {

@@ -112,6 +112,17 @@ export function blockedGroups({ guards, actions }: Plan): BlockedGroup[] {
 }
 
 /** `1 to back up, 1 to tombstone, 3 blocked; 2 objects change, 1 goes`. */
+/** What `base` of a plan is: what was last applied, or another commit. */
+export type ComparedWith = 'applied' | 'commit';
+
+/** What to put for `DIGEST`, where a guard's hint speaks of it. A plan between two commits is none that is applied. */
+export function digestText({ guards, digest }: Plan, comparedWith: ComparedWith): string | null {
+  if (!guards.some(({ hint }) => hint.includes('--approve DIGEST'))) return null;
+  return comparedWith === 'applied'
+    ? `DIGEST is ${digest}`
+    : 'DIGEST is what `granary plan` shows once this is merged, where the destinations can be reached';
+}
+
 export function summaryText(plan: Plan): string {
   const blocked = new Set(plan.guards.flatMap((guard) => guard.blocks));
   const free = runnableActions(plan);

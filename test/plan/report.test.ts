@@ -87,6 +87,33 @@ describe('text', () => {
       "
     `);
   });
+  it('says what to put for DIGEST where a hint asks for it, and where the digest comes from otherwise', () => {
+    const many = hourly('a', '2026-11-21T14:00:00Z', 40);
+    const less = desiredOf({ policies: [policyOf('hourly', { keep: keepOf({ last: 3 }) })] });
+    const held = makePlan(
+      less,
+      actualOf(
+        asApplied(desiredOf({ policies: [policyOf('hourly', { keep: keepOf({ last: 40 }) })] }), now),
+        read('one', many),
+        read('two', many),
+      ),
+      now,
+      options,
+    );
+    expect(held.guards.map(({ code }) => code)).toContain('blast-cap');
+    for (const text of [planText(held, { width: 100 }), planMarkdown(held)]) {
+      expect(text).toContain(`DIGEST is ${held.digest}.`);
+      expect(text).toMatch(/approve this plan/);
+    }
+    for (const text of [
+      planText(held, { comparedWith: 'commit' }),
+      planMarkdown(held, { comparedWith: 'commit' }),
+    ]) {
+      expect(text).not.toContain(held.digest);
+      expect(text).toMatch(/DIGEST is what .*granary plan.* shows once this is merged/);
+    }
+    for (const text of [planText(troubled), planMarkdown(troubled)]) expect(text).not.toContain('DIGEST');
+  });
   it('never cuts a line, and keeps cells within the width where reasons are long', () => {
     const text = planText(troubled, { width: 80 });
     expect(text.replaceAll(/\n +/g, ' ')).toContain('removals freeze until one succeeds');
