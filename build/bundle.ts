@@ -6,6 +6,7 @@ import { isBuiltin } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { type OutputChunk, rolldown } from 'rolldown';
 import { builtins } from './builtins.ts';
+import { required } from './required.ts';
 import { schemaEntries, validators } from './validators.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -52,7 +53,7 @@ export async function bundle(entries: Readonly<Record<string, string>> = program
     platform: 'node',
     input: { ...entries, ...schemaEntries },
     external,
-    plugins: [builtins(/\/src\/cli\/main\.ts$/), validators()],
+    plugins: [builtins(/\/src\/cli\/main\.ts$/), validators(), required()],
     treeshake: { propertyReadSideEffects: false },
     // Modules rather than CommonJS where a package has both: only of those can be left out what nobody calls.
     resolve: { mainFields: ['module', 'main'], conditionNames: ['module', 'node', 'import', 'default'] },
