@@ -1,7 +1,7 @@
 /** The daemon: everything it consists of, put together and taken apart in order. */
 
 import { clearLeftovers, scratchIn } from '../backup/drill/scratch.ts';
-import type { DrillPlace } from '../execute/apply.ts';
+import type { DrillPlace } from '../execute/action.ts';
 import { packageVersion } from '../execute/version.ts';
 import type { Source } from '../git/source.ts';
 import type { Identities } from '../secrets/identities.ts';

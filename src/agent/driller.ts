@@ -3,7 +3,8 @@
  * be done. What runs is not held up by backups that become due, and does not hold them up.
  */
 import { resultError } from '../backup/result.ts';
-import { type ActionResult, type DrillPlace, runAction } from '../execute/apply.ts';
+import type { ActionResult, DrillPlace } from '../execute/action.ts';
+import { runAction } from '../execute/apply.ts';
 import type { SeedPlan } from '../execute/plan.ts';
 import type { Workspace } from '../execute/workspace.ts';
 import type { DrillAction } from '../model/generated/plan.ts';

@@ -1,7 +1,7 @@
 /** The heart: ticks, looks whether the configuration moved, and lets every seed do what is due. */
 import { schedule } from 'node-cron';
 import { resultError } from '../backup/result.ts';
-import type { DrillPlace } from '../execute/apply.ts';
+import type { DrillPlace } from '../execute/action.ts';
 import { Readiness } from '../execute/readiness.ts';
 import type { Workspace } from '../execute/workspace.ts';
 import type { Source } from '../git/source.ts';

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { diskSpace } from '../backup/spool.ts';
 import type { DestinationReadiness } from '../catalog/status.ts';
-import type { ActionResult } from '../execute/apply.ts';
+import type { ActionResult } from '../execute/action.ts';
 import { packageVersion } from '../execute/version.ts';
 import type { NotificationType } from '../model/config.ts';
 import type { Plan } from '../model/generated/plan.ts';

@@ -1,5 +1,5 @@
 /** What follows from a run: what is told of it, when it is tried again, and whether the plan still holds. */
-import type { ActionResult } from '../execute/apply.ts';
+import type { ActionResult } from '../execute/action.ts';
 import type { ErrorCode } from '../model/errors.ts';
 import type { Action } from '../model/generated/plan.ts';
 import type { Log } from './log.ts';

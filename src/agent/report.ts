@@ -1,7 +1,7 @@
 /** What became of an action, as one line of the log with all its figures, and what its events say on the way. */
 import type { OnProgress } from '../backup/events.ts';
 import type { BackupResult } from '../backup/result.ts';
-import type { ActionResult } from '../execute/apply.ts';
+import type { ActionResult } from '../execute/action.ts';
 import type { DrillResult } from '../execute/drill.ts';
 import type { Action, Plan } from '../model/generated/plan.ts';
 import type { Log } from './log.ts';

@@ -3,7 +3,7 @@
  * looks at everything anew, so nothing is lost by a restart, a failure or a missed moment.
  */
 import { resultError } from '../backup/result.ts';
-import type { DrillPlace } from '../execute/apply.ts';
+import type { DrillPlace } from '../execute/action.ts';
 import { planSeed, type SeedPlan } from '../execute/plan.ts';
 import type { Workspace } from '../execute/workspace.ts';
 import type { ErrorCode } from '../model/errors.ts';

@@ -1,7 +1,7 @@
 /** What the agent knows of itself, for metrics and probes. Free of secrets. Written by the loop, read by everything else. */
 import type { BackupResult, ResultError } from '../backup/result.ts';
 import type { DestinationReadiness } from '../catalog/status.ts';
-import type { ActionResult } from '../execute/apply.ts';
+import type { ActionResult } from '../execute/action.ts';
 import { type Commit, type CommitSignature, unchecked } from '../git/source.ts';
 import type { CommitTrust } from '../model/config.ts';
 import type { Plan } from '../model/generated/plan.ts';

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import type { ActionResult, ApplyResult } from '../execute/apply.ts';
+import type { ActionResult } from '../execute/action.ts';
+import type { ApplyResult } from '../execute/apply.ts';
 import { isGranaryError, withoutDestination } from '../model/errors.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import { formatBackupRef, type Slot } from '../model/names.ts';

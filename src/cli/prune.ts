@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import type { ActionResult } from '../execute/apply.ts';
+import type { ActionResult } from '../execute/action.ts';
 import type { SeedPlan } from '../execute/plan.ts';
 import type { PruneFilter } from '../execute/prune.ts';
 import type { Workspace } from '../execute/workspace.ts';

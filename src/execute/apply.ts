@@ -1,6 +1,4 @@
 /** Carries a plan out: every action that no guard blocks, each failing alone, then the record of what was applied. */
-import type { OnProgress } from '../backup/events.ts';
-import type { Precedence } from '../backup/precedence.ts';
 import { type BackupResult, type ResultError, resultError } from '../backup/result.ts';
 import { isEverywhere, writeApplied } from '../catalog/applied.ts';
 import { requireNotFrozen } from '../catalog/freezes.ts';
@@ -14,8 +12,8 @@ import { nextApplied } from '../plan/applied.ts';
 import { runnableActions } from '../plan/plan.ts';
 import { mayRecord } from '../plan/record-guards.ts';
 import type { CallOptions, Store } from '../store/store.ts';
+import type { ActionOptions, ActionResult } from './action.ts';
 import { backupSlot } from './backup.ts';
-import type { DrillResult } from './drill.ts';
 import { makeDrill } from './drill-action.ts';
 import { keep } from './kept-record.ts';
 import { withdrawTombstone } from './pins.ts';
@@ -24,48 +22,12 @@ import { deleteCopy, writeTombstone } from './removal.ts';
 import { sweepAllUploads, sweepSlot } from './sweep.ts';
 import type { Workspace } from './workspace.ts';
 
-export interface ActionResult {
-  readonly action: Action;
-  /**
-   * `blocked`: what was found on the spot speaks against it; a later pass looks again. `locked`: object lock holds what
-   * is to be removed, as it was told to; a pass after that removes it.
-   */
-  readonly outcome: 'done' | 'incomplete' | 'blocked' | 'locked' | 'failed';
-  /** Of a backup or copy. */
-  readonly backup: BackupResult | null;
-  /** Of a drill that was begun. */
-  readonly drill?: DrillResult | undefined;
-  /**
-   * With `done`: what must be heard of, though the backup is published (`members-differ`, `backup-regressed`); or a drill
-   * was made, and what was restored is not what was backed up (`drill-failed`). With `incomplete` of a drill: why no etcd
-   * was started, so that the backup was only read back.
-   */
-  readonly error: ResultError | null;
-}
-
 export interface ApplyResult {
   readonly seed: string;
   readonly plan: Plan;
   readonly results: readonly ActionResult[];
   /** Why the record of what was applied could not be written; null where it was, or did not change. */
   readonly recordError: ResultError | null;
-}
-
-/** What drills are made with on this machine. */
-export interface DrillPlace {
-  /** Path of the etcd; default: the one on the PATH. */
-  readonly etcd?: string | undefined;
-  /** The folder for what they need; default: the system's temporary one. */
-  readonly scratch?: string | undefined;
-}
-
-export interface ActionOptions {
-  readonly signal: AbortSignal;
-  readonly spoolFolder?: string | undefined;
-  /** What is known of other replicas; absent: nothing. */
-  readonly precedence?: Precedence | undefined;
-  readonly onStart?: ((action: Action) => OnProgress) | undefined;
-  readonly drills?: DrillPlace | undefined;
 }
 
 export interface ApplyOptions extends ActionOptions {

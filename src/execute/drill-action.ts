@@ -2,7 +2,7 @@ import type { Policy } from '../model/config.ts';
 import { isGranaryError } from '../model/errors.ts';
 import type { DrillAction } from '../model/generated/plan.ts';
 import { formatBackupRef, type Slot, slotOf } from '../model/names.ts';
-import type { ActionOptions, ActionResult } from './apply.ts';
+import type { ActionOptions, ActionResult } from './action.ts';
 import { drillFound, etcdForDrill } from './drill.ts';
 import { findByName } from './find.ts';
 import type { SeedPlan } from './plan.ts';

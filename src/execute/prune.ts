@@ -4,7 +4,8 @@ import type { Action, Plan, SweepAction } from '../model/generated/plan.ts';
 import { type ClusterRef, manualPolicy, parseClusterRef } from '../model/names.ts';
 import { isRemoval, type Removal } from '../plan/actions.ts';
 import { runnableActions } from '../plan/plan.ts';
-import { type ActionResult, runAction } from './apply.ts';
+import type { ActionResult } from './action.ts';
+import { runAction } from './apply.ts';
 import type { SeedPlan } from './plan.ts';
 import type { Workspace } from './workspace.ts';
 

@@ -1,6 +1,6 @@
 /** From what the agent knows after each step to looks: what is wrong, and what is over. Pure. */
 import type { ResultError } from '../../backup/result.ts';
-import type { ActionResult } from '../../execute/apply.ts';
+import type { ActionResult } from '../../execute/action.ts';
 import type { SeedPlan } from '../../execute/plan.ts';
 import { type ErrorCode, errorCatalogue } from '../../model/errors.ts';
 import type { Action, Forecast, Guard } from '../../model/generated/plan.ts';

@@ -21,7 +21,7 @@ import { formatMemory, parseMemory } from '../../../src/agent/notify/memory.ts';
 import { printOf, statusesOf } from '../../../src/agent/notify/statuses.ts';
 import { noticeText, troublesText } from '../../../src/agent/notify/words.ts';
 import type { ResultError } from '../../../src/backup/result.ts';
-import type { ActionResult } from '../../../src/execute/apply.ts';
+import type { ActionResult } from '../../../src/execute/action.ts';
 import type { SeedPlan } from '../../../src/execute/plan.ts';
 import type { NotificationEvent } from '../../../src/model/config.ts';
 import type { Action } from '../../../src/model/generated/plan.ts';
