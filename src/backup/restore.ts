@@ -71,9 +71,9 @@ export async function restore(
       const restored = await restoreByManifest(one, target, options);
       return { ...restored, failed: [...failed, ...restored.failed] };
     } catch (thrown) {
-      options.signal.throwIfAborted();
       const error = asGranaryError(thrown);
-      if (!concernsCopyOnly(error)) throw thrown;
+      // One that was interrupted says how to go on.
+      if (options.signal.aborted || !concernsCopyOnly(error)) throw thrown;
       // Whatever was left to go on with is of these copies.
       failed.push(...one.copies.map(({ destination }) => ({ destination, error })));
     }
