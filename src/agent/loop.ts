@@ -4,7 +4,7 @@ import { resultError } from '../backup/result.ts';
 import type { DrillPlace } from '../execute/action.ts';
 import { Readiness } from '../execute/readiness.ts';
 import type { Workspace } from '../execute/workspace.ts';
-import type { Source } from '../git/source.ts';
+import { type Source, watchFolder } from '../git/source.ts';
 import { asGranaryError } from '../model/errors.ts';
 import type { Identities } from '../secrets/identities.ts';
 import type { RememberedCredentials } from '../secrets/remembered.ts';
@@ -58,6 +58,7 @@ export class Loop {
   readonly #abort = new AbortController();
   readonly #failed = Promise.withResolvers<never>();
   #source: (Source & AsyncDisposable) | null = null;
+  #watch: Disposable | null = null;
   #polling: Promise<void> | null = null;
   readonly #begun: Date;
   /** It was asked for while a poll was under way, which may have looked too early. */
@@ -174,6 +175,9 @@ export class Loop {
       return { source: this.#source, moved: await this.#source.refresh({ signal }) };
     }
     this.#source = await this.#options.openSource(signal);
+    // Edits are seen at once; whatever a watch misses, with the next poll.
+    if (this.#source.kind === 'folder' && !signal.aborted)
+      this.#watch = watchFolder(this.#source.root, () => this.pollNow());
     return { source: this.#source, moved: true };
   }
 
@@ -276,6 +280,7 @@ export class Loop {
     await Promise.all([...runners.map((runner) => runner.close()), ...this.#leaving, this.#polling]);
     clearTimeout(limit);
     await notifier.close(Math.max(0, Math.min(lastWordsMs, drainMs - (performance.now() - began))));
+    this.#watch?.[Symbol.dispose]();
     await this.#source?.close();
     await this.#source?.[Symbol.asyncDispose]();
   }

@@ -35,12 +35,12 @@ const comparedRef = 'refs/granary/compared';
 
 export async function openRepository(
   options: RepositoryOptions,
-  open: { signal: AbortSignal; stallMs: number },
+  open: { signal: AbortSignal; stallMs: number; freshAfter: number },
 ): Promise<Source> {
   const address = parseAddress(options.repo);
   const wanted = parseRef(options.ref);
   const folder = join(resolve(options.workDir), 'granary-source');
-  const clone = new Clone(address, wanted, folder, open.stallMs, options.judge ?? null);
+  const clone = new Clone(address, wanted, folder, open, options.judge ?? null);
   await clone.start();
   try {
     await clone.refresh(open.signal);
@@ -79,6 +79,9 @@ class Clone {
   readonly #folder: string;
   readonly #repository: string;
   readonly #stallMs: number;
+  readonly #freshAfter: number;
+  /** Since the private repository was made: each leaves a pack, and rewritten history what nobody needs any more. */
+  #moves = 0;
   readonly #judge: Judge | null;
   /** False at first, and after a failure, which may leave lock files: the private repository is then made anew. */
   #sound = false;
@@ -94,7 +97,7 @@ class Clone {
     address: RepositoryAddress,
     wanted: WantedRef,
     folder: string,
-    stallMs: number,
+    { stallMs, freshAfter }: { readonly stallMs: number; readonly freshAfter: number },
     judge: Judge | null,
   ) {
     this.#address = address;
@@ -102,6 +105,7 @@ class Clone {
     this.#folder = folder;
     this.#repository = join(folder, 'repository');
     this.#stallMs = stallMs;
+    this.#freshAfter = freshAfter;
     this.#judge = judge;
   }
 
@@ -195,7 +199,8 @@ class Clone {
   }
 
   async #moveTo(ref: string, signal: AbortSignal): Promise<boolean> {
-    if (!this.#sound) await this.#makeRepository(signal);
+    if (!this.#sound || this.#moves >= this.#freshAfter) await this.#makeRepository(signal);
+    this.#moves += 1;
     await this.#fetch(ref, signal);
     const local = this.#context(signal, this.#repository, null);
     // The ref may have moved on since it was resolved: what was fetched is what counts.
@@ -256,6 +261,7 @@ class Clone {
     const context = this.#context(signal, this.#repository, null);
     await runGit(['init', '--quiet'], context);
     this.#sound = true;
+    this.#moves = 0;
   }
 
   /**

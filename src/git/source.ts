@@ -5,6 +5,7 @@ import { openRepository } from './repository.ts';
 
 export type { Commit } from './commit.ts';
 export { type Candidate, type CommitSignature, type Judge, type Source, unchecked } from './contract.ts';
+export { watchFolder } from './watch.ts';
 
 export type SourceOptions =
   | { readonly path: string }
@@ -23,6 +24,8 @@ export interface OpenSourceOptions {
   readonly signal: AbortSignal;
   /** Time without a byte from git after which it is given up. Default: 60 seconds. */
   readonly stallMs?: number | undefined;
+  /** Moves after which a clone is made anew, so that it does not grow for years. Default: 200. */
+  readonly freshAfter?: number | undefined;
 }
 
 /**
@@ -30,7 +33,7 @@ export interface OpenSourceOptions {
  * `git-auth`, `tls-untrusted`, `git-failed`; what the judge refuses the commit with, where none was accepted before.
  */
 export async function openSource(options: SourceOptions, open: OpenSourceOptions): Promise<Source> {
-  const { signal, stallMs = 60_000 } = open;
+  const { signal, stallMs = 60_000, freshAfter = 200 } = open;
   if ('path' in options) return openFolder(options.path, { signal, stallMs });
-  return openRepository(options, { signal, stallMs });
+  return openRepository(options, { signal, stallMs, freshAfter });
 }

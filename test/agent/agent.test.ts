@@ -158,6 +158,20 @@ describeWith(['etcd-3.4'], 'the agent', () => {
     expect((await agent.get('/readyz')).status).toBe(200);
   });
 
+  test('an edit in a folder is seen at once, however rarely it polls', async () => {
+    using temp = tempFolder('agent');
+    const [disk = '', folder = ''] = folders(temp, 'disk', 'config');
+    const files = configuration({ seeds: { eu: prod }, disk });
+    writeAll(folder, files);
+    await using agent = new RunningAgent(['--path', folder, '--interval', '24h']);
+    await agent.logged('backup done');
+    const seed = files['seeds/eu.yaml'] ?? '';
+    writeAll(folder, { 'seeds/eu.yaml': seed.replace('endpoints', 'endpionts') });
+    await agent.logged('configuration invalid');
+    writeAll(folder, { ...configuration({ seeds: { eu: prod }, disk, policy: 'other' }) });
+    await agent.logged('backup done', { policy: 'other' });
+  });
+
   test('an invalid seed and a dead cluster hold back nobody else', async () => {
     using temp = tempFolder('agent');
     const [disk = '', folder = ''] = folders(temp, 'disk', 'config');

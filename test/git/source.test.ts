@@ -207,6 +207,28 @@ describeWith(['git'], 'sources', () => {
     expect(source.note).toBeNull();
   });
 
+  test('a clone does not grow for ever: it is made anew now and then, and nothing else is noticed of that', async () => {
+    origin.commit('First', { 'seeds/eu.yaml': 'one\n' });
+    const source = await openSource({ repo: origin.folder, ref: 'main', workDir }, { signal, freshAfter: 3 });
+    const objects = () =>
+      readdirSync(join(workDir, 'granary-source/repository/.git/objects'), { recursive: true }).length;
+    const counts: number[] = [];
+    for (let index = 0; index < 9; index++) {
+      origin.commit(`Edit ${index}`, { 'seeds/eu.yaml': `${index}\n` });
+      // What no branch has any more is left out of a new clone.
+      const gone = origin.commit('Gone', { 'seeds/eu.yaml': crypto.randomUUID() });
+      await source.refresh({ signal });
+      expect(source.commit?.id).toBe(gone);
+      origin.git('reset', '--quiet', '--hard', 'HEAD~1');
+      await source.refresh({ signal });
+      expect(read(source)).toBe(`${index}\n`);
+      expect(source.note).toContain('rewritten');
+      counts.push(objects());
+    }
+    // Without that each round leaves more than the one before.
+    expect(counts.some((count, index) => index > 0 && count <= (counts[index - 1] ?? 0))).toBe(true);
+  });
+
   test('an error leaves everything as it was, and the next look recovers', async () => {
     origin.commit('First', { 'seeds/eu.yaml': 'one\n' });
     const source = await openRef('main');
