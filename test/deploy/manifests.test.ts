@@ -12,6 +12,7 @@ import { tempFolder } from '../servers/temp.ts';
 import { requireTool } from '../servers/tools.ts';
 
 const kubernetes = join(root, 'deploy/kubernetes');
+const operatorCrds = join(root, 'test/fixtures/prometheus-operator');
 
 interface Probe {
   readonly httpGet: { readonly host?: string };
@@ -88,7 +89,8 @@ describeWith(['kustomize', 'kubectl-validate'], 'the manifests for Kubernetes', 
     ['base', ['git-https']],
     ['base', ['git-ssh', 'replicas']],
     ['kubeadm', ['git-ssh']],
-  ])('%s with %j is what the API server accepts', (base, components) => {
+    ['base', ['git-ssh', 'monitoring']],
+  ])('%s with %j is what the API server accepts, with the Prometheus operator in it', (base, components) => {
     const { yaml } = overlay(base, components);
     expect(validate(yaml)).toMatchObject({ status: 0 });
   });
@@ -99,6 +101,16 @@ describeWith(['kustomize', 'kubectl-validate'], 'the manifests for Kubernetes', 
     expect(wrong).not.toBe(yaml);
     expect(validate(wrong)).toMatchObject({ status: 1 });
   });
+
+  test.each(['podMetricsEndpoints:', 'annotations:\n            runbook'])(
+    'a field that the Prometheus operator does not have is seen: %j',
+    (field) => {
+      const { yaml } = overlay('base', ['monitoring']);
+      const wrong = yaml.replace(field, field.replace(/^\w+/, 'madeUp'));
+      expect(wrong).not.toBe(yaml);
+      expect(validate(wrong)).toMatchObject({ status: 1 });
+    },
+  );
 
   test('the pod keeps to the level `restricted` of the Pod Security Standards', () => {
     const pod = podOf(overlay('base', ['git-ssh', 'git-https']));
@@ -193,7 +205,7 @@ describeWith(['systemd'], 'the units of systemd', () => {
 function validate(yaml: string) {
   using folder = tempFolder('validate');
   writeFileSync(folder.join('all.yaml'), yaml);
-  const args = ['--version', '1.30', folder.join('all.yaml')];
+  const args = ['--version', '1.30', '--local-crds', operatorCrds, folder.join('all.yaml')];
   return spawnSync(requireTool('kubectl-validate'), args, { encoding: 'utf8' });
 }
 

@@ -140,6 +140,9 @@ export const catalogue = {
   // Only promtool is used: rules are checked, and no Prometheus runs.
   prometheus: { kind: 'debian', packages: ['prometheus'], binaries: ['promtool'], how: 'unpack' },
   zstd: { kind: 'debian', packages: ['zstd'], binaries: ['zstd'], how: 'install' },
+  // What completes command lines in them.
+  zsh: { kind: 'debian', packages: ['zsh'], binaries: ['zsh'], how: 'install' },
+  fish: { kind: 'debian', packages: ['fish'], binaries: ['fish'], how: 'install' },
   git: { kind: 'debian', packages: ['git'], binaries: ['git'], how: 'install' },
   // Only its program: no service starts, and no host key of the machine is made or read.
   sshd: {
