@@ -38,6 +38,7 @@ EXPOSE 9595
 # Of an agent on its usual port, without TLS. No shell and no curl is needed.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=4 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:9595/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-# A small young generation: V8 then frees the network's buffers sooner, which is 40 MiB less during a backup.
-ENTRYPOINT ["node", "--max-semi-space-size=4", "/opt/granary/dist/cli/main.js"]
+# Memory before speed, as `granary` of the package has it: less is kept for later.
+ENV MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072
+ENTRYPOINT ["node", "--max-semi-space-size=4", "--no-sparkplug", "/opt/granary/dist/cli/main.js"]
 CMD ["agent", "--help"]

@@ -12,6 +12,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { nodeEnvironment, nodeFlags } from '../build/bundle.ts';
 import { startMinio } from '../test/servers/minio.ts';
 import { cpuSeconds, openHandles, peakMiB, residentMiB } from './agent/process.ts';
 import { bucket, fillBucket, fleetAtRest } from './agent/rest.ts';
@@ -44,17 +45,16 @@ await using proxy = await startCountingProxy(minio.endpoint);
 await fillBucket(minio, clusters, backups, now);
 using fleet = await fleetAtRest(minio, proxy.endpoint, clusters, now);
 
-const flags = ['--max-semi-space-size=4'];
 const agent = spawn(
   process.execPath,
   [
-    ...[...flags, program, 'agent', '--listen', '127.0.0.1:0'],
+    ...[...nodeFlags, program, 'agent', '--listen', '127.0.0.1:0'],
     ...['--repo', `file://${fleet.config}`, '--age-key-file', fleet.keyFile],
     ...['--state', fleet.folder.join('state')],
   ],
   {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { PATH: process.env.PATH, HOME: fleet.temp, TMPDIR: fleet.temp },
+    env: { PATH: process.env.PATH, HOME: fleet.temp, TMPDIR: fleet.temp, ...nodeEnvironment },
   },
 );
 const ended = once(agent, 'close');
@@ -88,7 +88,7 @@ try {
     command: `npm run bench:agent -- --clusters ${clusters.length} --backups ${backups} --minutes ${minutes}`,
     machine: machine(),
     node: process.version,
-    ...{ flags, clusters: clusters.length, backups, seconds },
+    ...{ flags: nodeFlags, clusters: clusters.length, backups, seconds },
     cpuPercentOfACore: ((cpuSeconds(pid) - cpuBefore) / seconds) * 100,
     residentMiB: spreadOf(resident),
     peakMiB: peakMiB(pid),

@@ -6,6 +6,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { nodeEnvironment, nodeFlags } from '../build/bundle.ts';
 import { writeApplied } from '../src/catalog/applied.ts';
 import { buildKey, parseKey } from '../src/catalog/keys.ts';
 import { planSeed } from '../src/execute/plan.ts';
@@ -99,8 +100,8 @@ async function rowOf(title: string, keep: object): Promise<Row> {
     const ran = await measure(
       {
         file: process.execPath,
-        args: ['--max-semi-space-size=4', program, 'prune', ...fleet.opened],
-        env: { PATH, HOME: fleet.temp, TMPDIR: fleet.temp },
+        args: [...nodeFlags, program, 'prune', ...fleet.opened],
+        env: { PATH, HOME: fleet.temp, TMPDIR: fleet.temp, ...nodeEnvironment },
       },
       fleet.folder,
     );

@@ -13,6 +13,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { ListMultipartUploadsCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3';
+import { nodeEnvironment, nodeFlags } from '../build/bundle.ts';
 import { parseKey } from '../src/catalog/keys.ts';
 import { type ObjectKey, slotOf } from '../src/model/names.ts';
 import { Fleet } from '../test/cli/fleet.ts';
@@ -76,10 +77,10 @@ class Agents {
   start(): void {
     this.started += 1;
     const args = [
-      ...['--max-semi-space-size=4', program, 'agent', '--listen', '127.0.0.1:0'],
+      ...[...nodeFlags, program, 'agent', '--listen', '127.0.0.1:0'],
       ...[...fleet.opened, '--state', fleet.folder.join('state')],
     ];
-    const env = { PATH: process.env.PATH, HOME: fleet.temp, TMPDIR: spool };
+    const env = { PATH: process.env.PATH, HOME: fleet.temp, TMPDIR: spool, ...nodeEnvironment };
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], env });
     createInterface({ input: child.stdout }).on('line', (text) => this.#read(text));
     this.#ended = once(child, 'close');

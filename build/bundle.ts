@@ -22,13 +22,18 @@ export const threads = {
 };
 const program = { main: 'src/cli/main.ts', ...threads };
 
+/** How Node is started for Granary, in the package as in the image: memory before speed (docs/benchmarks.md). */
+export const nodeFlags = ['--max-semi-space-size=4', '--no-sparkplug'];
+/** The C library gives memory back sooner, and does not keep some for each thread. */
+export const nodeEnvironment = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' };
+
+const variables = Object.entries(nodeEnvironment).map(([name, value]) => `${name}=\${${name}-${value}}`);
 /**
- * `npm` runs this file as `granary`. V8's young generation stays small then: during a backup that is 40 MiB less
- * (docs/benchmarks.md). A shell, as not every `env` takes options for what it starts; to Node the second line is a
- * string and a comment.
+ * `npm` runs this file as `granary`. A shell, as not every `env` takes options for what it starts; to Node the second
+ * line is a string and a comment.
  */
 const start = `#!/bin/sh
-":" //; exec node --max-semi-space-size=4 "$0" "$@"
+":" //; ${variables.join(' ')} exec node ${nodeFlags.join(' ')} "$0" "$@"
 `;
 
 export interface Bundle {

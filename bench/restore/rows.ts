@@ -1,6 +1,7 @@
 /** What is compared: each row is a command that brings one backup back, and what to clear away after it. */
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { nodeFlags } from '../../build/bundle.ts';
 import type { EtcdVersion } from '../../test/servers/etcd.ts';
 import { toolOf } from '../../test/servers/etcd.ts';
 import type { MinioServer } from '../../test/servers/minio.ts';
@@ -8,7 +9,7 @@ import type { TempFolder } from '../../test/servers/temp.ts';
 import { requireTool, tool } from '../../test/servers/tools.ts';
 import { bucket } from '../backup/configuration.ts';
 import type { Command } from '../backup/measure.ts';
-import { environment, nodeFlags, rcloneMinio } from '../backup/rows.ts';
+import { environment, rcloneMinio } from '../backup/rows.ts';
 
 export type RowName =
   | 'store'

@@ -1,4 +1,5 @@
 /** What is compared: the same file to and from the same bucket, by each client in a process of its own. */
+import { nodeEnvironment, nodeFlags } from '../../build/bundle.ts';
 import type { MinioServer } from '../../test/servers/minio.ts';
 import { requireTool } from '../../test/servers/tools.ts';
 import type { Command } from '../backup/measure.ts';
@@ -17,9 +18,6 @@ export interface Place {
   readonly script: string;
 }
 
-/** As the image starts Node (`Dockerfile`); lib-storage gets the same. */
-const nodeFlags = ['--max-semi-space-size=4'];
-
 /** Each client has an object of its own, so that what comes down is what it sent. */
 export function commandOf(client: Client, direction: Direction, file: string, place: Place): Command {
   const { minio, endpoint, script } = place;
@@ -31,6 +29,7 @@ export function commandOf(client: Client, direction: Direction, file: string, pl
       args: [...nodeFlags, script, client, direction, file],
       env: {
         ...{ PATH, HOME, TMPDIR, BENCH_ENDPOINT: endpoint, BENCH_REGION: minio.region, BENCH_BUCKET: bucket },
+        ...nodeEnvironment,
         ...{ BENCH_ID: minio.accessKeyId, BENCH_SECRET: minio.secretAccessKey, BENCH_KEY: key },
       },
     };

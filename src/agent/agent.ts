@@ -6,6 +6,7 @@ import { packageVersion } from '../execute/version.ts';
 import type { Source } from '../git/source.ts';
 import type { Identities } from '../secrets/identities.ts';
 import { RememberedCredentials } from '../secrets/remembered.ts';
+import { saveMemory } from './heap.ts';
 import { type Access, type Listen, serve } from './http.ts';
 import { lockState } from './lock.ts';
 import type { Log } from './log.ts';
@@ -44,6 +45,7 @@ export interface AgentOptions {
  */
 export async function runAgent(options: AgentOptions, drain: AbortSignal): Promise<void> {
   const { log, stateFolder, now = () => new Date(), drainMs = 25_000 } = options;
+  saveMemory();
   await using stack = new AsyncDisposableStack();
   // First of all: what follows writes to that folder.
   if (stateFolder !== null) stack.use(await lockState(stateFolder));

@@ -13,6 +13,7 @@ import { runnableActions } from '../plan/plan.ts';
 import { CertificateWatch } from './certificates.ts';
 import { SeedDestinations } from './destinations.ts';
 import { Driller, type DrillTurn } from './driller.ts';
+import { atWork } from './heap.ts';
 import { type Job, type JobOptions, runJob } from './jobs.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -129,7 +130,7 @@ export class SeedRunner {
       places,
       (job) => {
         this.#count();
-        return runJob(job, jobOptions);
+        return atWork(() => runJob(job, jobOptions));
       },
       (job) => this.#ended(job),
     );

@@ -12,6 +12,8 @@ function keepCompiled(): void {
   const { NODE_COMPILE_CACHE, XDG_CACHE_HOME, HOME } = process.env;
   // Without a home there is nothing to keep it in, and the start only takes longer. None is made where there is none.
   const cache = XDG_CACHE_HOME || (HOME && existsSync(HOME) && join(HOME, '.cache'));
+  // Node holds what it has read of it for as long as it runs, and an agent runs for ever: that is 3 MiB.
+  if (process.argv[2] === 'agent') return;
   if (NODE_COMPILE_CACHE) nodeModule.enableCompileCache();
   else if (cache) nodeModule.enableCompileCache(join(cache, 'granary', 'compiled'));
 }

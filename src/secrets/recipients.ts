@@ -66,18 +66,6 @@ export function shownRecipient(text: string): string {
 }
 
 /**
- * Passes for a sound age recipient (`age1…`, X25519, checksum included); otherwise `recipient-invalid`, which never
- * holds a private key that was put there by mistake.
- */
-export function checkRecipient(text: string): void {
-  const fault = recipientFault(text);
-  if (fault === null) return;
-  throw new GranaryError('recipient-invalid', `${shownRecipient(text)} ${fault}`, {
-    hint: '`age-keygen -y KEYFILE` prints the recipient of a private key',
-  });
-}
-
-/**
  * The recipient (`age1…`) of a private key. `age-key-invalid` where it is none, also where only its checksum is
  * wrong. The key itself is in no error, and no library's error is attached, for those do hold it.
  */

@@ -2,11 +2,12 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { allCommands, silentIo } from '../../build/program.ts';
 import { examplesOf, foldedLine } from '../../src/cli/help.ts';
 import { buildProgram } from '../../src/cli/program.ts';
 import { textWidth } from '../../src/report/text.ts';
 import { granary } from './granary.ts';
-import { allCommands, granaryWords, parseFault, silentIo } from './program.ts';
+import { granaryWords, parseFault } from './program.ts';
 
 const program = buildProgram(silentIo());
 const commands = allCommands(program);

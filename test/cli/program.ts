@@ -1,33 +1,6 @@
 /** The program as it is built for a command line, with actions that do nothing: to try out what parses. */
-import type { Command } from 'commander';
-import type { Io } from '../../src/cli/io.ts';
+import { allCommands, silentIo } from '../../build/program.ts';
 import { buildProgram } from '../../src/cli/program.ts';
-
-/** An outside that hears nothing. */
-export function silentIo(width = 100): Io {
-  return {
-    out: () => {},
-    outAll: async () => {},
-    err: () => {},
-    warn: () => {},
-    draw: () => {},
-    env: {},
-    width,
-    color: false,
-    interactive: false,
-    signal: new AbortController().signal,
-    exitCode: 0,
-  };
-}
-
-/** Every command with the words that name it, the program itself first. */
-export function allCommands(program: Command): { readonly name: string; readonly command: Command }[] {
-  const below = (command: Command, name: string): { name: string; command: Command }[] => [
-    { name, command },
-    ...command.commands.flatMap((one) => below(one, `${name} ${one.name()}`)),
-  ];
-  return below(program, program.name());
-}
 
 /** Parses the words after `granary`, and runs nothing. @returns what is wrong with them; null where nothing is */
 export async function parseFault(words: readonly string[]): Promise<string | null> {

@@ -102,7 +102,7 @@ describeWith(['kustomize', 'kubectl-validate'], 'the manifests for Kubernetes', 
     expect(validate(wrong)).toMatchObject({ status: 1 });
   });
 
-  test.each(['podMetricsEndpoints:', 'annotations:\n            runbook'])(
+  test.each(['podMetricsEndpoints:', 'expr:'])(
     'a field that the Prometheus operator does not have is seen: %j',
     (field) => {
       const { yaml } = overlay('base', ['monitoring']);

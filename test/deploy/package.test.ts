@@ -1,10 +1,11 @@
 /** The package as npm makes it, installed in an empty folder and run from there. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, realpathSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { nodeEnvironment, nodeFlags } from '../../build/bundle.ts';
 import { Fleet } from '../cli/fleet.ts';
 import { root } from '../house/repository.ts';
 import { describeWith } from '../servers/describe.ts';
@@ -56,6 +57,29 @@ describe('the package', () => {
       'dist/commit.json',
       'dist/granary.cdx.json',
     ]);
+  });
+
+  test('starts Node as the image does', () => {
+    const dockerfile = readFileSync(join(root, 'Dockerfile'), 'utf8');
+    const [, entrypoint = ''] = /^ENTRYPOINT (.*)$/m.exec(dockerfile) ?? [];
+    expect(JSON.parse(entrypoint)).toEqual(['node', ...nodeFlags, '/opt/granary/dist/cli/main.js']);
+    const [, variables = ''] = /^ENV (.*)$/m.exec(dockerfile) ?? [];
+    expect(variables.split(' ')).toEqual(
+      Object.entries(nodeEnvironment).map(([name, value]) => `${name}=${value}`),
+    );
+    // A node that only says how it was started; whoever sets a variable is obeyed.
+    const bin = folder.join('bin');
+    mkdirSync(bin);
+    const tell = '#!/bin/sh\necho "$MALLOC_ARENA_MAX $MALLOC_TRIM_THRESHOLD_" "$@"\n';
+    writeFileSync(join(bin, 'node'), tell, { mode: 0o755 });
+    const started = (more: object) =>
+      spawnSync(join(own, 'node_modules/.bin/granary'), ['plan', 'a b'], {
+        env: { PATH: [bin, env.PATH].join(delimiter), ...more },
+        encoding: 'utf8',
+      }).stdout;
+    const said = `${nodeFlags.join(' ')} ${join(own, 'node_modules/.bin/granary')} plan a b\n`;
+    expect(started({})).toBe(`${Object.values(nodeEnvironment).join(' ')} ${said}`);
+    expect(started({ MALLOC_ARENA_MAX: '7' })).toMatch(/^7 /);
   });
 
   test('says its version, writes a configuration, and reads it', () => {

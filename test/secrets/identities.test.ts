@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { GranaryError } from '../../src/model/errors.ts';
 import { loadIdentities } from '../../src/secrets/identities.ts';
-import { checkRecipient, publicKeyOf, recipientFault } from '../../src/secrets/recipients.ts';
+import { publicKeyOf, recipientFault } from '../../src/secrets/recipients.ts';
 import { Secret } from '../../src/secrets/secret.ts';
 import { tempFolder } from '../servers/temp.ts';
 import { type KeyPair, keyPair } from './sops-tool.ts';
@@ -163,9 +163,8 @@ test('no private key is in any error, however it is mangled', async () => {
   expect(refused).toBeGreaterThan(100);
 });
 
-test('recipients: sound ones pass, others are explained', async () => {
+test('recipients: sound ones pass, others are explained', () => {
   expect(recipientFault(one.recipient)).toBeNull();
-  expect(() => checkRecipient(one.recipient)).not.toThrow();
   const last = one.recipient.endsWith('q') ? 'p' : 'q';
   for (const [text, words] of [
     [one.recipient.slice(0, -1) + last, 'checksum'],
@@ -177,11 +176,10 @@ test('recipients: sound ones pass, others are explained', async () => {
     ['', 'no age recipient'],
   ] as const) {
     expect(recipientFault(text)).toContain(words);
-    expect(() => checkRecipient(text)).toThrow(expect.objectContaining({ code: 'recipient-invalid' }));
   }
-  const error = await refusal(Promise.resolve().then(() => checkRecipient(one.identity)));
-  expect(error.message).toContain('private key');
-  expectNothingOf(one.identity, everythingIn(error));
+  const fault = recipientFault(one.identity) ?? '';
+  expect(fault).toContain('private key');
+  expectNothingOf(one.identity, fault);
 });
 
 test('the public half of a key', async () => {
