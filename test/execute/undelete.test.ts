@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { commitKey, readManifestAt } from '../../src/backup/destination.ts';
 import { commit } from '../../src/backup/publish.ts';
 import { readDestination } from '../../src/catalog/inventory.ts';
@@ -50,6 +50,13 @@ async function doomed(store: Store, ref: SlotRef): Promise<DeleteAction> {
   await publish(store, ref);
   await writeTombstone(store, tombstoneAction(ref), { signal });
   return removalOf(store, ref);
+}
+
+/** As `doomed`, while the machine's clock is wrong, with which nothing would be marked. */
+async function unguardedDoom(store: Store): Promise<DeleteAction> {
+  await publish(store, slot);
+  await write(store, { type: 'tombstone', ...slot, due: new Date(due), id: attempt(9) });
+  return removalOf(store, slot);
 }
 
 const kinds = (keys: readonly string[]) => keys.map((key) => key.split('/').at(-1)?.split('-')[0]).sort();
@@ -470,6 +477,46 @@ describe('a remover that goes by an older plan', () => {
     const bytes = encodeManifest(manifestOf(slot, { attempt: attempt(2) }));
     expect(await commit(slow, slot, attempt(2), bytes, { signal })).toEqual({ outcome: 'published' });
     expect(isFirst).toBe(false);
+  });
+
+  test('by a clock that is ahead it takes no live lease and no pin for ended: the store knows the time', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3_600_000 });
+    try {
+      for (const object of [
+        { type: 'lease', seed: slot.seed, cluster: slot.cluster, kind: 'restore', id: attempt(7) },
+        { type: 'pin', ...slot, until: new Date(Math.ceil(Date.now() / 1_000) * 1_000 - 1_800_000) },
+      ] as const) {
+        const store = await openFilesystemStore({ path: tempFolder('ahead').path });
+        const action = await unguardedDoom(store);
+        await write(store, object);
+        expect(await removes(store, action), object.type).toBe(false);
+        expect(kinds(await keysOf(store, slotPrefix(slot)))).toEqual(
+          expect.arrayContaining(['data', 'manifest.json']),
+        );
+      }
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('a restore that began before the manifest went reads on: its data stay', async () => {
+    const store = await openFilesystemStore({ path: tempFolder('late-lease').path });
+    const action = await doomed(store, slot);
+    const lease = {
+      type: 'lease',
+      seed: slot.seed,
+      cluster: slot.cluster,
+      kind: 'restore',
+      id: attempt(7),
+    } as const;
+    const late = altered(store, {
+      delete: async (key, options) => {
+        if (key.endsWith('/manifest.json')) await write(store, lease);
+        await store.delete(key, options);
+      },
+    });
+    expect(await removes(late, action)).toBe(false);
+    expect(kinds(await keysOf(store, slotPrefix(slot)))).toEqual(['data', 'tombstone', 'verdict']);
   });
 
   test('a tombstone that is older than the backup is about another: it neither removes nor counts', async () => {
