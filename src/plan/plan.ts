@@ -78,7 +78,7 @@ export function makePlan(desired: Desired, actual: Actual, now: Date, options: P
     approved: isApproved(digest, desired, options, now),
     named: new Set(options.orphans),
     now,
-  }).map((one) => naming(one, digest));
+  });
   return {
     formatVersion: 1,
     seed: seedOf(desired),
@@ -93,13 +93,6 @@ export function makePlan(desired: Desired, actual: Actual, now: Date, options: P
     warnings: warningsOf({ desired, actual, holdings, views, now }),
     forecast: views.map((view) => forecastOf(view, now)),
   };
-}
-
-/** Whoever is told to approve a plan is told its digest with it: nothing else in words has it. */
-function naming(guard: Guard, digest: string): Guard {
-  return guard.hint === null
-    ? guard
-    : { ...guard, hint: guard.hint.replace('--approve DIGEST', `--approve ${digest}`) };
 }
 
 function seedOf({ configuration: { seeds } }: Desired): string | null {

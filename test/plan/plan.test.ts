@@ -491,7 +491,6 @@ describe('the blast cap', () => {
       ['blast-cap', 'a', 15],
     ]);
     expect(made.guards[0]?.message).toContain('15 of 20 copies of eu/a on one');
-    expect(made.guards[0]?.hint).toContain(`\`granary apply --approve ${made.digest}\``);
     expect(made.summary).toMatchObject({ delete: 5, blocked: 15 });
   });
   it('lets the share through where that is more', () => {
