@@ -37,8 +37,8 @@ describeWith(['etcd-3.6', 'minio', 'sops'], 'replicas of one seed', () => {
   async function makeFleet(
     storePort: number,
     coordinationPort: number | null,
-    clusters = clusterCount,
-  ): Promise<{ fleet: Fleet; bucket: string }> {
+    { clusters = clusterCount, begin = policies }: { clusters?: number; begin?: readonly string[] } = {},
+  ): Promise<{ fleet: Fleet; bucket: string; addPolicy: (name: string) => void }> {
     const endpoints = etcds[0]?.endpoints ?? [];
     const fleet = await Fleet.make({ endpoints, destinations: {} });
     const bucket = `replicas-${buckets++}`;
@@ -69,10 +69,11 @@ describeWith(['etcd-3.6', 'minio', 'sops'], 'replicas of one seed', () => {
     });
     // A slot of two hours ago, and no other while the test goes on.
     const cron = `0 ${(new Date().getUTCHours() + 22) % 24} * * *`;
-    for (const name of policies)
+    const addPolicy = (name: string) =>
       fleet.writePolicy(name, { destinations: ['store', 'local'], schedule: { cron } });
+    for (const name of begin) addPolicy(name);
     fleet.remove('policy-hourly.yaml');
-    return { fleet, bucket };
+    return { fleet, bucket, addPolicy };
   }
 
   const startAgent = (fleet: Fleet) => new RunningAgent(fleet.opened);
@@ -109,7 +110,9 @@ describeWith(['etcd-3.6', 'minio', 'sops'], 'replicas of one seed', () => {
   test('a killed, a stopped and a cut-off replica: 200 slots, one manifest for each slot and destination', async () => {
     await using store = await startPausableProxy(portOf(minio.endpoint));
     await using lease = await startPausableProxy(portOf(coordination.endpoints[0] ?? ''));
-    const { fleet, bucket } = await makeFleet(store.port, lease.port);
+    // Work comes in portions: however fast the machine is, there is some in each of the troubles.
+    const [first = '', second = '', third = '', fourth = ''] = policies;
+    const { fleet, bucket, addPolicy } = await makeFleet(store.port, lease.port, { begin: [first] });
     using _ = fleet;
     await using a = startAgent(fleet);
     await using b = startAgent(fleet);
@@ -125,7 +128,8 @@ describeWith(['etcd-3.6', 'minio', 'sops'], 'replicas of one seed', () => {
     await seenByB;
     const handoverMs = Date.now() - killedAt;
 
-    await done(40);
+    addPolicy(second);
+    await done(55);
     // Stopped past its lease, in the middle of whatever it did; then it goes on.
     const seenByC = next(c, 'work shared anew', withReplicas(1));
     b.kill('SIGSTOP');
@@ -135,18 +139,20 @@ describeWith(['etcd-3.6', 'minio', 'sops'], 'replicas of one seed', () => {
     await backAgain;
 
     // Cut off from the store: what it has waits, and the other goes on.
-    await done(60);
+    await done(100);
     const other = next(c, 'backup done');
     store.pause(b.pid);
+    addPolicy(third);
     await other;
     store.resume();
 
-    await done(80);
+    await done(150);
     // Cut off from the coordination: it goes on by claims.
     const byClaims = next(c, 'work shared anew', ({ mode }) => mode === 'claims');
     lease.pause(c.pid);
     await byClaims;
-    await done(110);
+    addPolicy(fourth);
+    await done(160);
     const together = next(c, 'work shared anew', ({ mode }) => mode === 'coordinated');
     lease.resume();
     await together;
@@ -169,7 +175,9 @@ describeWith(['etcd-3.6', 'minio', 'sops'], 'replicas of one seed', () => {
   }, 600_000);
 
   test('with the coordination gone from the start, and a backup and an apply by hand beside them, backups go on', async () => {
-    const { fleet, bucket } = await makeFleet(portOf(minio.endpoint), await freePort(), 6);
+    const { fleet, bucket } = await makeFleet(portOf(minio.endpoint), await freePort(), {
+      clusters: 6,
+    });
     using _ = fleet;
     await using a = startAgent(fleet);
     await using b = startAgent(fleet);
