@@ -1,11 +1,10 @@
 /** What all benchmarks need of the package and the machine. */
 import { execFile } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { bundle, threads } from '../build/bundle.ts';
+import { bundle, threads, writeChunks } from '../build/bundle.ts';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -38,10 +37,9 @@ export async function buildProgram(): Promise<string> {
 export async function buildScript(file: string): Promise<string> {
   const name = basename(file, '.ts');
   const { chunks } = await bundle({ ...threads, [name]: `bench/${file}` });
-  const folder = join(root, 'dist-bench', 'cli');
-  mkdirSync(folder, { recursive: true });
-  for (const { fileName, code } of chunks) writeFileSync(join(root, 'dist-bench', fileName), code);
-  return join(folder, `${name}.js`);
+  const folder = join(root, 'dist-bench');
+  writeChunks(folder, chunks);
+  return join(folder, 'cli', `${name}.js`);
 }
 
 /** @throws Error where the text of an option is no whole number from 1 */

@@ -2,7 +2,9 @@
  * The program in one piece: `src/` and the libraries it uses, without what nobody calls. A start then reads a few files
  * instead of hundreds, and the memory of an agent holds no library text that it never runs.
  */
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type OutputChunk, rolldown } from 'rolldown';
 import { builtins } from './builtins.ts';
@@ -90,6 +92,12 @@ export async function bundle(entries: Readonly<Record<string, string>> = program
     modules: [...new Set(chunks.flatMap(({ moduleIds }) => moduleIds))].filter((id) => id.startsWith('/')),
     needs: [...imports].filter((one) => !names.has(one) && !isBuiltin(one)).toSorted(),
   };
+}
+
+/** Puts a bundle into a folder: its files lie in `cli/` there. */
+export function writeChunks(folder: string, chunks: Bundle['chunks']): void {
+  mkdirSync(join(folder, 'cli'), { recursive: true });
+  for (const { fileName, code } of chunks) writeFileSync(join(folder, fileName), code);
 }
 
 /**

@@ -7,8 +7,9 @@
 import { Worker } from 'node:worker_threads';
 import type { AnalyseOptions } from '../bolt/analyse.ts';
 import type { DatabaseReport } from '../bolt/report.ts';
+import { breakdownOf } from '../bolt/thread.ts';
 import { fromWorkerFailure, type WorkerFailure } from '../bolt/worker-failure.ts';
-import { asGranaryError, GranaryError } from '../model/errors.ts';
+import { asGranaryError, type GranaryError } from '../model/errors.ts';
 import type { CallOptions } from '../store/store.ts';
 import type { StoredForm } from './open-artifact.ts';
 
@@ -104,22 +105,16 @@ export class Opener implements AsyncDisposable {
       resourceLimits: { maxYoungGenerationSizeMb: youngGeneration },
     });
     this.#worker = worker;
-    this.#answer = new Promise((resolve, reject) => {
+    const answered = new Promise<LastAnswer>((resolve) => {
       worker.on('message', (message: OpenerAnswer) => {
         if (message.type === 'taken') this.#held -= 1;
         else if (message.type === 'written') file.filled(raw.size);
         else resolve(message);
         this.#wake();
       });
-      worker.once('error', reject);
-      worker.once('exit', (code) => {
-        reject(new GranaryError('internal', `the thread that opens a snapshot ended with code ${code}`));
-      });
-      signal.addEventListener('abort', () => reject(signal.reason), {
-        once: true,
-        signal: this.#closed.signal,
-      });
     });
+    const broken = breakdownOf(worker, 'opens a snapshot', signal, this.#closed.signal);
+    this.#answer = Promise.race([answered, broken]);
     void this.#watch();
   }
 

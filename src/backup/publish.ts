@@ -32,9 +32,9 @@ export async function commit(
 ): Promise<Commitment> {
   const key = commitKey(store, slot, attempt);
   const lock = lockOf(store, 'manifest', keepUntil);
-  let winner = await putOrRead(store, slot, key, bytes, { signal, ...lock });
-  // What was in the way has been removed before it could be read.
-  for (let left = commitAttempts - 1; winner === null && left > 0; left -= 1)
+  let winner: StoredManifest | null = null;
+  // Again where what was in the way has been removed before it could be read.
+  for (let left = commitAttempts; winner === null && left > 0; left -= 1)
     winner = await putOrRead(store, slot, key, bytes, { signal, ...lock });
   if (winner === null) throw notThere(key);
   if (winner.manifest.attempt !== attempt) return { outcome: 'exists', winner };

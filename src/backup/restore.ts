@@ -78,9 +78,7 @@ export async function restore(
       failed.push(...one.copies.map(({ destination }) => ({ destination, error })));
     }
   }
-  throw (
-    failed[0]?.error ?? new GranaryError('backup-not-found', 'this backup has no copy that could be read')
-  );
+  throw firstOf(failed);
 }
 
 async function restoreByManifest(
@@ -138,9 +136,12 @@ async function fromCopies(
       warn(error.message);
     }
   }
-  throw (
-    failed[0]?.error ?? new GranaryError('backup-not-found', 'this backup has no copy that could be read')
-  );
+  throw firstOf(failed);
+}
+
+/** Why no copy served. */
+function firstOf([first]: Restored['failed']): GranaryError {
+  return first?.error ?? new GranaryError('backup-not-found', 'this backup has no copy that could be read');
 }
 
 /** The same error, saying what stays and for what. */

@@ -1,5 +1,4 @@
 /** One snapshot of one member, received once and stored in all destinations while it comes. Nothing is published here. */
-
 import { AnalysisThread } from '../bolt/worker-client.ts';
 import { buildKey } from '../catalog/keys.ts';
 import { connectMember, type MemberConnection } from '../etcd/connection.ts';

@@ -1,8 +1,8 @@
 /** Keys of a database file, read in a thread of their own: a walk is synchronous, and Ctrl-C must end it. */
 import { Worker } from 'node:worker_threads';
-import { asGranaryError, GranaryError } from '../model/errors.ts';
 import { type PackedKeys, unpackKeys } from './key-batch.ts';
 import type { KeysSeen, ReadKeysOptions, StoredKey } from './keys.ts';
+import { breakdownOf } from './thread.ts';
 import { fromWorkerFailure, type WorkerFailure } from './worker-failure.ts';
 
 export interface KeyReaderOptions extends ReadKeysOptions {
@@ -45,8 +45,8 @@ const workerUrl = new URL(
  */
 export class KeyReader implements AsyncDisposable {
   readonly #worker: Worker;
-  readonly #signal: AbortSignal;
-  readonly #stopped = Promise.withResolvers<never>();
+  readonly #closed = new AbortController();
+  readonly #broken: Promise<never>;
   #next: Promise<KeyBatch>;
 
   constructor(
@@ -55,17 +55,10 @@ export class KeyReader implements AsyncDisposable {
     options: KeyReaderOptions,
     { signal }: { readonly signal: AbortSignal },
   ) {
-    this.#signal = signal;
     signal.throwIfAborted();
     const task: KeyTask = { fd, size, options };
     this.#worker = new Worker(workerUrl, { workerData: task, name: 'granary-keys', resourceLimits });
-    this.#stopped.promise.catch(() => {});
-    this.#worker.once('error', (error) => this.#stopped.reject(asGranaryError(error)));
-    this.#worker.once('exit', (code) => {
-      const message = `the thread that reads the keys ended with code ${code}`;
-      this.#stopped.reject(new GranaryError('internal', message));
-    });
-    signal.addEventListener('abort', this.#abort, { once: true });
+    this.#broken = breakdownOf(this.#worker, 'reads the keys', signal, this.#closed.signal);
     this.#next = this.#ask();
   }
 
@@ -87,11 +80,9 @@ export class KeyReader implements AsyncDisposable {
 
   /** Ends the thread; the caller may close the descriptor when it returns. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#signal.removeEventListener('abort', this.#abort);
+    this.#closed.abort();
     await this.#worker.terminate();
   }
-
-  readonly #abort = () => this.#stopped.reject(this.#signal.reason);
 
   #ask(): Promise<KeyBatch> {
     const answered = new Promise<KeyBatch>((resolve, reject) => {
@@ -101,7 +92,7 @@ export class KeyReader implements AsyncDisposable {
       });
     });
     this.#worker.postMessage('next');
-    const batch = Promise.race([answered, this.#stopped.promise]);
+    const batch = Promise.race([answered, this.#broken]);
     // Whoever leaves early never asks for it.
     batch.catch(() => {});
     return batch;

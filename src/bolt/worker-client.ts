@@ -1,8 +1,9 @@
 /** Runs `analyse` in a thread of its own. */
 import { Worker } from 'node:worker_threads';
-import { asGranaryError, GranaryError } from '../model/errors.ts';
+import { asGranaryError } from '../model/errors.ts';
 import type { AnalyseOptions } from './analyse.ts';
 import type { DatabaseReport } from './report.ts';
+import { breakdownOf } from './thread.ts';
 import { fromWorkerFailure, type WorkerFailure } from './worker-failure.ts';
 
 /** What the thread is told to do. A file descriptor is the whole process's, so the number is enough. */
@@ -26,24 +27,12 @@ export class AnalysisThread implements AsyncDisposable {
   readonly #worker = new Worker(workerUrl, { name: 'granary-bolt' });
   readonly #signal: AbortSignal;
   readonly #closed = new AbortController();
-  /** Never resolves; rejects with the signal's reason, and where the thread breaks down. */
   readonly #broken: Promise<never>;
 
   constructor({ signal }: { readonly signal: AbortSignal }) {
     signal.throwIfAborted();
     this.#signal = signal;
-    this.#broken = new Promise((_, reject) => {
-      this.#worker.once('error', reject);
-      this.#worker.once('exit', (code) => {
-        reject(new GranaryError('internal', `the thread that reads the database ended with code ${code}`));
-      });
-      signal.addEventListener('abort', () => reject(signal.reason), {
-        once: true,
-        signal: this.#closed.signal,
-      });
-    });
-    // It may break while nobody waits for it.
-    this.#broken.catch(() => {});
+    this.#broken = breakdownOf(this.#worker, 'reads the database', signal, this.#closed.signal);
   }
 
   /**

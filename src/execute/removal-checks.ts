@@ -12,12 +12,14 @@ import type { SlotObject } from './slot-objects.ts';
 /**
  * A lease that was not renewed for long is of a process that died.
  * @param now null where the store's clock is not known: then every lease counts
+ * @param next what becomes of the work that is put off, for the hint
  */
 export async function requireNoLease(
   store: Store,
   slot: SlotRef,
   now: Date | null,
   signal: AbortSignal,
+  next = 'the removal is tried again by the next pass',
 ): Promise<void> {
   for await (const { key, modified } of store.list(leasesPrefix(slot), { signal })) {
     if (parseKey(key).type !== 'lease') continue;
@@ -26,7 +28,7 @@ export async function requireNoLease(
       'blocked',
       `a restore or verification of ${slot.seed}/${slot.cluster} is running`,
       {
-        hint: 'the removal is tried again by the next pass; a lease of a process that died expires after 30 minutes',
+        hint: `${next}; a lease of a process that died expires after 30 minutes`,
         context: { lease: key },
       },
     );

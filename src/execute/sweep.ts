@@ -3,8 +3,7 @@
  * ages are by the store's own clock. When a sweep ends in the middle, the next pass goes on from there.
  */
 import { ulid } from 'ulid';
-import { buildKey, clustersPrefix, leasesPrefix, parseKey } from '../catalog/keys.ts';
-import { leaseExpiryMs } from '../catalog/leases.ts';
+import { buildKey, clustersPrefix } from '../catalog/keys.ts';
 import { readVerdict } from '../catalog/verdicts.ts';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
 import type { SweepAction } from '../model/generated/plan.ts';
@@ -13,6 +12,7 @@ import type { Attempt, Slot } from '../model/names.ts';
 import { leftoverAgeMs } from '../plan/sweeps.ts';
 import type { CallOptions, ObjectInfo, Store } from '../store/store.ts';
 import type { SeedPlan } from './plan.ts';
+import { requireNoLease } from './removal-checks.ts';
 import { hasManifest, listSlot, removeUnclaimedData, type SlotObject } from './slot-objects.ts';
 
 /**
@@ -35,7 +35,7 @@ export async function sweepSlot(store: Store, action: SweepAction, { signal }: C
     if (removing && parsed.type !== 'data') continue;
     if (now.getTime() - info.modified.getTime() <= leftoverAgeMs) throw tooYoung(info);
   }
-  await requireNoLease(store, slot, now, signal);
+  await requireNoLease(store, slot, now, signal, 'the next pass sweeps');
   for (const { info, parsed } of objects.toSorted((a, b) => order(a.parsed) - order(b.parsed))) {
     if (parsed.type !== 'data') await store.delete(info.key, { signal, ifLocked: 'refuse' });
     else if (!(await removeUnclaimedData(store, slot, info, { signal }))) {
@@ -83,20 +83,6 @@ async function storeClock(store: Store, seed: string, signal: AbortSignal): Prom
   throw new GranaryError('blocked', `${store.url} does not tell its time, so nothing is swept there`, {
     hint: 'the next pass tries again',
   });
-}
-
-async function requireNoLease(store: Store, slot: SlotRef, now: Date, signal: AbortSignal): Promise<void> {
-  for await (const { key, modified } of store.list(leasesPrefix(slot), { signal })) {
-    if (parseKey(key).type !== 'lease' || now.getTime() - modified.getTime() > leaseExpiryMs) continue;
-    throw new GranaryError(
-      'blocked',
-      `a restore or verification of ${slot.seed}/${slot.cluster} is running`,
-      {
-        hint: 'the next pass sweeps; a lease of a process that died expires after 30 minutes',
-        context: { lease: key },
-      },
-    );
-  }
 }
 
 function tooYoung({ key }: ObjectInfo): GranaryError {

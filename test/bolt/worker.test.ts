@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { bundle, threads } from '../../build/bundle.ts';
+import { bundle, threads, writeChunks } from '../../build/bundle.ts';
 import { analyse } from '../../src/bolt/analyse.ts';
 import { hasTrailer, verifyTrailer } from '../../src/bolt/trailer.ts';
 import { analyseInWorker } from '../../src/bolt/worker-client.ts';
@@ -95,8 +95,7 @@ describe('a worker thread', () => {
 
   test('runs from the built program too', async () => {
     const { chunks } = await bundle({ ...threads, client: 'src/bolt/worker-client.ts' });
-    mkdirSync(folder.join('cli'));
-    for (const { fileName, code } of chunks) writeFileSync(folder.join(fileName), code);
+    writeChunks(folder.path, chunks);
     writeFileSync(folder.join('package.json'), '{"type": "module"}');
     symlinkSync(resolve(repository, 'node_modules'), folder.join('node_modules'));
     const run = promisify(execFile);

@@ -1,16 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { bundle } from '../../build/bundle.ts';
+import { bundle, writeChunks } from '../../build/bundle.ts';
 import { root } from '../house/repository.ts';
 import { tempFolder } from '../servers/temp.ts';
 
 test('ids and revisions of 64 bits keep all their digits in the built program', async () => {
   using folder = tempFolder('built');
   const { chunks } = await bundle({ protocol: 'src/etcd/protocol.ts' });
-  mkdirSync(folder.join('dist', 'cli'), { recursive: true });
-  for (const { fileName, code } of chunks) writeFileSync(folder.join('dist', fileName), code);
+  writeChunks(folder.join('dist'), chunks);
   for (const name of ['schemas', 'package.json', 'node_modules'])
     symlinkSync(join(root, name), folder.join(name));
   writeFileSync(

@@ -4,24 +4,11 @@ import { join } from 'node:path';
 import { parseSync } from '@swc/core';
 import type { Command } from 'commander';
 import { expect, test } from 'vitest';
-import type { Io } from '../../src/cli/io.ts';
+import { silentIo } from '../../build/program.ts';
 import { buildProgram } from '../../src/cli/program.ts';
 import { committedFiles, root } from './repository.ts';
 
-const io: Io = {
-  out: () => {},
-  outAll: async () => {},
-  err: () => {},
-  warn: () => {},
-  draw: () => {},
-  env: {},
-  width: 100,
-  color: false,
-  interactive: false,
-  signal: new AbortController().signal,
-  exitCode: 0,
-};
-const program = buildProgram(io);
+const program = buildProgram(silentIo(100));
 
 /** Stands for what a template puts in, which may be anything. */
 const filledIn = '\u0000';
