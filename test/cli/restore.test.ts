@@ -127,7 +127,7 @@ describeWith(['etcd-3.6'], 'a backup', () => {
       await expectFailure(
         ['restore', `${id}@one`, '--to', target, ...fleet.opened],
         { code: 'backup-damaged', says: [id, 'on one', says], hint: 'granary verify' },
-        { env: fleet.env },
+        { env: fleet.env, inTurn: true },
       );
       expectNothingLeft();
 
