@@ -124,15 +124,25 @@ export function makeMetrics(state: AgentState, now: () => Date, spoolFolder: str
       ),
     );
   }
-  gauge('guards', 'Guards that hold now, by code.', ['seed', 'code'], () =>
-    seeds().flatMap(({ seed, plan, share }) =>
-      [...Map.groupBy((share.leads ? plan?.guards : null) ?? [], ({ code }) => code)].map(
-        ([code, guards]) => ({
-          labels: { seed, code },
-          value: guards.length,
-        }),
-      ),
-    ),
+  gauge(
+    'guards',
+    'Guards that hold now, by code, and by destination where they are about one.',
+    ['seed', 'code', 'destination'],
+    () =>
+      seeds().flatMap(({ seed, plan, share }) => {
+        const guards = (share.leads ? plan?.guards : null) ?? [];
+        const groups = Map.groupBy(guards, ({ code, destination }) => `${code}@${destination ?? ''}`);
+        return [...groups.values()].flatMap(([first, ...others]) => {
+          if (first === undefined) return [];
+          const { code, destination } = first;
+          return [
+            {
+              labels: { seed, code, ...(destination !== null && { destination }) },
+              value: 1 + others.length,
+            },
+          ];
+        });
+      }),
   );
   perPolicy('last_success_timestamp_seconds', 'When the newest backup was published.', ({ success }) =>
     seconds(success),

@@ -98,6 +98,15 @@ export class Destinations implements AsyncDisposable {
     }
   }
 
+  /**
+   * Of a destination and its credential's encrypted file as they are now.
+   * @throws GranaryError where that cannot be opened
+   */
+  async fingerprintOf(destination: Destination): Promise<string> {
+    const { credential } = destination;
+    return fingerprintOf(destination, credential && (await this.#credentials.printOf(credential)));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const opened = await Promise.allSettled([...this.#open.values(), ...this.#replaced]);
     await Promise.all(
@@ -114,8 +123,7 @@ export class Destinations implements AsyncDisposable {
     let probing: Probing;
     try {
       const credential = await this.#credentialOf(destination);
-      const print = destination.credential && (await this.#credentials.printOf(destination.credential));
-      probing = { destination, credential, fingerprint: fingerprintOf(destination, print) };
+      probing = { destination, credential, fingerprint: await this.fingerprintOf(destination) };
     } catch (error) {
       signal.throwIfAborted();
       // Whoever opens it gets the same error.

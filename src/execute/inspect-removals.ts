@@ -1,14 +1,16 @@
 /**
  * What no listing tells of copies that are to be removed (reference "storage", rule 9): whether their manifests can be
- * read, whether the store's clock is right, and until when object lock holds them. Only reads, and only what concerns
- * removals: a backup that stays costs no request here.
+ * read, whether the store's clock is right, and until when object lock holds them; and what is known of their place that
+ * speaks against removing anything there. Only reads, and only what concerns removals: a backup that stays costs no request
+ * here.
  */
 import { dataKey } from '../backup/copy.ts';
+import type { FoundApplied } from '../catalog/applied.ts';
 import type { Source } from '../catalog/inventory.ts';
 import { markerKey } from '../catalog/keys.ts';
 import { manifestKeyOf, readManifest } from '../catalog/manifests.ts';
 import type { DestinationReadiness } from '../catalog/status.ts';
-import { asGranaryError, type GranaryError, isGranaryError } from '../model/errors.ts';
+import { asGranaryError, type GranaryError, isGranaryError, withoutDestination } from '../model/errors.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import type { Copy, Inventory, ReadDestination } from '../model/inventory.ts';
 import { formatBackupRef } from '../model/names.ts';
@@ -28,6 +30,18 @@ const readers = 8;
 /** What the last probe of each destination found, by name. */
 export type Probed = Readonly<Record<string, Pick<DestinationReadiness, 'ready' | 'problem'>>>;
 
+/** What is known of destinations before their removals are looked at. */
+export interface KnownOfPlaces {
+  readonly probed?: Probed;
+  /** Where the record of what was last applied could not be read, and why. */
+  readonly unread?: FoundApplied['unread'];
+}
+
+/** Destinations from which a plan removes something, as far as no guard blocks it. */
+export function placesOfRemovals(plan: Plan): ReadonlySet<string> {
+  return new Set(runnableRemovals(plan).map(({ destination }) => destination));
+}
+
 /**
  * Looks at the removals of a plan that no guard blocks.
  * @returns null where nothing was found that the plan does not know
@@ -36,9 +50,9 @@ export async function inspectRemovals(
   sources: readonly Source[],
   inventory: Inventory,
   plan: Plan,
-  { signal, probed = {} }: CallOptions & { readonly probed?: Probed },
+  { signal, probed = {}, unread = [] }: CallOptions & KnownOfPlaces,
 ): Promise<Inspection | null> {
-  const removals = Map.groupBy(runnableActions(plan).filter(isRemoval), ({ destination }) => destination);
+  const removals = Map.groupBy(runnableRemovals(plan), ({ destination }) => destination);
   const held: Held[] = [];
   const locks = new Map<string, string>();
   for (const source of sources) {
@@ -47,6 +61,8 @@ export async function inspectRemovals(
     if (wanted === undefined || found?.status !== 'read') continue;
     const probe = probed[source.name];
     if (probe?.ready === false) held.push(failedProbe(source.name, probe.problem));
+    const record = unread.find(({ destination }) => destination === source.name);
+    if (record !== undefined) held.push(unreadableRecord(record));
     try {
       const skew = await skewOf(source, found, signal);
       if (skew !== null) held.push(skew);
@@ -65,12 +81,26 @@ export async function inspectRemovals(
   return held.length === 0 && locks.size === 0 ? null : { held, locks };
 }
 
+function runnableRemovals(plan: Plan): Removal[] {
+  return runnableActions(plan).filter(isRemoval);
+}
+
 function failedProbe(destination: string, problem: DestinationReadiness['problem']): Held {
   return {
     destination,
     code: 'probe-failed',
     reason: `its last probe failed: ${problem?.message ?? 'it is not ready'}`,
     hint: problem?.hint ?? `\`granary check ${destination}\` says what is wrong`,
+  };
+}
+
+/** It may be of a newer Granary, and name protections that the records elsewhere do not. */
+function unreadableRecord({ destination, error }: FoundApplied['unread'][number]): Held {
+  return {
+    destination,
+    code: 'record-unreadable',
+    reason: `what was last applied cannot be read there: ${withoutDestination(destination, error.message)}`,
+    hint: error.hint ?? `\`granary check ${destination}\` says what is wrong`,
   };
 }
 

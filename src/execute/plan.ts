@@ -9,8 +9,9 @@ import type { Inventory } from '../model/inventory.ts';
 import type { AppliedState, Inspection, Relation, UnreadRecord } from '../model/state.ts';
 import { whyStale } from '../plan/digest.ts';
 import { makePlan } from '../plan/plan.ts';
-import { inspectRemovals } from './inspect-removals.ts';
+import { inspectRemovals, placesOfRemovals } from './inspect-removals.ts';
 import { type Observed, observeSeed } from './observe.ts';
+import { lastProbes } from './status.ts';
 import type { Workspace } from './workspace.ts';
 
 /** A plan for one seed, with what it was made from: all that carrying it out needs. */
@@ -92,7 +93,8 @@ async function planObserved(
   const first = make();
   const inspection = await inspectRemovals(sources, inventory, first, {
     signal,
-    probed: workspace.destinations.readiness.all(),
+    probed: await lastProbes(workspace, seed, sources, placesOfRemovals(first), { signal }),
+    unread: applied.unread,
   });
   const plan = inspection === null ? first : make(inspection);
   if (saved !== undefined) requireFresh(seed, saved, plan);

@@ -1,7 +1,8 @@
-/** Telling others what was found of the destinations of a seed, in these destinations. */
+/** Telling others what was found of the destinations of a seed, in these destinations, and hearing it from them. */
+import type { Source } from '../catalog/inventory.ts';
 import { type DestinationReadiness, readStatus, type Status, writeStatus } from '../catalog/status.ts';
 import type { Desired, Destination } from '../model/config.ts';
-import type { Store } from '../store/store.ts';
+import type { CallOptions, Store } from '../store/store.ts';
 import { packageVersion } from './version.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -50,7 +51,37 @@ export async function recordStatus(
   if (written.some(({ status }) => status === 'fulfilled')) readiness.told();
 }
 
-/** What lies there; nothing where it cannot be read, for then it is replaced. */
+/**
+ * What the last probe of some destinations found: our own, or else what others wrote down in any destination of the seed,
+ * as long as destination and credential are what they were. Of what nobody has probed nothing is said.
+ */
+export async function lastProbes(
+  { desired, destinations }: Workspace,
+  seed: string,
+  sources: readonly Source[],
+  names: ReadonlySet<string>,
+  { signal }: CallOptions,
+): Promise<Readonly<Record<string, DestinationReadiness>>> {
+  const found = { ...destinations.readiness.all() };
+  const strange = desired.configuration.destinations.filter(
+    ({ name }) => names.has(name) && found[name] === undefined,
+  );
+  if (strange.length === 0) return found;
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
+  const told = await Promise.all(sources.map(({ store }) => writtenIn(store, seed, limited)));
+  for (const destination of strange) {
+    const fingerprint = await destinations.fingerprintOf(destination);
+    const [newest] = told
+      .flatMap((all) => all[destination.name] ?? [])
+      .filter((one) => one.fingerprint === fingerprint)
+      .toSorted((a, b) => Date.parse(b.probedAt) - Date.parse(a.probedAt));
+    if (newest !== undefined) found[destination.name] = newest;
+  }
+  signal.throwIfAborted();
+  return found;
+}
+
+/** What lies there; nothing where it cannot be read. */
 async function writtenIn(
   store: Store,
   seed: string,

@@ -72,7 +72,7 @@ export interface Inspection {
   /** Why nothing may be removed in a destination. */
   readonly held: readonly {
     readonly destination: string;
-    readonly code: 'probe-failed' | 'clock-skewed' | 'manifest-unreadable';
+    readonly code: 'probe-failed' | 'clock-skewed' | 'manifest-unreadable' | 'record-unreadable';
     /** In words, without the destination's name. */
     readonly reason: string;
     readonly hint: string;

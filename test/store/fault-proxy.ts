@@ -26,6 +26,8 @@ export type Fault =
   | { readonly kind: 'hang' }
   /** What was answered when the same was asked for the first time; the truth where it was not. */
   | { readonly kind: 'stale' }
+  /** The truth, from a server whose clock is so many milliseconds ahead. */
+  | { readonly kind: 'clock'; readonly aheadMs: number }
   /** The answer's body comes in pieces with pauses. */
   | { readonly kind: 'drip'; readonly pieces: number; readonly pauseMs: number };
 
@@ -147,7 +149,8 @@ export class FaultProxy implements AsyncDisposable {
         answer.once('end', reset);
         return;
       }
-      const { statusCode: status = 502, headers } = answer;
+      const { statusCode: status = 502 } = answer;
+      const headers = fault?.kind === 'clock' ? { ...answer.headers, date: ahead(fault) } : answer.headers;
       response.writeHead(status, headers);
       const { method, url = '' } = request;
       if (method === 'GET' && !this.#first.has(url)) {
@@ -160,6 +163,10 @@ export class FaultProxy implements AsyncDisposable {
       else answer.pipe(response);
     });
   }
+}
+
+function ahead({ aheadMs }: Extract<Fault, { kind: 'clock' }>): string {
+  return new Date(Date.now() + aheadMs).toUTCString();
 }
 
 async function truncated(

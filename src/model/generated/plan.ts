@@ -445,6 +445,7 @@ export interface Guard {
     | 'probe-failed'
     | 'clock-skewed'
     | 'manifest-unreadable'
+    | 'record-unreadable'
     | 'destination-replaced'
     | 'locked-destination'
     | 'organization-changed'
