@@ -1,6 +1,7 @@
 /** Counts what a client asks an S3 server for, by standing between them. */
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { requestInWords } from '../../test/store/request-words.ts';
 
 export interface CountingProxy extends AsyncDisposable {
   readonly endpoint: string;
@@ -13,7 +14,7 @@ export async function startCountingProxy(target: string): Promise<CountingProxy>
   const { hostname, port } = new URL(target);
   let seen: string[] = [];
   const server = createServer((incoming, outgoing) => {
-    seen.push(describe(incoming.method ?? '', incoming.url ?? ''));
+    seen.push(requestInWords(incoming.method ?? '', incoming.url ?? ''));
     const { method, url: path, headers } = incoming;
     const passed = request({ hostname, port, method, path, headers }, (answer) => {
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
@@ -38,18 +39,4 @@ export async function startCountingProxy(target: string): Promise<CountingProxy>
       await new Promise((resolve) => server.close(resolve));
     },
   };
-}
-
-function describe(method: string, url: string): string {
-  const { pathname, searchParams } = new URL(url, 'http://store');
-  const name = decodeURIComponent(pathname).split('/').slice(2).at(-1) ?? '';
-  if (searchParams.has('list-type')) return 'LIST of the slot';
-  const step = searchParams.has('uploads')
-    ? ' (begin parts)'
-    : searchParams.has('partNumber')
-      ? ' (part)'
-      : searchParams.has('uploadId')
-        ? ' (complete parts)'
-        : '';
-  return `${method} ${name.replace(/[0-9A-HJKMNP-TV-Z]{26}|\d{8}T\d{6}Z/g, '…')}${step}`;
 }

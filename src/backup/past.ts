@@ -1,10 +1,10 @@
 /** What a run has to know of the backups before it, and what it concludes from that for its own. */
-import { readCluster, type Source } from '../catalog/inventory.ts';
+import { type ClusterListing, readCluster, type Source } from '../catalog/inventory.ts';
 import { readManifest } from '../catalog/manifests.ts';
 import { asGranaryError, GranaryError } from '../model/errors.ts';
 import { acceptedThrough, isAccepted, openFreezes } from '../model/freeze.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
-import type { Copy, DestinationInventory, ReadDestination } from '../model/inventory.ts';
+import type { Copy, DestinationInventory } from '../model/inventory.ts';
 import { type ClusterRef, formatBackupRef, slotOf } from '../model/names.ts';
 import { formatCount } from '../model/units.ts';
 import type { CallOptions } from '../store/store.ts';
@@ -25,19 +25,40 @@ const searchLimit = 200;
 /** Slots further ahead are of a clock gone wrong. */
 const futureToleranceMs = 5 * 60_000;
 
+/** A destination of a job, and what it is known to hold of the cluster; null: it is listed when that is needed. */
+export interface Place {
+  readonly destination: Source;
+  readonly listing: ClusterListing | null;
+}
+
+/** What an inventory says of one cluster in one destination; null where it has not read it. */
+export function listingIn(
+  listed: readonly DestinationInventory[] | null,
+  name: string,
+  { seed, cluster }: ClusterRef,
+): ClusterListing | null {
+  const known = listed?.find((one) => one.name === name);
+  if (known?.status !== 'read') return null;
+  const own = <T extends ClusterRef>(all: readonly T[]) =>
+    all.filter((one) => one.seed === seed && one.cluster === cluster);
+  return {
+    copies: own(known.copies),
+    freezes: own(known.freezes),
+    acceptances: own(known.acceptances),
+  };
+}
+
 /**
  * What the destinations of a job say of its cluster. Where that cannot be read there is a warning, and nothing to compare
  * with: a backup is worth more than its comparison.
- * @param listed what was listed a moment ago; null: it is listed here
  */
 export async function pastOf(
   { slot }: BackupJob,
-  sources: readonly Source[],
-  listed: readonly DestinationInventory[] | null,
+  places: readonly Place[],
   { signal, onProgress }: RunOptions,
 ): Promise<Past> {
   try {
-    return await readPast(sources, slot, listed, { signal });
+    return await readPast(places, slot, { signal });
   } catch (error) {
     signal.throwIfAborted();
     const { message } = asGranaryError(error);
@@ -47,18 +68,15 @@ export async function pastOf(
 }
 
 async function readPast(
-  sources: readonly Source[],
+  places: readonly Place[],
   cluster: ClusterRef,
-  listed: readonly DestinationInventory[] | null,
   { signal }: CallOptions,
 ): Promise<Past> {
   const found = await Promise.allSettled(
-    sources.map(async (source) => {
-      const known = listed?.find(({ name }) => name === source.name);
-      const read =
-        known?.status === 'read' ? ofCluster(known, cluster) : await readCluster(source, cluster, { signal });
-      return { source, read };
-    }),
+    places.map(async ({ destination: source, listing }) => ({
+      source,
+      read: listing ?? (await readCluster(source, cluster, { signal })),
+    })),
   );
   signal.throwIfAborted();
   const read = found.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
@@ -88,16 +106,6 @@ async function readPast(
   return { before: null, divergent: hasDivergence(freezes) };
 }
 
-function ofCluster(read: ReadDestination, { seed, cluster }: ClusterRef) {
-  const own = <T extends ClusterRef>(all: readonly T[]) =>
-    all.filter((one) => one.seed === seed && one.cluster === cluster);
-  return {
-    copies: own(read.copies),
-    freezes: own(read.freezes),
-    acceptances: own(read.acceptances),
-  };
-}
-
 function hasDivergence(freezes: readonly { readonly kind: string }[]): boolean {
   return freezes.some(({ kind }) => kind === 'members');
 }
@@ -125,9 +133,10 @@ export async function judge(
   const present = { revision, keys, clusterId: member.clusterId, clusterRevision: member.clusterRevision };
   let before = past.before;
   let marks = regressionMarks(before, present);
-  if (marks.length > 0 && job.listed !== null) {
+  if (marks.length > 0) {
     // What was listed may be older than what somebody has accepted since.
-    before = (await pastOf(job, sources, null, options)).before;
+    const unlisted = sources.map((destination) => ({ destination, listing: null }));
+    before = (await pastOf(job, unlisted, options)).before;
     marks = regressionMarks(before, present);
   }
   return {

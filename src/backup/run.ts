@@ -5,11 +5,11 @@ import { encodeManifest } from '../catalog/manifest.ts';
 import { asGranaryError, GranaryError, inDestination, isGranaryError } from '../model/errors.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
 import { type Attempt, formatBackupRef } from '../model/names.ts';
-import { answerMs, within } from '../store/patience.ts';
 import { newAttempt } from './attempt.ts';
 import { type CopyOptions, copyBackup } from './copy.ts';
-import { commitKey, lookAtSlot, type OpenDestination, type StoredManifest } from './destination.ts';
+import { commitKey, type OpenDestination, type StoredManifest } from './destination.ts';
 import { type BackupJob, maxRunMs, type RunOptions } from './job.ts';
+import { type Looked, lookAll } from './look.ts';
 import { judge, pastOf } from './past.ts';
 import { commit } from './publish.ts';
 import { manifestOf, writeHashProof, writeKeepUntil } from './record.ts';
@@ -27,11 +27,15 @@ export async function runBackup(job: BackupJob, options: RunOptions): Promise<Ba
     const looked = await lookAll(job, options);
     const held = looked.find((one) => one.stored !== null);
     if (held?.stored) return await completeCopies(job, held.stored, looked, options);
-    const reachable = looked.filter((one) => one.error === null).map((one) => one.destination);
+    const reachable = looked.filter((one) => one.error === null);
     if (reachable.length === 0)
       return failedResult(job.slot, noDestination(job, looked), failedLooks(job, looked));
     if (job.copyOnly) throw looked.find((one) => one.error !== null)?.error ?? nothingToCopy(job);
-    await using right = new SlotRight(job, reachable, options);
+    await using right = new SlotRight(
+      job,
+      reachable.map(({ destination }) => destination),
+      options,
+    );
     await right.begin(looked.some(({ isClaimed }) => isClaimed));
     return await makeBackup(job, reachable, failedLooks(job, looked), right, options);
   } catch (error) {
@@ -41,45 +45,17 @@ export async function runBackup(job: BackupJob, options: RunOptions): Promise<Ba
   }
 }
 
-interface Looked {
-  readonly destination: OpenDestination;
-  readonly stored: StoredManifest | null;
-  /** Somebody says that he is at it. */
-  readonly isClaimed: boolean;
-  readonly error: GranaryError | null;
-}
-
-/**
- * Before a snapshot all destinations are looked at: one that holds the slot already makes the run a copy of it. One that
- * does not answer is left out of the run; a copy follows.
- */
-async function lookAll(job: BackupJob, { signal }: RunOptions): Promise<Looked[]> {
-  return Promise.all(
-    job.destinations.map(async (destination) => {
-      try {
-        const found = await within(answerMs, signal, (limited) =>
-          lookAtSlot(destination.store, job.slot, { signal: limited }),
-        );
-        return { destination, ...found, error: null };
-      } catch (error) {
-        signal.throwIfAborted();
-        const failure = asGranaryError(error, 'store-failed');
-        return { destination, stored: null, isClaimed: false, error: failure };
-      }
-    }),
-  );
-}
-
 async function makeBackup(
   job: BackupJob,
-  reachable: readonly OpenDestination[],
+  looked: readonly Looked[],
   failed: readonly CopyResult[],
   right: SlotRight,
   options: RunOptions,
 ): Promise<BackupResult> {
   const started = { wall: Date.now(), monotonic: performance.now() };
+  const reachable = looked.map(({ destination }) => destination);
   // What came before is needed only when the snapshot is there.
-  const pasting = pastOf(job, reachable, job.listed, options);
+  const pasting = pastOf(job, looked, options);
   pasting.catch(() => {});
   await using snapshot = await snapshotToStores(job, reachable, options);
   const past = await pasting;

@@ -86,13 +86,19 @@ export async function readDestination(
   };
 }
 
-/** What one destination holds of a cluster, by listing alone; throws as `readDestination` does. */
+/** What one destination holds of a cluster, as far as a run has to know it. */
+export type ClusterListing = Pick<ReadDestination, 'copies' | 'freezes' | 'acceptances'>;
+
+/**
+ * Lists what one destination holds of a cluster; throws as `readDestination` does.
+ * @param options.onListed told of each object as it comes
+ */
 export async function readCluster(
   { store }: Source,
   cluster: ClusterRef,
-  { signal }: CallOptions,
-): Promise<Pick<ReadDestination, 'copies' | 'freezes' | 'acceptances'>> {
-  return readPrefix(store, clusterPrefix(cluster), signal);
+  { signal, onListed }: CallOptions & { readonly onListed?: () => void },
+): Promise<ClusterListing> {
+  return readPrefix(store, clusterPrefix(cluster), signal, onListed);
 }
 
 interface PrefixContent {
@@ -106,7 +112,12 @@ interface PrefixContent {
 }
 
 /** Objects of a slot stand together in a listing, so only one slot's are held at a time. */
-async function readPrefix(store: Store, prefix: string, signal: AbortSignal): Promise<PrefixContent> {
+async function readPrefix(
+  store: Store,
+  prefix: string,
+  signal: AbortSignal,
+  onListed?: () => void,
+): Promise<PrefixContent> {
   const content: PrefixContent = {
     ...{ copies: [], unfinished: [], remnants: [] },
     ...{ leases: [], freezes: [], acceptances: [], foreign: 0 },
@@ -114,6 +125,7 @@ async function readPrefix(store: Store, prefix: string, signal: AbortSignal): Pr
   let slot: SlotObject[] = [];
   let last = '';
   for await (const info of store.list(prefix, { signal })) {
+    onListed?.();
     const parsed = parseKey(info.key);
     if (parsed.type === 'foreign') {
       content.foreign += 1;

@@ -8,22 +8,26 @@ export const answerMs = 30_000;
 /**
  * Runs `ask` for so long at most. It is for requests of a known size: what takes its time while bytes move has a limit on
  * standstill instead.
+ * @param ask calls `answered` where it was answered and asks for more, as for the next page: its time begins anew
  * @throws GranaryError `store-unreachable` when the time is over; what `ask` throws; the reason of `signal`
  */
 export async function within<T>(
   ms: number,
   signal: AbortSignal,
-  ask: (limited: AbortSignal) => Promise<T>,
+  ask: (limited: AbortSignal, answered: () => void) => Promise<T>,
 ): Promise<T> {
-  const limit = AbortSignal.timeout(ms);
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(new DOMException('the time is over', 'TimeoutError')), ms);
   try {
-    return await ask(AbortSignal.any([signal, limit]));
+    return await ask(AbortSignal.any([signal, limit.signal]), () => void timer.refresh());
   } catch (error) {
     signal.throwIfAborted();
-    if (!limit.aborted) throw error;
+    if (!limit.signal.aborted) throw error;
     throw new GranaryError('store-unreachable', `no answer within ${formatDuration(ms)}`, {
       hint: 'look at the network and the load of the store; `granary check` tries it alone',
       cause: error,
     });
+  } finally {
+    clearTimeout(timer);
   }
 }

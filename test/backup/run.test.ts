@@ -1,13 +1,16 @@
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { OnProgress } from '../../src/backup/events.ts';
 import { restore } from '../../src/backup/restore.ts';
 import { runBackup } from '../../src/backup/run.ts';
 import { findBackup } from '../../src/catalog/find.ts';
 import { Secret } from '../../src/secrets/secret.ts';
+import type { ObjectInfo, Store } from '../../src/store/store.ts';
+import { passThrough } from '../../src/store/wrap/pass-through.ts';
 import { describeWith } from '../servers/describe.ts';
 import { type EtcdServer, etcdVersions, startEtcd, startEtcdFrom } from '../servers/etcd.ts';
 import { tempFolder } from '../servers/temp.ts';
-import { folderDestination, job, keysOf, signal } from './job.ts';
+import { folderDestination, freshSlot, job, keysOf, signal } from './job.ts';
 
 for (const version of etcdVersions) {
   describeWith([`etcd-${version}`], `etcd ${version}`, () => {
@@ -57,6 +60,33 @@ for (const version of etcdVersions) {
       const values = (text: string) =>
         text.split('\n').filter((line) => /^"(Key|Value|ModRevision)"/.test(line));
       expect(values(await keys(booted))).toEqual(values(await keys(etcd)));
+    });
+
+    test('a listing that cannot be trusted is the end of the comparison and not of the backup', async () => {
+      using folder = tempFolder('run');
+      const { store, ...place } = await folderDestination('a', folder.join('a'));
+      const first = job(etcd, { destinations: [{ ...place, store }] });
+      await runBackup(first, { signal });
+      const backwards: Store = {
+        ...passThrough(store),
+        list: async function* (prefix, options) {
+          const all: ObjectInfo[] = [];
+          for await (const info of store.list(prefix, options)) all.unshift(info);
+          yield* all;
+        },
+      };
+      const warnings: string[] = [];
+      const onProgress: OnProgress = (event) => {
+        if (event.type === 'warning') warnings.push(event.message);
+      };
+      const again = { ...first, destinations: [{ ...place, store: backwards }] };
+      expect(await runBackup(again, { signal, onProgress })).toMatchObject({ outcome: 'exists' });
+      const next = { ...again, slot: { ...first.slot, slot: freshSlot() } };
+      expect(await runBackup(next, { signal, onProgress })).toMatchObject({
+        outcome: 'published',
+        error: null,
+      });
+      expect(warnings).toEqual([expect.stringMatching(/^not compared .* out of order/)]);
     });
   });
 }

@@ -3,18 +3,20 @@ import { readFileSync } from 'node:fs';
 import { GetObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type ApplyResult, applyPlan } from '../../src/execute/apply.ts';
-import { backupSlot } from '../../src/execute/backup.ts';
+import { backupNow, backupSlot } from '../../src/execute/backup.ts';
 import { planSeed } from '../../src/execute/plan.ts';
 import { assignmentsOf, openWorkspace } from '../../src/execute/workspace.ts';
 import { openSource } from '../../src/git/source.ts';
 import { type Slot, slotOf } from '../../src/model/names.ts';
 import { loadIdentities } from '../../src/secrets/identities.ts';
 import { Fleet } from '../cli/fleet.ts';
+import { granary } from '../cli/granary.ts';
 import { describeWith } from '../servers/describe.ts';
 import type { EtcdServer } from '../servers/etcd.ts';
 import { fillEtcd } from '../servers/keys.ts';
 import type { MinioServer } from '../servers/minio.ts';
 import type { FaultProxy, SeenRequest } from '../store/fault-proxy.ts';
+import { requestInWords } from '../store/request-words.ts';
 import { type ProxiedStore, startProxiedStore } from './proxied-store.ts';
 
 const { signal } = new AbortController();
@@ -140,20 +142,44 @@ describeWith(['etcd-3.6', 'minio', 'sops'], 'copies of one backup', () => {
     );
   }, 180_000);
 
-  test('a backup of 20 MB for a slot of its schedule asks a destination for six things at most', async () => {
+  test('a backup of 20 MB asks a destination for six things at most once it is known, and a command for three more', async () => {
     await fillEtcd(etcd, { keys: 2_000, valueBytes: 8_200 });
+    // Alone: of several destinations any one may be asked for the backup before.
+    policy({ destinations: ['store'], minimumCopies: 1 });
+    const asked = () => {
+      const words = proxy.seen.map(({ method, url }) => requestInWords(method, url)).sort();
+      proxy.seen.length = 0;
+      return words;
+    };
+    const manifest = ['GET manifest.json', 'PUT manifest.json'];
+    const scheduled = [
+      ...['LIST of the cluster', 'PUT data-….db.zst', 'PUT proof-…-hashkv-ok.json'],
+      ...manifest,
+    ].sort();
+    const onDemand = [...scheduled, 'PUT expire-….json'].sort();
+
     const source = await openSource({ path: fleet.config }, { signal });
     const identities = await loadIdentities({ files: [fleet.keyFile], env: {} });
     await using workspace = await openWorkspace(source, { identities, seed: 'eu' });
     const [assignment] = assignmentsOf(workspace.desired, 'eu', 'prod');
     if (assignment === undefined) throw new Error('no policy');
-    // As in an agent that runs: the destination is known.
+    // As in an agent that runs: the destination is known, and so is the backup before.
     await backupSlot(workspace, assignment, slotAt(-2), { signal });
-    proxy.seen.length = 0;
-    const result = await backupSlot(workspace, assignment, slotAt(-1), { signal });
-    expect(result).toMatchObject({ outcome: 'published', error: null });
-    expect(result.snapshotBytes).toBeGreaterThan(15_000_000);
-    const asked = proxy.seen.map(({ method, url }) => `${method} ${url}`);
-    expect(asked.length, asked.join('\n')).toBeLessThanOrEqual(6);
-  });
+    asked();
+    const slot = await backupSlot(workspace, assignment, slotAt(-1), { signal });
+    expect(slot).toMatchObject({ outcome: 'published', error: null });
+    expect(slot.snapshotBytes).toBeGreaterThan(15_000_000);
+    expect(asked()).toEqual(scheduled);
+    const manual = await backupNow(workspace, assignment, { signal, now: noon });
+    expect(manual).toMatchObject({ outcome: 'published', error: null });
+    expect(asked()).toEqual(onDemand);
+
+    // A command begins with nothing: the probe that the first one makes stands in the status for those that follow.
+    const command = ['backup', 'eu/prod', ...fleet.opened];
+    expect(await granary(command, { env: fleet.env })).toMatchObject({ code: 0 });
+    asked();
+    expect(await granary(command, { env: fleet.env })).toMatchObject({ code: 0 });
+    const learned = ['GET granary.json', 'GET manifest.json', 'GET status.json'];
+    expect(asked()).toEqual([...onDemand, ...learned].sort());
+  }, 60_000);
 });
