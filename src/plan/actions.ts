@@ -77,11 +77,17 @@ export function backupOf(view: View, now: Date): BackupAction[] {
       id: `backup:${key}/${slot}`,
       type: 'backup',
       ...subject(assignment.seed.name, assignment.cluster.name, assignment.policy.name, slot, null),
-      reason: due.deadline === null ? 'it has no backup under this policy yet' : dueSince(waited),
+      reason: due.deadline === null ? firstReason(view) : dueSince(waited),
       destinations: view.places.map((place) => place.name),
       deadline: due.deadline?.toISOString() ?? null,
     },
   ];
+}
+
+function firstReason({ complete, places }: View): string {
+  if (complete) return 'it has no backup under this policy yet';
+  const read = places.filter((place) => place.known).map((place) => place.name);
+  return `it has no backup under this policy on ${read.join(', ')}, and no other destination can be read`;
 }
 
 function dueSince(milliseconds: number): string {

@@ -121,7 +121,7 @@ export interface DueSlot {
   readonly slot: Date;
   /** When the run was to begin: the slot and the cluster's jitter. */
   readonly start: Date;
-  /** After this the slot is given up; null where it is the first backup of the cluster under its policy. */
+  /** After this the slot is given up; null where no backup of the cluster under its policy is known. */
   readonly deadline: Date | null;
 }
 
@@ -131,13 +131,15 @@ export interface SlotHistory {
   readonly key: string;
   /** The newest backup's slot, future-dated ones left out; null where there is none. */
   readonly newest: Date | null;
-  /** False where a destination could not be read, so that `newest: null` does not mean that there is none. */
-  readonly complete: boolean;
+  /** Of the destinations: only where all of them could be read, `newest: null` means that there is none. */
+  readonly read: 'all' | 'some' | 'none';
 }
 
 /**
  * The slot to back up now, or null. Only the newest slot is ever made up, until its starting deadline (counted from the
- * jittered start, so that jitter cannot use it up). A cluster without any backup gets one at once, for its latest slot.
+ * jittered start, so that jitter cannot use it up). A cluster without any backup gets one at once, for its latest slot; so
+ * does one that has none wherever one can look: what may lie in a destination that cannot be read helps nobody now, and
+ * with one in the others this does not come again.
  * A slot that is older than the newest backup counts as fulfilled: a changed schedule does not back up the past.
  */
 export function dueSlot(
@@ -148,7 +150,7 @@ export function dueSlot(
 ): DueSlot | null {
   const slot = around.latest;
   if (slot === null || (history.newest !== null && history.newest >= slot)) return null;
-  if (history.newest === null && history.complete) return { slot, start: slot, deadline: null };
+  if (history.newest === null && history.read !== 'none') return { slot, start: slot, deadline: null };
   const start = startOf(schedule, history.key, slot, around.next[0] ?? null);
   const gap = around.next[0] === undefined ? defaultDeadlineMs : around.next[0].getTime() - slot.getTime();
   const deadlineMs = schedule.startingDeadlineMs ?? Math.min(gap, defaultDeadlineMs);
@@ -172,7 +174,7 @@ export function isLate(
   const latestIsDue = startOf(schedule, history.key, latest, around.next[0] ?? null) <= now;
   const secondDue = latestIsDue ? beforeLatest : thirdLatest;
   if (secondDue === null || (since !== null && secondDue < since)) return false;
-  return history.newest === null ? history.complete : history.newest < secondDue;
+  return history.newest === null ? history.read === 'all' : history.newest < secondDue;
 }
 
 /**

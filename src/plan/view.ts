@@ -5,7 +5,14 @@ import { slotOf } from '../model/names.ts';
 import type { AppliedState } from '../model/state.ts';
 import { copiesIn, type GroupKey, groupKey, type Holdings, removingIn } from './holdings.ts';
 import { futureToleranceMs, type Rules, rulesOf, slotMilliseconds } from './retention.ts';
-import { type DueSlot, dueSlot, isLate, type SlotsAround, slotsAround } from './schedule.ts';
+import {
+  type DueSlot,
+  dueSlot,
+  isLate,
+  type SlotHistory,
+  type SlotsAround,
+  slotsAround,
+} from './schedule.ts';
 
 export interface View {
   readonly assignment: Assignment;
@@ -81,7 +88,11 @@ function viewOf(
     }));
   const complete = places.every((place) => place.known);
   const newest = newestSlot(places, limit);
-  const history = { key, newest: newest === null ? null : new Date(slotMilliseconds(newest)), complete };
+  const history: SlotHistory = {
+    key,
+    newest: newest === null ? null : new Date(slotMilliseconds(newest)),
+    read: complete ? 'all' : places.some((place) => place.known) ? 'some' : 'none',
+  };
   const runs = !policy.suspend && places.length > 0;
   return {
     assignment,

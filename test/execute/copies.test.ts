@@ -108,6 +108,22 @@ describeWith(['etcd-3.6', 'minio', 'sops'], 'copies of one backup', () => {
     expect(told(await pass(0))).toEqual([]);
   });
 
+  test('a new cluster need not wait for one that is dead: it is backed up at once and once, and copied there later', async () => {
+    // Its slot is over for longer than it would be made up.
+    const cron = `0 ${new Date(noon.getTime() - 3 * hourMs).getUTCHours()} * * *`;
+    policy({ minimumCopies: 1, schedule: { cron } });
+    proxy.decide = () => ({ kind: 'reset', afterBytes: -1 });
+    const first = await pass(0);
+    expect(told(first)).toEqual([`backup ${slotAt(-3)} done`]);
+    expect(first.plan.actions.map(({ reason }) => reason)).toEqual([
+      'it has no backup under this policy on local, and no other destination can be read',
+    ]);
+    expect(isPublished(-3)).toBe(true);
+    expect(told(await pass(0))).toEqual([]);
+    proxy.decide = () => null;
+    expect(told(await pass(0))).toEqual([`copy ${slotAt(-3)} done`]);
+  });
+
   test('one that hangs while it is written to holds up neither the etcd stream nor the others', async () => {
     // Made a destination before, so that it is known to be ready.
     expect(told(await pass(0))).toEqual([`backup ${slotAt(0)} done`]);

@@ -8,6 +8,7 @@ import {
   nextSlot,
   parseCron,
   previousSlot,
+  type SlotHistory,
   slotsAround,
   slotsBetween,
 } from '../../src/plan/schedule.ts';
@@ -136,13 +137,13 @@ describe('slots', () => {
 });
 
 describe('dueSlot', () => {
-  const history = (newest: string | null, complete = true) => ({
+  const history = (newest: string | null, read: SlotHistory['read'] = 'all') => ({
     key: 'eu/a/hourly',
     newest: newest === null ? null : at(newest),
-    complete,
+    read,
   });
-  const due = (schedule: Schedule, newest: string | null, now: string, complete = true): string | null =>
-    dueSlot(schedule, history(newest, complete), at(now))?.slot.toISOString() ?? null;
+  const due = (schedule: Schedule, newest: string | null, now: string, read?: SlotHistory['read']) =>
+    dueSlot(schedule, history(newest, read), at(now))?.slot.toISOString() ?? null;
 
   it('is the newest slot, and only that', () => {
     expect(due(scheduleOf('0 * * * *'), '2026-11-21T09:00Z', '2026-11-21T14:03Z')).toBe(
@@ -169,8 +170,12 @@ describe('dueSlot', () => {
     );
     expect(result).toEqual({ slot: at('2026-11-21T03:00Z'), start: at('2026-11-21T03:00Z'), deadline: null });
   });
-  it('keeps to the deadline where a destination could not be read: there may be backups', () => {
-    expect(due(scheduleOf('0 3 * * *'), null, '2026-11-21T23:00Z', false)).toBeNull();
+  it('comes at once where there is none in those destinations that could be read, and keeps to its time where none could', () => {
+    const daily = scheduleOf('0 3 * * *');
+    expect(due(daily, null, '2026-11-21T23:00Z', 'some')).toBe('2026-11-21T03:00:00.000Z');
+    expect(due(daily, null, '2026-11-21T23:00Z', 'none')).toBeNull();
+    expect(due(daily, null, '2026-11-21T03:30Z', 'none')).toBe('2026-11-21T03:00:00.000Z');
+    expect(due(daily, '2026-11-21T03:00Z', '2026-11-21T23:00Z', 'some')).toBeNull();
   });
   it('waits for the jitter, which changes neither the slot nor the time there is for it', () => {
     const schedule = scheduleOf('0 * * * *', { jitterMs: 30 * 60_000, startingDeadlineMs: 60_000 });
@@ -194,7 +199,7 @@ describe('dueSlot', () => {
       fc.property(fc.string(), (key) => {
         const schedule = scheduleOf('*/5 * * * *', { jitterMs: 24 * hour });
         const moment = at('2026-11-21T14:04:59Z');
-        const result = dueSlot(schedule, { key, newest: at('2026-11-21T13:55Z'), complete: true }, moment);
+        const result = dueSlot(schedule, { key, newest: at('2026-11-21T13:55Z'), read: 'all' }, moment);
         expect(result?.slot).toEqual(at('2026-11-21T14:00Z'));
       }),
     );
@@ -216,10 +221,15 @@ describe('jitter', () => {
 
 describe('isLate', () => {
   const schedule = scheduleOf('0 * * * *');
-  const late = (newest: string | null, now: string, since: string | null = null, complete = true): boolean =>
+  const late = (
+    newest: string | null,
+    now: string,
+    since: string | null = null,
+    read: SlotHistory['read'] = 'all',
+  ) =>
     isLate(
       schedule,
-      { key: 'k', newest: newest === null ? null : at(newest), complete },
+      { key: 'k', newest: newest === null ? null : at(newest), read },
       since === null ? null : at(since),
       at(now),
     );
@@ -235,7 +245,7 @@ describe('isLate', () => {
     const lateKeys = keys.filter((key) =>
       isLate(
         spread,
-        { key, newest: at('2026-11-21T12:00Z'), complete: true },
+        { key, newest: at('2026-11-21T12:00Z'), read: 'all' },
         null,
         at('2026-11-21T14:00:00Z'),
         around,
@@ -246,6 +256,6 @@ describe('isLate', () => {
   it('leaves a new cluster in peace, and one that was to be backed up not', () => {
     expect(late(null, '2026-11-21T14:03Z', '2026-11-21T14:02Z')).toBe(false);
     expect(late(null, '2026-11-21T14:03Z', '2026-11-21T12:30Z')).toBe(true);
-    expect(late(null, '2026-11-21T14:03Z', '2026-11-21T12:30Z', false)).toBe(false);
+    expect(late(null, '2026-11-21T14:03Z', '2026-11-21T12:30Z', 'some')).toBe(false);
   });
 });

@@ -109,7 +109,7 @@ describe('a clock that jumps', () => {
       fc.property(moments, fc.integer({ min: -48, max: 48 }), (time, hoursOff) => {
         const now = new Date(time);
         const newest = previousSlot(schedule, new Date(time + hoursOff * hour));
-        const history = { key: 'eu/a/hourly', newest, complete: true };
+        const history = { key: 'eu/a/hourly', newest, read: 'all' } as const;
         const due = dueSlot(schedule, history, now);
         if (due === null) return;
         expect(due.slot).toEqual(previousSlot(schedule, now));

@@ -51,7 +51,7 @@ test('it wakes at exactly the moment at which the slot becomes due, jitter and a
         if (wake === null) return;
         expect(wake.getTime()).toBeGreaterThan(after.getTime());
         // A cluster with an old backup: its slot is due at that moment, and not a millisecond before.
-        const history = { key: `eu/${cluster}/p`, newest: new Date(0), complete: true };
+        const history = { key: `eu/${cluster}/p`, newest: new Date(0), read: 'all' } as const;
         const due = (time: Date) =>
           dueSlot(policy.schedule, history, time, slotsAround(policy.schedule, time));
         expect(due(wake)?.start).toEqual(wake);
