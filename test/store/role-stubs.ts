@@ -86,6 +86,8 @@ export class StsStub extends Stub {
   lifetimeMs = 3_600_000;
   /** Answered instead, while it is set. */
   failure: { readonly status: number; readonly code: string } | null = null;
+  /** Requests that are answered by `failure`, before it is over. */
+  failuresLeft = Number.POSITIVE_INFINITY;
 
   constructor(trust: Trust, session: Session) {
     super((asked) => this.#answer(asked));
@@ -97,7 +99,10 @@ export class StsStub extends Stub {
     const parameters = Object.fromEntries(new URLSearchParams(body));
     const signer = /Credential=([^/]+)\//.exec(headers.authorization ?? '')?.[1] ?? '';
     this.asked.push({ ...parameters, signer });
-    if (this.failure !== null) return stsError(this.failure.status, this.failure.code, 'because');
+    if (this.failure !== null && this.failuresLeft > 0) {
+      this.failuresLeft -= 1;
+      return stsError(this.failure.status, this.failure.code, 'because');
+    }
     const { Action = '', RoleArn, ExternalId, WebIdentityToken } = parameters;
     const { roleArn, externalId, accessKeyIds, webIdentityToken } = this.trust;
     const isTrusted =
