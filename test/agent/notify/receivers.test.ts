@@ -589,7 +589,7 @@ describeWith(['sops'], 'receivers', () => {
     );
     const began = performance.now();
     await one.close(100);
-    expect(performance.now() - began).toBeLessThan(1_000);
+    expect(performance.now() - began).toBeLessThan(5_000);
     expect(lines).toEqual([]);
     expect(results).toEqual([]);
   });
