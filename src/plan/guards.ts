@@ -64,9 +64,8 @@ function isSomething(objects: {
 }
 
 /** What would be removed may be what somebody else's configuration keeps. */
-function noAppliedState({ actual }: GuardInput, removals: readonly Action[]): Guard[] {
-  const known = new Set(actual.applied?.objects.seeds.map((seed) => seed.name));
-  const strangers = groupBy(removals, (action) => action.seed, known);
+function noAppliedState(input: GuardInput, removals: readonly Action[]): Guard[] {
+  const strangers = groupBy(removals, (action) => action.seed, appliedSeeds(input));
   return [...strangers].map(([seed, blocked]) =>
     guard(
       'no-applied-state',
@@ -76,6 +75,11 @@ function noAppliedState({ actual }: GuardInput, removals: readonly Action[]): Gu
       { seed },
     ),
   );
+}
+
+/** Seeds that something was applied to. */
+function appliedSeeds({ actual }: GuardInput): ReadonlySet<string> {
+  return new Set(actual.applied?.objects.seeds.map((seed) => seed.name));
 }
 
 function destinationUnknown({ views, holdings }: GuardInput): Guard[] {
@@ -199,11 +203,17 @@ function nameOf({ seed, cluster }: View['assignment']): string {
   return `${seed.name}/${cluster.name}`;
 }
 
-/** Too many removals at once that the rules as last applied would not make: the sign of a mistake in the rules. */
+/**
+ * Too many removals at once that the rules as last applied would not make: the sign of a mistake in the rules. Of a seed
+ * that nothing was applied to there are no such rules, and nothing of it is removed anyway.
+ */
 function blastCap(input: GuardInput, removals: readonly Removal[]): Guard[] {
   const { maxPerRun, maxSharePercent } = input.desired.configuration.repository.removal;
   const { holdings } = input;
-  const unnamed = removals.filter((one) => !input.named.has(groupKey(one.seed, one.cluster, one.policy)));
+  const applied = appliedSeeds(input);
+  const unnamed = removals.filter(
+    (one) => applied.has(one.seed) && !input.named.has(groupKey(one.seed, one.cluster, one.policy)),
+  );
   const unexpected = unnamed.filter(unexpectedBy(input));
   const sizes = copiesPerCluster(holdings, unexpected);
   const targets = groupBy(unexpected, (action) => `${action.seed}/${action.cluster}@${action.destination}`);
@@ -216,7 +226,7 @@ function blastCap(input: GuardInput, removals: readonly Removal[]): Guard[] {
     return [
       guard(
         'blast-cap',
-        `${blocked.length} of ${total} copies of ${seed}/${cluster} on ${destination} would go that the rules as last applied keep; at most ${limit} may at once`,
+        `${blocked.length} of ${total} copies of ${seed}/${cluster} on ${destination} would go that the rules as last applied would not remove; at most ${limit} may at once`,
         'if that is meant, approve this plan: `granary apply --approve DIGEST`',
         blocked,
         { seed, cluster, destination },

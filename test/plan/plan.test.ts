@@ -415,6 +415,11 @@ describe('guards', () => {
     expect(made.summary).toMatchObject({ backup: 1, delete: 0, blocked: 6 });
     expect(runnableActions(made).map(({ type }) => type)).toEqual(['backup']);
     expect(isBlocked(made)).toBe(true);
+    // However many would go: there are no rules to compare with, and no approval lifts it.
+    const adopted = plan(world, actualOf(null, read('one', hourly('a', '2026-11-21T14:00:00Z', 40))));
+    expect(adopted.guards.map(({ code, blocks }) => [code, blocks.length])).toEqual([
+      ['no-applied-state', 35],
+    ]);
   });
   it('cluster-late: freezes its own removals only', () => {
     const copies = [...hourly('a', '2026-11-21T12:00:00Z', 8), ...hourly('b', '2026-11-21T14:00:00Z', 8)];
@@ -490,7 +495,9 @@ describe('the blast cap', () => {
     expect(made.guards.map(({ code, cluster, blocks }) => [code, cluster, blocks.length])).toEqual([
       ['blast-cap', 'a', 15],
     ]);
-    expect(made.guards[0]?.message).toContain('15 of 20 copies of eu/a on one');
+    expect(made.guards[0]?.message).toContain(
+      '15 of 20 copies of eu/a on one would go that the rules as last applied would not remove',
+    );
     expect(made.summary).toMatchObject({ delete: 5, blocked: 15 });
   });
   it('lets the share through where that is more', () => {
