@@ -2,11 +2,11 @@
 
 import { clearLeftovers, scratchIn } from '../backup/drill/scratch.ts';
 import type { DrillPlace } from '../execute/action.ts';
+import { saveMemory } from '../execute/heap.ts';
 import { packageVersion } from '../execute/version.ts';
 import type { Source } from '../git/source.ts';
 import type { Identities } from '../secrets/identities.ts';
 import { RememberedCredentials } from '../secrets/remembered.ts';
-import { saveMemory } from './heap.ts';
 import { type Access, type Listen, serve } from './http.ts';
 import { lockState } from './lock.ts';
 import type { Log } from './log.ts';

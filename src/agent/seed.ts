@@ -4,6 +4,7 @@
  */
 import { resultError } from '../backup/result.ts';
 import type { DrillPlace } from '../execute/action.ts';
+import { atWork } from '../execute/heap.ts';
 import { planSeed, type SeedPlan } from '../execute/plan.ts';
 import type { Workspace } from '../execute/workspace.ts';
 import type { ErrorCode } from '../model/errors.ts';
@@ -13,7 +14,6 @@ import { runnableActions } from '../plan/plan.ts';
 import { CertificateWatch } from './certificates.ts';
 import { SeedDestinations } from './destinations.ts';
 import { Driller, type DrillTurn } from './driller.ts';
-import { atWork } from './heap.ts';
 import { type Job, type JobOptions, runJob } from './jobs.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';

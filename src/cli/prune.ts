@@ -64,10 +64,8 @@ export function addPrune(program: Command, io: Io): Command {
 }
 
 async function runPrune(io: Io, options: PruneCommandOptions): Promise<void> {
-  // A listing of 100,000 backups leaves little behind and makes much garbage on the way, for which V8 takes memory rather
-  // than time wherever the machine has much. Told this, it takes a third less (docs/benchmarks.md).
-  const { setFlagsFromString } = await import('node:v8');
-  setFlagsFromString('--optimize-for-size');
+  const { saveMemory } = await import('../execute/heap.ts');
+  saveMemory();
   if (options.orphans !== undefined) return runOrphans(io, options, options.orphans);
   const { openSession } = await import('./session.ts');
   const { planNothing, planSeed } = await import('../execute/plan.ts');
