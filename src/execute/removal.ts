@@ -143,7 +143,7 @@ async function removeRest(
     (storeTime !== null && storeTime.getTime() - info.modified.getTime() > leftoverAgeMs);
   const data = objects.filter(({ parsed }) => parsed.type === 'data');
   for (const { info } of data.filter(isOurs)) {
-    if (!(await removeUnclaimedData(store, slot, info, { signal }))) throw changed(info.key);
+    if ((await removeUnclaimedData(store, slot, info, { signal })) !== 'removed') throw changed(info.key);
   }
   const last = ({ parsed }: SlotObject): boolean => ['tombstone', 'verdict'].includes(parsed.type);
   const others = objects.filter(({ parsed }) => parsed.type !== 'data' && parsed.type !== 'manifest');

@@ -31,18 +31,18 @@ function secondOf(time: Date): number {
 /**
  * Removes data that were listed in a slot without a manifest, if they are still those, and if there is no manifest by now:
  * a copy that is being made of the same attempt has the same name.
- * @returns false where they stay
+ * @returns `claimed`: a manifest has come, and they stay; `replaced`: others lie there by now, and stay
  */
 export async function removeUnclaimedData(
   store: Store,
   slot: SlotRef,
   { key, etag, modified }: ObjectInfo,
   { signal }: CallOptions,
-): Promise<boolean> {
+): Promise<'removed' | 'claimed' | 'replaced'> {
   const current = await store.head(key, { signal });
+  if (hasManifest(await listSlot(store, slot, { signal }))) return 'claimed';
   if (current !== null && (current.etag !== etag || secondOf(current.modified) !== secondOf(modified)))
-    return false;
-  if (hasManifest(await listSlot(store, slot, { signal }))) return false;
+    return 'replaced';
   await store.delete(key, { signal, ifLocked: 'refuse' });
-  return true;
+  return 'removed';
 }

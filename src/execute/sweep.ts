@@ -37,11 +37,13 @@ export async function sweepSlot(store: Store, action: SweepAction, { signal }: C
   }
   await requireNoLease(store, slot, now, signal, 'the next pass sweeps');
   for (const { info, parsed } of objects.toSorted((a, b) => order(a.parsed) - order(b.parsed))) {
-    if (parsed.type !== 'data') await store.delete(info.key, { signal, ifLocked: 'refuse' });
-    else if (!(await removeUnclaimedData(store, slot, info, { signal }))) {
-      if (hasManifest(await listSlot(store, slot, { signal }))) return;
-      throw tooYoung(info);
+    if (parsed.type !== 'data') {
+      await store.delete(info.key, { signal, ifLocked: 'refuse' });
+      continue;
     }
+    const outcome = await removeUnclaimedData(store, slot, info, { signal });
+    if (outcome === 'claimed') return;
+    if (outcome === 'replaced') throw tooYoung(info);
   }
 }
 

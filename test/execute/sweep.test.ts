@@ -2,11 +2,13 @@
 import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
+import { slotPrefix } from '../../src/catalog/keys.ts';
 import { claimVerdict } from '../../src/catalog/verdicts.ts';
 import type { SeedPlan } from '../../src/execute/plan.ts';
 import { sweepAllUploads, sweepSlot, sweepUploads } from '../../src/execute/sweep.ts';
 import type { SweepAction } from '../../src/model/generated/plan.ts';
 import { openFilesystemStore } from '../../src/store/drivers/filesystem.ts';
+import type { Store } from '../../src/store/store.ts';
 import { altered, attempt, keysOf, publish, signal, slotAt, write } from '../catalog/helpers.ts';
 import { clusterOf, desiredOf, destinationOf, inventoryOf, read, seedOf, unknown } from '../plan/fixtures.ts';
 import { tempFolder } from '../servers/temp.ts';
@@ -23,6 +25,18 @@ async function world() {
     utimesSync(join(folder.path, key), time, time);
   };
   return { store, age, path: folder.path };
+}
+
+/** Counts how often the slot was listed. */
+function countingLists(store: Store) {
+  let count = 0;
+  const counted = altered(store, {
+    list: (prefix, options) => {
+      if (prefix === slotPrefix(ref)) count += 1;
+      return store.list(prefix, options);
+    },
+  });
+  return { counted, listed: () => count };
 }
 
 test('old data without a manifest go; young ones stay', async () => {
@@ -83,8 +97,27 @@ test('data that were written anew since the listing stay', async () => {
       return store.head(at, options);
     },
   });
-  await expect(sweepSlot(racing, action, { signal })).rejects.toMatchObject({ code: 'blocked' });
+  const { listed, counted } = countingLists(racing);
+  await expect(sweepSlot(counted, action, { signal })).rejects.toMatchObject({ code: 'blocked' });
   expect(await keysOf(store)).toEqual([key]);
+  expect(listed()).toBe(2);
+});
+
+test('data that a manifest claims since the listing stay, and one more listing tells', async () => {
+  const { store, age } = await world();
+  const key = await write(store, data);
+  age(key, 25);
+  const racing = altered(store, {
+    head: async (at, options) => {
+      const found = await store.head(at, options);
+      if (at === key) await write(store, { type: 'manifest', ...ref, attempt: null });
+      return found;
+    },
+  });
+  const { listed, counted } = countingLists(racing);
+  await sweepSlot(counted, action, { signal });
+  expect(await keysOf(store)).toContain(key);
+  expect(listed()).toBe(2);
 });
 
 test('data that are the same go where the store tells seconds in one answer and milliseconds in another', async () => {
