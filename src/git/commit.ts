@@ -1,4 +1,5 @@
 /** A commit, as plans and pages name it. */
+import { isGranaryError } from '../model/errors.ts';
 import type { CommitId } from '../model/names.ts';
 import { type GitContext, runGit } from './command.ts';
 
@@ -20,4 +21,15 @@ export async function readCommit(revision: string, context: GitContext): Promise
   const args = ['log', '-1', '--encoding=UTF-8', '--no-color', '--no-show-signature', format, revision, '--'];
   const [id = '', subject = '', author = '', date = ''] = (await runGit(args, context)).trimEnd().split('\0');
   return { id: id as CommitId, subject, author, date, dirty: false };
+}
+
+/** Whether a commit, by its full id, is in the repository in `context.folder`. */
+export async function isThere(commit: string, context: GitContext): Promise<boolean> {
+  try {
+    await runGit(['cat-file', '-e', `${commit}^{commit}`], context);
+    return true;
+  } catch (error) {
+    if (!isGranaryError(error)) throw error;
+    return false;
+  }
 }

@@ -2,7 +2,7 @@
  * A remote repository as source: one ref of it is fetched into a private repository, and each commit is written out
  * into a folder of its own, which gets its name only when it is complete.
  *
- * workDir/granary-source/repository   what was fetched: the history of the one ref, without tags
+ * workDir/granary-source/repository   what was fetched (`fetched.ts`)
  * workDir/granary-source/<commit>     the files of a commit, without a `.git`
  */
 import { randomUUID } from 'node:crypto';
@@ -10,15 +10,15 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
 import type { Relation } from '../model/state.ts';
-import { parseAddress, type RepositoryAddress } from './address.ts';
-import { type Base, openMergeBase, writeTree } from './base.ts';
-import { type GitContext, runGit } from './command.ts';
-import { type Commit, readCommit } from './commit.ts';
-import { isCommitId } from './commit-id.ts';
+import { parseAddress } from './address.ts';
+import { type Base, writeTree } from './base.ts';
+import type { GitContext } from './command.ts';
+import { type Commit, isThere, readCommit } from './commit.ts';
 import { type CommitSignature, type Judge, type Source, unchecked } from './contract.ts';
+import { FetchedRepository, fetchedRef } from './fetched.ts';
 import { type History, readHistory } from './history.ts';
-import { parseRef, resolveRemoteRef, type WantedRef } from './refs.ts';
-import { isPartOf, relationOf } from './relation.ts';
+import { parseRef } from './refs.ts';
+import { isPartOf } from './relation.ts';
 import { findUntrusted, signerOf } from './signatures.ts';
 
 export interface RepositoryOptions {
@@ -28,11 +28,6 @@ export interface RepositoryOptions {
   readonly judge?: Judge | undefined;
 }
 
-/** Where the fetched ref is kept in the private repository. */
-const fetchedRef = 'refs/granary/fetched';
-/** Where a commit is kept that was fetched to compare with. */
-const comparedRef = 'refs/granary/compared';
-
 export async function openRepository(
   options: RepositoryOptions,
   open: { signal: AbortSignal; stallMs: number; freshAfter: number },
@@ -40,7 +35,8 @@ export async function openRepository(
   const address = parseAddress(options.repo);
   const wanted = parseRef(options.ref);
   const folder = join(resolve(options.workDir), 'granary-source');
-  const clone = new Clone(address, wanted, folder, open, options.judge ?? null);
+  const fetched = new FetchedRepository(address, wanted, folder, open);
+  const clone = new Clone(fetched, folder, wanted.commit !== null, options.judge ?? null);
   await clone.start();
   try {
     await clone.refresh(open.signal);
@@ -73,18 +69,13 @@ export async function openRepository(
   };
 }
 
+/** Which commit is in use, and the folders with its files and those of the one before. */
 class Clone {
-  readonly #address: RepositoryAddress;
-  readonly #wanted: WantedRef;
+  /** A commit id never moves. */
+  readonly #isFixed: boolean;
   readonly #folder: string;
-  readonly #repository: string;
-  readonly #stallMs: number;
-  readonly #freshAfter: number;
-  /** Since the private repository was made: each leaves a pack, and rewritten history what nobody needs any more. */
-  #moves = 0;
+  readonly #fetched: FetchedRepository;
   readonly #judge: Judge | null;
-  /** False at first, and after a failure, which may leave lock files: the private repository is then made anew. */
-  #sound = false;
   #previousRoot: string | null = null;
   #busy: Promise<unknown> = Promise.resolve();
   root = '';
@@ -93,19 +84,10 @@ class Clone {
   refused: GranaryError | null = null;
   signature: CommitSignature = unchecked;
 
-  constructor(
-    address: RepositoryAddress,
-    wanted: WantedRef,
-    folder: string,
-    { stallMs, freshAfter }: { readonly stallMs: number; readonly freshAfter: number },
-    judge: Judge | null,
-  ) {
-    this.#address = address;
-    this.#wanted = wanted;
+  constructor(fetched: FetchedRepository, folder: string, isFixed: boolean, judge: Judge | null) {
+    this.#fetched = fetched;
     this.#folder = folder;
-    this.#repository = join(folder, 'repository');
-    this.#stallMs = stallMs;
-    this.#freshAfter = freshAfter;
+    this.#isFixed = isFixed;
     this.#judge = judge;
   }
 
@@ -141,45 +123,23 @@ class Clone {
   }
 
   history(signal: AbortSignal): Promise<History> {
-    return readHistory(this.commit?.id ?? fetchedRef, this.#context(signal, this.#repository, null));
+    return readHistory(this.commit?.id ?? fetchedRef, this.#fetched.local(signal));
   }
 
   /** The other commit may be part of no ref that was fetched: then the remote is asked for it. */
   async relation(commit: string, other: string, signal: AbortSignal): Promise<Relation> {
-    return commit === other ? 'same' : this.#inTurn(() => this.#relation(commit, other, signal));
-  }
-
-  async #relation(commit: string, other: string, signal: AbortSignal): Promise<Relation> {
-    const local = this.#context(signal, this.#repository, null);
-    const found = await relationOf(commit, other, local);
-    if (found !== 'unknown' || !isCommitId(other)) return found;
-    try {
-      await this.#fetchOnly([`+${other}:${comparedRef}`], signal);
-    } catch (error) {
-      if (!isGranaryError(error)) throw error;
-      return 'unknown';
-    }
-    return relationOf(commit, other, local);
+    return commit === other ? 'same' : this.#inTurn(() => this.#fetched.relation(commit, other, signal));
   }
 
   base(name: string, signal: AbortSignal): Promise<Base> {
-    return this.#inTurn(() => this.#base(name, signal));
-  }
-
-  async #base(name: string, signal: AbortSignal): Promise<Base> {
-    const wanted = parseRef(name);
-    const context = { ...this.#context(signal, this.#repository), address: this.#address };
-    const { ref } = wanted.commit === null ? await resolveRemoteRef(wanted, context) : { ref: wanted.commit };
-    await this.#fetchOnly([`+${ref}:${comparedRef}`], signal);
-    const local = this.#context(signal, this.#repository, null);
-    return openMergeBase(this.commit?.id ?? fetchedRef, comparedRef, name, local);
+    return this.#inTurn(() => this.#fetched.mergeBase(this.commit?.id ?? fetchedRef, name, signal));
   }
 
   async #refresh(signal: AbortSignal): Promise<boolean> {
     signal.throwIfAborted();
-    // A commit id never moves: once it is here, the network is not needed.
-    if (this.#wanted.commit !== null && this.commit !== null) return false;
-    const ref = await this.#resolve(signal);
+    // Once it is here, the network is not needed.
+    if (this.#isFixed && this.commit !== null) return false;
+    const ref = await this.#fetched.resolve(signal);
     if (ref.commit === this.commit?.id) {
       this.refused = null;
       return false;
@@ -187,24 +147,15 @@ class Clone {
     try {
       return await this.#moveTo(ref.ref, signal);
     } catch (error) {
-      this.#sound = false;
+      this.#fetched.doubt();
       throw error;
     }
   }
 
-  async #resolve(signal: AbortSignal): Promise<{ ref: string; commit: string }> {
-    const { commit } = this.#wanted;
-    if (commit !== null) return { ref: commit, commit };
-    return resolveRemoteRef(this.#wanted, { ...this.#context(signal, this.#folder), address: this.#address });
-  }
-
   async #moveTo(ref: string, signal: AbortSignal): Promise<boolean> {
-    if (!this.#sound || this.#moves >= this.#freshAfter) await this.#makeRepository(signal);
-    this.#moves += 1;
-    await this.#fetch(ref, signal);
-    const local = this.#context(signal, this.#repository, null);
+    const local = this.#fetched.local(signal);
     // The ref may have moved on since it was resolved: what was fetched is what counts.
-    const newest = await readCommit(fetchedRef, local);
+    const newest = await this.#fetched.fetch(ref, signal);
     if (newest.id === this.commit?.id) return false;
     const root = await this.#rootOf(newest, local);
     this.refused = await this.#refusal(newest, root, local);
@@ -255,60 +206,6 @@ class Clone {
     return true;
   }
 
-  async #makeRepository(signal: AbortSignal): Promise<void> {
-    await rm(this.#repository, { recursive: true, force: true, maxRetries: 3 });
-    await mkdir(this.#repository, { recursive: true });
-    const context = this.#context(signal, this.#repository, null);
-    await runGit(['init', '--quiet'], context);
-    this.#sound = true;
-    this.#moves = 0;
-  }
-
-  /**
-   * Fetches with the whole history of the ref, for signatures and rewritten history are told from it. A commit id
-   * that a server does not hand out by itself is looked for in all branches and tags.
-   */
-  async #fetch(ref: string, signal: AbortSignal): Promise<void> {
-    const fetch = (...what: string[]) => this.#fetchOnly(what, signal);
-    try {
-      await fetch(`+${ref}:${fetchedRef}`);
-    } catch (error) {
-      const byId = this.#wanted.commit !== null;
-      if (!byId || !isGranaryError(error, 'git-ref-not-found', 'git-failed')) throw error;
-      await fetch('+refs/heads/*:refs/granary/heads/*', '+refs/tags/*:refs/granary/tags/*');
-      await this.#pointAt(ref, this.#context(signal, this.#repository, null));
-    }
-  }
-
-  async #fetchOnly(what: readonly string[], signal: AbortSignal): Promise<void> {
-    await runGit(
-      [
-        'fetch',
-        '--progress',
-        '--no-tags',
-        '--no-recurse-submodules',
-        '--no-write-fetch-head',
-        '--force',
-        '--',
-        this.#address.url,
-        ...what,
-      ],
-      this.#context(signal, this.#repository),
-    );
-  }
-
-  async #pointAt(commit: string, context: GitContext): Promise<void> {
-    try {
-      await runGit(['update-ref', fetchedRef, `${commit}^{commit}`], context);
-    } catch (error) {
-      if (!isGranaryError(error)) throw error;
-      throw new GranaryError('git-ref-not-found', `${this.#address.shown}: there is no commit ${commit}`, {
-        hint: 'is it pushed? Only commits of branches and tags can be had',
-        context: { repository: this.#address.shown, ref: commit },
-      });
-    }
-  }
-
   /** A sentence where the new commit does not follow from the one before. */
   async #describeMove(commit: Commit, context: GitContext): Promise<string | null> {
     const before = this.commit;
@@ -332,24 +229,5 @@ class Clone {
     } finally {
       await rm(unfinished, { recursive: true, force: true });
     }
-  }
-
-  #context(
-    signal: AbortSignal,
-    folder: string,
-    address: RepositoryAddress | null = this.#address,
-  ): GitContext {
-    return { folder, signal, address, stallMs: this.#stallMs };
-  }
-}
-
-/** Whether a commit, by its full id, is in the repository. */
-async function isThere(commit: string, context: GitContext): Promise<boolean> {
-  try {
-    await runGit(['cat-file', '-e', `${commit}^{commit}`], context);
-    return true;
-  } catch (error) {
-    if (!isGranaryError(error)) throw error;
-    return false;
   }
 }
