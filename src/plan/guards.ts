@@ -82,10 +82,14 @@ function appliedSeeds({ actual }: GuardInput): ReadonlySet<string> {
   return new Set(actual.applied?.objects.seeds.map((seed) => seed.name));
 }
 
-function destinationUnknown({ views, holdings }: GuardInput): Guard[] {
-  const unread = new Set(
-    views.flatMap((view) => view.places.filter((place) => !place.known).map((place) => place.name)),
-  );
+/** Also of one that no policy stores in any more: backups on demand end there. What is left out has a warning. */
+function destinationUnknown({ desired, views, holdings }: GuardInput): Guard[] {
+  const leftOut = new Set(desired.assignments.flatMap((one) => one.leftOut.map(({ name }) => name)));
+  const open = desired.configuration.destinations.filter(({ locked, name }) => !locked && !leftOut.has(name));
+  const unread = new Set([
+    ...views.flatMap((view) => view.places.filter((place) => !place.known).map((place) => place.name)),
+    ...open.map(({ name }) => name).filter((name) => holdings.unknown.has(name)),
+  ]);
   return [...unread].sort().map((destination) => {
     const why = holdings.unknown.get(destination);
     return guard(

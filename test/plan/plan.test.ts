@@ -444,6 +444,18 @@ describe('guards', () => {
     ]);
     expect(made.actions.every(({ destination }) => destination === 'one')).toBe(true);
   });
+  it('destination-unknown: also one that is in no policy any more, for backups on demand may end there', () => {
+    const two = desiredOf();
+    const assignments = two.assignments.map((each) => ({
+      ...each,
+      destinations: each.destinations.filter(({ destination }) => destination.name === 'one'),
+    }));
+    const left = { ...two, assignments };
+    const made = plan(left, actualOf(asApplied(left, now), read('one', healthy), unknown('two')));
+    expect(made.guards.map(({ code, destination }) => [code, destination])).toEqual([
+      ['destination-unknown', 'two'],
+    ]);
+  });
   it('destination-replaced: another bucket under the same name', () => {
     const marked = { ...base, markers: { one: 'marker-one' } };
     expect(codes(plan(world, actualOf(marked, read('one', tooMany))))).toEqual([]);
