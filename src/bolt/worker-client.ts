@@ -24,7 +24,7 @@ const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './w
  * its way finds it ready, with its modules read.
  */
 export class AnalysisThread implements AsyncDisposable {
-  readonly #worker = new Worker(workerUrl, { name: 'granary-bolt' });
+  readonly #worker: Worker;
   readonly #signal: AbortSignal;
   readonly #closed = new AbortController();
   readonly #broken: Promise<never>;
@@ -32,6 +32,7 @@ export class AnalysisThread implements AsyncDisposable {
   constructor({ signal }: { readonly signal: AbortSignal }) {
     signal.throwIfAborted();
     this.#signal = signal;
+    this.#worker = new Worker(workerUrl, { name: 'granary-bolt' });
     this.#broken = breakdownOf(this.#worker, 'reads the database', signal, this.#closed.signal);
   }
 

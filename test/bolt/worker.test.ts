@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { bundle, threads, writeChunks } from '../../build/bundle.ts';
@@ -91,6 +92,22 @@ describe('a worker thread', () => {
     await expect(analyseInWorker(fd, size, {}, { signal: controller.signal })).rejects.toBe(reason);
     // The descriptor is the caller's, and still good.
     expect(analyse(fd, size).problems).toEqual([]);
+  });
+
+  test('does not begin where it was aborted before: a thread that nobody ends would keep the process', async () => {
+    const client = resolve(repository, 'src/bolt/worker-client.ts');
+    writeFileSync(
+      folder.join('main.mjs'),
+      `const { AnalysisThread } = await import(${JSON.stringify(pathToFileURL(client))});
+       try {
+         new AnalysisThread({ signal: AbortSignal.abort(new Error('ctrl-c')) });
+       } catch ({ message }) {
+         console.log(message);
+       }`,
+    );
+    const run = promisify(execFile);
+    const { stdout } = await run(process.execPath, [folder.join('main.mjs')], { timeout: 20_000 });
+    expect(stdout).toBe('ctrl-c\n');
   });
 
   test('runs from the built program too', async () => {
