@@ -15,6 +15,10 @@ export interface LeaseOptions extends CallOptions {
 const renewMs = 5 * 60_000;
 /** A lease that was not renewed for so long, by the store's clock, is of a process that died. */
 export const leaseExpiryMs = 30 * 60_000;
+/** How long the answer to one that is on its way is waited for, also after Ctrl-C. */
+const arrivalMs = 5_000;
+/** How long its removal may take. */
+const removalMs = 10_000;
 
 /**
  * Writes a lease in each of the destinations, and keeps it fresh until it is disposed of.
@@ -27,6 +31,8 @@ export async function holdLease(
   options: LeaseOptions,
 ): Promise<AsyncDisposable> {
   const key = buildKey({ type: 'lease', seed, cluster, kind, id: ulid() as Attempt });
+  const ending = new AbortController();
+  const [aborted, ended] = [soonAfter(options.signal), soonAfter(ending.signal)];
   const held: Source[] = [];
   const write = async ({ name, store }: Source, signal: AbortSignal) => {
     const body = { format: 1, kind, renewedAt: new Date().toISOString() };
@@ -34,24 +40,43 @@ export async function holdLease(
       await store.put(key, new TextEncoder().encode(`${JSON.stringify(body)}\n`), { signal });
       return true;
     } catch (error) {
-      signal.throwIfAborted();
+      // It may have arrived all the same.
+      if (signal.aborted) return true;
       options.onWarning(
         `no lease on ${name}, so a removal there would not wait: ${asGranaryError(error).message}`,
       );
       return false;
     }
   };
-  for (const source of sources) if (await write(source, options.signal)) held.push(source);
+  let renewing: Promise<unknown> = Promise.resolve();
   const renew = setInterval(() => {
-    for (const source of held) write(source, AbortSignal.timeout(renewMs)).catch(() => {});
+    const signal = AbortSignal.any([ended, AbortSignal.timeout(renewMs)]);
+    renewing = Promise.all(held.map((source) => write(source, signal)));
   }, renewMs);
   renew.unref();
-  return {
-    [Symbol.asyncDispose]: async () => {
-      clearInterval(renew);
-      // Also after Ctrl-C: what stays behind would hold back removals until it expires.
-      const signal = AbortSignal.timeout(10_000);
-      await Promise.all(held.map(({ store }) => store.delete(key, { signal }).catch(() => {})));
-    },
+  const release = async () => {
+    clearInterval(renew);
+    ending.abort();
+    // One that arrives after its removal would stay.
+    await renewing;
+    // Also after Ctrl-C: what stays behind would hold back removals until it expires.
+    const signal = AbortSignal.timeout(removalMs);
+    await Promise.all(held.map(({ store }) => store.delete(key, { signal }).catch(() => {})));
   };
+  for (const source of sources) {
+    if (options.signal.aborted) break;
+    if (await write(source, aborted)) held.push(source);
+  }
+  if (options.signal.aborted) await release();
+  options.signal.throwIfAborted();
+  return { [Symbol.asyncDispose]: release };
+}
+
+/** A request that is aborted may take effect afterwards: this leaves one the time to be answered. */
+function soonAfter(signal: AbortSignal): AbortSignal {
+  const later = new AbortController();
+  const begin = () => void setTimeout(() => later.abort(signal.reason), arrivalMs).unref();
+  if (signal.aborted) begin();
+  else signal.addEventListener('abort', begin, { once: true });
+  return later.signal;
 }

@@ -10,18 +10,7 @@ import { requireTool } from '../servers/tools.ts';
 import { Fleet } from './fleet.ts';
 import { SmallDisk, whyNoSmallDisk } from './full-disk.ts';
 import { expectFailure, granary, granaryJson, type Ran, start } from './granary.ts';
-
-/** Processes whose command line names a folder. */
-function processesIn(folder: string): string[] {
-  return readdirSync('/proc').filter((pid) => {
-    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return false;
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(folder);
-    } catch {
-      return false;
-    }
-  });
-}
+import { processesIn } from './processes.ts';
 
 function proofs(fleet: Fleet, destination: string): string[] {
   return fleet
