@@ -3,8 +3,10 @@ import type { OnProgress } from '../backup/events.ts';
 import { resultError } from '../backup/result.ts';
 import { runAction } from '../execute/apply.ts';
 import type { SeedPlan } from '../execute/plan.ts';
+import type { SilentClusters } from '../execute/silent.ts';
 import type { Workspace } from '../execute/workspace.ts';
 import type { Action } from '../model/generated/plan.ts';
+import type { ClusterRef } from '../model/names.ts';
 import type { Log } from './log.ts';
 import { codeOf, type Outcomes } from './outcomes.ts';
 import type { ClusterJob } from './queue.ts';
@@ -22,6 +24,7 @@ export interface JobOptions {
   readonly log: Log;
   readonly share: Pick<Share, 'take' | 'isMine' | 'sawOther'>;
   readonly outcomes: Outcomes;
+  readonly silent: SilentClusters;
   readonly spoolFolder?: string | undefined;
   /** Nothing more begins. */
   readonly stop: AbortSignal;
@@ -59,7 +62,8 @@ export async function runJob(job: Job, options: JobOptions): Promise<void> {
 
 async function runAll(job: Job, { precedence }: Turn, options: JobOptions): Promise<void> {
   const { planned, workspace, actions, cluster } = job;
-  const { log, share, outcomes, spoolFolder, stop, abort, current, onOutdated } = options;
+  const { log, share, outcomes, silent, spoolFolder, stop, abort, current, onOutdated } = options;
+  const requireAnswer = (cluster: ClusterRef) => silent.requireAnswer(cluster);
   for (const action of actions) {
     if (stop.aborted) return;
     // What was planned with an older configuration may not be wanted any more, removals above all.
@@ -70,7 +74,7 @@ async function runAll(job: Job, { precedence }: Turn, options: JobOptions): Prom
     const notes = new RunNotes();
     using ear = listen(action, notes.onProgress, options);
     try {
-      const run = { signal: abort, spoolFolder, precedence, onStart: () => ear.onProgress };
+      const run = { signal: abort, spoolFolder, precedence, requireAnswer, onStart: () => ear.onProgress };
       const result = await runAction(workspace, planned, action, run);
       if (result.outcome === 'failed' && codeOf(result) === 'slot-claimed') {
         share.sawOther();

@@ -1,5 +1,6 @@
 /** What follows from a run: what is told of it, when it is tried again, and whether the plan still holds. */
 import type { ActionResult } from '../execute/action.ts';
+import type { SilentClusters } from '../execute/silent.ts';
 import type { ErrorCode } from '../model/errors.ts';
 import type { Action } from '../model/generated/plan.ts';
 import type { Log } from './log.ts';
@@ -23,6 +24,7 @@ export interface OutcomesOptions {
   readonly passes: Passes;
   readonly retries: Retries;
   readonly share: Pick<Share, 'sawOther'>;
+  readonly silent: SilentClusters;
 }
 
 export class Outcomes {
@@ -45,7 +47,7 @@ export class Outcomes {
 
   /** @param commit of the configuration that it was done for */
   tell(result: ActionResult, notes: RunNotes, commit: string | null): void {
-    const { log, notifier, metrics, state, changes, now } = this.#options;
+    const { log, notifier, metrics, state, changes, now, silent, passes } = this.#options;
     logResult(log, result, notes, commit);
     metrics.ended(result);
     noteOutcome(state, result, now());
@@ -53,6 +55,8 @@ export class Outcomes {
     const { action, outcome } = result;
     if (action.type === 'backup' && outcome === 'failed') this.#suspects.add(action.cluster);
     else if (action.type === 'backup') this.#suspects.delete(action.cluster);
+    // Removals begin or end to be held, and the plan is where that is told.
+    if (silent.note(result)) passes.outdate();
     this.#retryLater(result);
     if (result.outcome !== 'failed') this.#noteBackup(result, notes);
     notifier.look(lookAtRun(result, commit));

@@ -6,6 +6,7 @@ import { resultError } from '../backup/result.ts';
 import type { DrillPlace } from '../execute/action.ts';
 import { atWork } from '../execute/heap.ts';
 import { planSeed, type SeedPlan } from '../execute/plan.ts';
+import { SilentClusters } from '../execute/silent.ts';
 import type { Workspace } from '../execute/workspace.ts';
 import type { ErrorCode } from '../model/errors.ts';
 import type { Action, DrillAction } from '../model/generated/plan.ts';
@@ -73,6 +74,7 @@ export class SeedRunner {
   readonly #share: Share;
   readonly #recorder: Recorder;
   readonly #outcomes: Outcomes;
+  readonly #silent = new SilentClusters();
   #current: Shared<Workspace> | null = null;
   /** A pass, or writing down what was applied: one at a time. */
   #busy: Promise<void> | null = null;
@@ -107,8 +109,8 @@ export class SeedRunner {
       ...options,
       ...{ seed: this.#seed, log, signal: this.#stop.signal, leads: () => this.#share.leads },
     });
-    const [passes, retries, share] = [this.#passes, this.#retries, this.#share];
-    const outcomes = new Outcomes({ ...options, log, passes, retries, share });
+    const [passes, retries, share, silent] = [this.#passes, this.#retries, this.#share, this.#silent];
+    const outcomes = new Outcomes({ ...options, log, passes, retries, share, silent });
     this.#outcomes = outcomes;
     this.#driller = new Driller({
       ...background,
@@ -119,7 +121,7 @@ export class SeedRunner {
       },
     });
     const jobOptions: JobOptions = {
-      ...{ log, share, outcomes, spoolFolder: options.spoolFolder },
+      ...{ log, share, outcomes, silent, spoolFolder: options.spoolFolder },
       ...{ stop: this.#stop.signal, abort: options.abort },
       current: () => this.#current?.value,
       onSilence: (cluster) => this.#queue.stepAside(cluster),
@@ -200,7 +202,9 @@ export class SeedRunner {
       await this.#destinations.prepare(held.value, signal);
       const at = now();
       const began = performance.now();
-      const planned = await planSeed(held.value, this.#seed, { signal, now: at });
+      const planned = await planSeed(held.value, this.#seed, {
+        ...{ signal, now: at, unreachable: this.#silent.names },
+      });
       const passMs = performance.now() - began;
       this.#passes.succeed(at, passMs, this.#share.nextRun(planned.desired.assignments, at));
       this.#tell(planned, reason, at, passMs);
@@ -241,7 +245,9 @@ export class SeedRunner {
     if (held !== this.#current) return;
     // With nothing open there is nothing to write to; that is a guard of the plan, and told as such.
     if (planned.sources.length > 0) this.#recorder.see(planned, held);
-    this.#outcomes.keepOnly(new Set(planned.plan.forecast.map(({ cluster }) => cluster)));
+    const clusters = planned.plan.forecast.map(({ cluster }) => cluster);
+    this.#outcomes.keepOnly(new Set(clusters));
+    this.#silent.keepOnly(new Set(clusters.map((cluster) => `${this.#seed}/${cluster}`)));
     const runnable = runnableActions(planned.plan);
     const { readiness } = held.value.destinations;
     const unread = planned.inventory.destinations.filter((one) => one.status === 'unknown');

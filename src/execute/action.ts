@@ -3,6 +3,7 @@ import type { OnProgress } from '../backup/events.ts';
 import type { Precedence } from '../backup/precedence.ts';
 import type { BackupResult, ResultError } from '../backup/result.ts';
 import type { Action } from '../model/generated/plan.ts';
+import type { ClusterRef } from '../model/names.ts';
 import type { DrillResult } from './drill.ts';
 
 export interface ActionResult {
@@ -37,6 +38,8 @@ export interface ActionOptions {
   readonly spoolFolder?: string | undefined;
   /** What is known of other replicas; absent: nothing. */
   readonly precedence?: Precedence | undefined;
+  /** Asked before anything of a cluster is removed; throws where that must not be. */
+  readonly requireAnswer?: ((cluster: ClusterRef) => void) | undefined;
   readonly onStart?: ((action: Action) => OnProgress) | undefined;
   readonly drills?: DrillPlace | undefined;
 }

@@ -7,7 +7,7 @@ import { readMarker } from '../catalog/marker.ts';
 import type { Assignment } from '../model/config.ts';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
 import type { Action, BackupAction, CopyAction, Plan, UndeleteAction } from '../model/generated/plan.ts';
-import type { Attempt, Slot } from '../model/names.ts';
+import type { Attempt, ClusterRef, Slot } from '../model/names.ts';
 import { nextApplied } from '../plan/applied.ts';
 import { runnableActions } from '../plan/plan.ts';
 import { mayRecord } from '../plan/record-guards.ts';
@@ -19,6 +19,7 @@ import { keep } from './kept-record.ts';
 import { withdrawTombstone } from './pins.ts';
 import type { SeedPlan } from './plan.ts';
 import { deleteCopy, writeTombstone } from './removal.ts';
+import { SilentClusters } from './silent.ts';
 import { sweepAllUploads, sweepSlot } from './sweep.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -49,9 +50,12 @@ export async function applyPlan(
   const { seed, plan } = planned;
   const actions = runnableActions(plan);
   const results: ActionResult[] = [];
+  const silent = new SilentClusters();
+  const requireAnswer = (cluster: ClusterRef) => silent.requireAnswer(cluster);
   const run = async (action: Action) => {
     options.signal.throwIfAborted();
-    const result = await runAction(workspace, planned, action, options);
+    const result = await runAction(workspace, planned, action, { ...options, requireAnswer });
+    silent.note(result);
     results.push(result);
     options.onEnd?.(result);
   };
@@ -94,10 +98,12 @@ export async function runAction(
         await withdraw(storeOf(planned, action.destination), action, { signal });
         return { action, outcome: 'done', backup: null, error: null };
       case 'tombstone':
+        options.requireAnswer?.(action);
         await requireNotFrozen(storeOf(planned, action.destination), action, { signal });
         await writeTombstone(storeOf(planned, action.destination), action, { signal });
         return { action, outcome: 'done', backup: null, error: null };
       case 'delete':
+        options.requireAnswer?.(action);
         await requireNotFrozen(storeOf(planned, action.destination), action, { signal });
         await deleteCopy(storeOf(planned, action.destination), action, { signal });
         return { action, outcome: 'done', backup: null, error: null };

@@ -33,6 +33,8 @@ export interface PlanSeedOptions {
   readonly approve?: string | undefined;
   /** A plan that somebody looked at: nothing else is removed, and where it does not hold any more nothing is done. */
   readonly saved?: Plan | undefined;
+  /** `seed/cluster` of clusters that do not answer: nothing of theirs is removed. */
+  readonly unreachable?: readonly string[] | undefined;
 }
 
 /**
@@ -77,7 +79,7 @@ async function planObserved(
   seed: string,
   desired: Desired,
   { inventory, applied, sources }: Observed,
-  { signal, now, approve, saved }: PlanSeedOptions,
+  { signal, now, approve, saved, unreachable = [] }: PlanSeedOptions,
   orphans: readonly string[] = [],
 ): Promise<SeedPlan> {
   const actual = {
@@ -85,6 +87,7 @@ async function planObserved(
     applied: applied.state,
     relation: await relationToApplied(workspace, applied.state, { signal }),
     unreadRecords: unreadRecords(desired, inventory, applied),
+    unreachable,
   };
   const make = (inspection?: Inspection) => {
     const known = inspection === undefined ? actual : { ...actual, inspection };

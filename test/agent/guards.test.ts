@@ -15,6 +15,7 @@ import { attempt, keysOf, publish, signal, write, writeText } from '../catalog/h
 import { Fleet } from '../cli/fleet.ts';
 import { granary } from '../cli/granary.ts';
 import { describeWith } from '../servers/describe.ts';
+import { startEtcd } from '../servers/etcd.ts';
 import { type MinioServer, startMinio } from '../servers/minio.ts';
 import { bucketName, s3Credential, s3Destination } from '../store/destinations.ts';
 import { FaultProxy, type SeenRequest } from '../store/fault-proxy.ts';
@@ -128,7 +129,9 @@ function groupOf(cluster: string) {
   return { seed: 'eu', cluster, policy: 'hourly' };
 }
 
-describeWith(['minio', 'sops'], 'an agent with two destinations', () => {
+const nowhere = ['http://127.0.0.1:9'];
+
+describeWith(['minio', 'sops', 'etcd-3.6'], 'an agent with two destinations', () => {
   /** Five of which the rules keep three, the newest first. */
   const slots = [1, 25, 26, 27, 28].map((hours) => slotOf(new Date(Date.now() - hours * 3_600_000)));
   const doomed = slots.at(-1) as Slot;
@@ -157,8 +160,7 @@ describeWith(['minio', 'sops'], 'an agent with two destinations', () => {
       ...{ provider: 's3', bucket, region, endpoint, forcePathStyle: true, credential: 'key' },
     });
     fleet.write('Destination', 'two', fleet.local('two'));
-    const clusters = ['prod', 'other'].map((name) => ({ name, endpoints: ['http://127.0.0.1:9'] }));
-    fleet.write('Seed', 'eu', { clusters });
+    clustersAt({ prod: nowhere, other: nowhere });
     fleet.writePolicy('hourly', { destinations: ['one', 'two'] });
     one = await openStore(s3Destination(minio, { bucket }), s3Credential(minio));
     two = await openFilesystemStore({ path: fleet.folder.join('two') });
@@ -175,6 +177,11 @@ describeWith(['minio', 'sops'], 'an agent with two destinations', () => {
     await one.close();
     fleet[Symbol.dispose]();
   });
+
+  function clustersAt(endpoints: Readonly<Record<string, readonly string[]>>): void {
+    const clusters = Object.entries(endpoints).map(([name, at]) => ({ name, endpoints: at }));
+    fleet.write('Seed', 'eu', { clusters });
+  }
 
   /** Where copies are marked to be removed. */
   async function marked(): Promise<string[]> {
@@ -193,6 +200,35 @@ describeWith(['minio', 'sops'], 'an agent with two destinations', () => {
     await using agent = new RunningAgent(['--age-key-file', fleet.keyFile, ...fleet.source]);
     await expect.poll(marked, { timeout: 60_000 }).toEqual(twice(['other@one', 'prod@one', ...onTwo]));
     expect(agent.lines.filter(({ msg }) => msg === 'guard holds')).toEqual([]);
+  });
+
+  test('removes nothing of a cluster that does not answer, until it does', async () => {
+    // One slot is due, ten minutes ago, and the one before is not: the cluster is not late.
+    const minute = new Date(Date.now() - 600_000).getUTCMinutes();
+    const schedule = { cron: `${minute} * * * *`, jitter: '0s' };
+    fleet.writePolicy('hourly', { destinations: ['one', 'two'], schedule });
+    const applied = await granary(['apply', ...fleet.opened]);
+    expect(applied.code).toBe(4);
+    expect(applied.stdout + applied.stderr).toContain('eu/prod did not answer, so nothing of it is removed');
+    expect(await marked()).toEqual([]);
+
+    await using agent = new RunningAgent(['--age-key-file', fleet.keyFile, ...fleet.source]);
+    for (const cluster of ['prod', 'other'])
+      await agent.logged('guard holds', { code: 'cluster-unreachable', cluster });
+    expect(await marked()).toEqual([]);
+    const labels = 'seed="eu",code="cluster-unreachable"';
+    expect(await agent.metric(`granary_guards{${labels}}`)).toBe(2);
+
+    await using etcd = await startEtcd({ version: '3.6' });
+    clustersAt({ prod: nowhere, other: etcd.endpoints });
+    // It is another etcd than the one that the older backups are said to be of.
+    await agent.logged('guard holds', { code: 'frozen-regression', cluster: 'other' });
+    expect(await agent.metric(`granary_guards{${labels}}`)).toBe(1);
+    expect(await granary(['accept', 'eu/other', ...fleet.opened])).toMatchObject({ code: 0 });
+    // The new backup takes the place of one more.
+    await expect
+      .poll(marked, { timeout: 60_000 })
+      .toEqual([...Array(3).fill('other@one'), ...Array(3).fill('other@two')]);
   });
 
   test.each(causes)(
