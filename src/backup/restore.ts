@@ -133,7 +133,8 @@ async function fromCopies(
       if (error.kind !== 'retry') await part?.clear();
       if (!concernsCopyOnly(error)) throw error;
       failed.push({ destination: copy.destination, error });
-      warn(error.message);
+      // Of the only copy it is the error itself.
+      if (copies.length > 1) warn(error.message);
     }
   }
   throw firstOf(failed);

@@ -130,7 +130,8 @@ export async function drillFound(
   });
   const onCopyFailed = async (destination: string, error: GranaryError) => {
     failedCopies.push({ destination, error: resultError(error) });
-    warn(error.message);
+    // Of the only copy it is the result itself.
+    if (found.copies.length > 1) warn(error.message);
     // Only what is wrong with the bytes speaks against a copy, and against that one only.
     if (!isGranaryError(error, 'backup-damaged', 'object-missing')) return;
     await prove(found, destination, { kind: 'read', ok: false, detail: error.message }, options);

@@ -7,13 +7,13 @@ import type { ReadOptions } from '../read.ts';
 import { concernsCopyOnly, type Restored, restore } from '../restore.ts';
 import { type EtcdBinary, requireNotTooNew } from './binary.ts';
 import { type Compared, compareWithEtcd, type Expected, readBack } from './compare.ts';
-import { drillBytes, ScratchFolder } from './scratch.ts';
+import { ScratchFolder } from './scratch.ts';
 import { memberName, ScratchServer } from './server.ts';
 
 export interface DrillOptions extends ReadOptions {
   /** null: only what our own reader can prove. */
   readonly etcd: EtcdBinary | null;
-  /** Where the folder for it is made; it must have room for `drillBytes`. */
+  /** Where the folder for it is made; it must have room for the database and etcd's logs. */
   readonly scratch: string;
   /** Bytes that must be left beside what the drill takes. */
   readonly spareBytes?: number | undefined;
@@ -47,8 +47,7 @@ export async function drill(found: FoundBackup, options: DrillOptions): Promise<
   const { signal, etcd, scratch: parent, stallMs } = options;
   const { manifest } = found;
   if (etcd !== null) requireNotTooNew(etcd, manifest.etcd.version);
-  const needed = drillBytes(manifest.snapshot.size) + (options.spareBytes ?? 0);
-  await using scratch = await ScratchFolder.create(parent, needed);
+  await using scratch = await ScratchFolder.create(parent, manifest.snapshot.size, options.spareBytes);
   const dataDir = scratch.in('data');
   const restored = await restoreAny(found, dataDir, options);
   const expected = await readBack(dataDir, restored.manifest ?? manifest, restored.report, { signal });

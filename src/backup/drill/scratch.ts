@@ -21,7 +21,7 @@ const unsignedMs = 60_000;
  * What a drill of a database of so many bytes takes: etcd lays out its next log beside the first, and writes a little
  * into the database.
  */
-export function drillBytes(database: number): number {
+function drillBytes(database: number): number {
   return Math.ceil(database * 1.1) + 3 * walBytes;
 }
 
@@ -40,15 +40,17 @@ export class ScratchFolder implements AsyncDisposable {
   /**
    * Makes it, where there is room and no other drill runs.
    * @param parent the folder that it is made in
-   * @param bytes that must be free there
+   * @param database bytes that it is to hold, as the manifest says
+   * @param spare bytes that must be left beside what the drill takes
    * @throws GranaryError `disk-full`, `drill-running`, `target-unwritable`
    */
-  static async create(parent: string, bytes: number): Promise<ScratchFolder> {
+  static async create(parent: string, database: number, spare = 0): Promise<ScratchFolder> {
+    const bytes = drillBytes(database) + spare;
     const other = await clearLeftovers(parent);
     if (other !== null) throw running(other, parent);
     await requireFreeDisk(bytes, parent).catch((error: unknown) => {
       throw error instanceof GranaryError && error.code === 'disk-full'
-        ? noRoom(error, parent, bytes)
+        ? noRoom(error, parent, bytes, database)
         : error;
     });
     const folder = new ScratchFolder(join(parent, `granary-drill-${crypto.randomUUID()}`));
@@ -123,11 +125,16 @@ function running({ pid }: ProcessMark, parent: string): GranaryError {
   });
 }
 
-function noRoom({ context, cause }: GranaryError, parent: string, bytes: number): GranaryError {
+function noRoom(
+  { context, cause }: GranaryError,
+  parent: string,
+  bytes: number,
+  database: number,
+): GranaryError {
   const free = formatBytes(Number(context.free ?? 0));
   return new GranaryError(
     'disk-full',
-    `${parent} has ${free} free, and a drill of this backup needs ${formatBytes(bytes)} there`,
+    `${parent} has ${free} free, and a drill needs ${formatBytes(bytes)} there for the ${formatBytes(database)} of database that the manifest names`,
     { hint: 'free some space, or name a folder on a larger disk with --scratch', cause, context },
   );
 }
