@@ -32,7 +32,8 @@ export async function holdLease(
 ): Promise<AsyncDisposable> {
   const key = buildKey({ type: 'lease', seed, cluster, kind, id: ulid() as Attempt });
   const ending = new AbortController();
-  const [aborted, ended] = [soonAfter(options.signal), soonAfter(ending.signal)];
+  const aborted = soonAfter(options.signal, ending.signal);
+  const ended = soonAfter(ending.signal);
   const held: Source[] = [];
   const write = async ({ name, store }: Source, signal: AbortSignal) => {
     const body = { format: 1, kind, renewedAt: new Date().toISOString() };
@@ -72,11 +73,14 @@ export async function holdLease(
   return { [Symbol.asyncDispose]: release };
 }
 
-/** A request that is aborted may take effect afterwards: this leaves one the time to be answered. */
-function soonAfter(signal: AbortSignal): AbortSignal {
+/**
+ * A request that is aborted may take effect afterwards: this leaves one the time to be answered.
+ * @param until from then on `signal`, which may outlive many of these, is not listened to
+ */
+function soonAfter(signal: AbortSignal, until?: AbortSignal): AbortSignal {
   const later = new AbortController();
   const begin = () => void setTimeout(() => later.abort(signal.reason), arrivalMs).unref();
   if (signal.aborted) begin();
-  else signal.addEventListener('abort', begin, { once: true });
+  else signal.addEventListener('abort', begin, { once: true, ...(until && { signal: until }) });
   return later.signal;
 }
