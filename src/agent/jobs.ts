@@ -6,7 +6,6 @@ import type { SeedPlan } from '../execute/plan.ts';
 import type { SilentClusters } from '../execute/silent.ts';
 import type { Workspace } from '../execute/workspace.ts';
 import type { Action } from '../model/generated/plan.ts';
-import type { ClusterRef } from '../model/names.ts';
 import type { Log } from './log.ts';
 import { codeOf, type Outcomes } from './outcomes.ts';
 import type { ClusterJob } from './queue.ts';
@@ -63,7 +62,7 @@ export async function runJob(job: Job, options: JobOptions): Promise<void> {
 async function runAll(job: Job, { precedence }: Turn, options: JobOptions): Promise<void> {
   const { planned, workspace, actions, cluster } = job;
   const { log, share, outcomes, silent, spoolFolder, stop, abort, current, onOutdated } = options;
-  const requireAnswer = (cluster: ClusterRef) => silent.requireAnswer(cluster);
+  const { requireAnswer } = silent;
   for (const action of actions) {
     if (stop.aborted) return;
     // What was planned with an older configuration may not be wanted any more, removals above all.

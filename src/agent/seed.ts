@@ -10,6 +10,7 @@ import { SilentClusters } from '../execute/silent.ts';
 import type { Workspace } from '../execute/workspace.ts';
 import type { ErrorCode } from '../model/errors.ts';
 import type { Action, DrillAction } from '../model/generated/plan.ts';
+import { formatClusterRef } from '../model/names.ts';
 import { overviewOf } from '../plan/overview.ts';
 import { runnableActions } from '../plan/plan.ts';
 import { CertificateWatch } from './certificates.ts';
@@ -247,7 +248,9 @@ export class SeedRunner {
     if (planned.sources.length > 0) this.#recorder.see(planned, held);
     const clusters = planned.plan.forecast.map(({ cluster }) => cluster);
     this.#outcomes.keepOnly(new Set(clusters));
-    this.#silent.keepOnly(new Set(clusters.map((cluster) => `${this.#seed}/${cluster}`)));
+    this.#silent.keepOnly(
+      new Set(clusters.map((cluster) => formatClusterRef({ seed: this.#seed, cluster }))),
+    );
     const runnable = runnableActions(planned.plan);
     const { readiness } = held.value.destinations;
     const unread = planned.inventory.destinations.filter((one) => one.status === 'unknown');

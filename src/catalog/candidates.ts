@@ -3,7 +3,7 @@ import { asGranaryError, GranaryError } from '../model/errors.ts';
 import { acceptedThrough, isAccepted } from '../model/freeze.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
 import type { Acceptance, Copy, SlotRef } from '../model/inventory.ts';
-import { type Attempt, type ClusterRef, type Slot, slotTime } from '../model/names.ts';
+import { type Attempt, type ClusterRef, formatClusterRef, type Slot, slotTime } from '../model/names.ts';
 import type { CallOptions, Store } from '../store/store.ts';
 import { doubtsAboutBackup, doubtsAboutCopy } from './doubts.ts';
 import { readDestination, type Source } from './inventory.ts';
@@ -96,7 +96,7 @@ export async function listCluster(
   }
   const [first] = unread;
   if (first !== undefined && unread.length === wanted.length) throw first.error;
-  const accepted = acceptedThrough(acceptances).get(`${seed}/${cluster}`) ?? null;
+  const accepted = acceptedThrough(acceptances).get(formatClusterRef({ seed, cluster })) ?? null;
   return { listed, unread, accepted };
 }
 

@@ -7,7 +7,7 @@ import { readMarker } from '../catalog/marker.ts';
 import type { Assignment } from '../model/config.ts';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
 import type { Action, BackupAction, CopyAction, Plan, UndeleteAction } from '../model/generated/plan.ts';
-import type { Attempt, ClusterRef, Slot } from '../model/names.ts';
+import type { Attempt, Slot } from '../model/names.ts';
 import { nextApplied } from '../plan/applied.ts';
 import { runnableActions } from '../plan/plan.ts';
 import { mayRecord } from '../plan/record-guards.ts';
@@ -51,7 +51,7 @@ export async function applyPlan(
   const actions = runnableActions(plan);
   const results: ActionResult[] = [];
   const silent = new SilentClusters();
-  const requireAnswer = (cluster: ClusterRef) => silent.requireAnswer(cluster);
+  const { requireAnswer } = silent;
   const run = async (action: Action) => {
     options.signal.throwIfAborted();
     const result = await runAction(workspace, planned, action, { ...options, requireAnswer });

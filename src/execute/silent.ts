@@ -3,7 +3,7 @@
  * they have may be all that is left of them (reference "storage", "Retention, exactly", rule 7).
  */
 import { GranaryError } from '../model/errors.ts';
-import type { ClusterRef } from '../model/names.ts';
+import { type ClusterRef, formatClusterRef } from '../model/names.ts';
 import type { ActionResult } from './action.ts';
 
 const noAnswer = ['etcd-unreachable', 'etcd-no-member'] as const;
@@ -19,7 +19,7 @@ export class SilentClusters {
   /** Takes what came of an action. True where a cluster has fallen silent, or answers again. */
   note({ action, outcome, error }: ActionResult): boolean {
     if (action.type !== 'backup') return false;
-    const name = nameOf(action);
+    const name = formatClusterRef(action);
     if (outcome !== 'failed') return this.#names.delete(name);
     if (error === null || !noAnswer.some((code) => code === error.code) || this.#names.has(name))
       return false;
@@ -33,15 +33,11 @@ export class SilentClusters {
   }
 
   /** Before anything of a cluster is removed. @throws GranaryError `blocked` */
-  requireAnswer(cluster: ClusterRef): void {
-    const name = nameOf(cluster);
+  readonly requireAnswer = (cluster: ClusterRef): void => {
+    const name = formatClusterRef(cluster);
     if (!this.#names.has(name)) return;
     throw new GranaryError('blocked', `${name} did not answer, so nothing of it is removed`, {
       hint: `\`granary check ${name}\` says what is wrong`,
     });
-  }
-}
-
-function nameOf({ seed, cluster }: ClusterRef): string {
-  return `${seed}/${cluster}`;
+  };
 }

@@ -1,6 +1,6 @@
 /** What stops all removals of a cluster's backups, and what lifts that. Pure. */
 import type { Acceptance, Freeze, ReadDestination } from './inventory.ts';
-import type { Attempt, ClusterRef } from './names.ts';
+import { type Attempt, formatClusterRef } from './names.ts';
 
 /**
  * `cluster`, `revision` and `keys`: a backup is a step back from those before it. `members`: the members of the cluster
@@ -32,14 +32,14 @@ export function openFreezes(destinations: readonly Found[]): Freeze[] {
   const freezes = destinations.flatMap((one) => one.freezes);
   if (freezes.length === 0) return [];
   const accepted = acceptedThrough(destinations.flatMap(({ acceptances }) => acceptances));
-  return freezes.filter((freeze) => !isAccepted(freeze.id, accepted.get(nameOf(freeze)) ?? null));
+  return freezes.filter((freeze) => !isAccepted(freeze.id, accepted.get(formatClusterRef(freeze)) ?? null));
 }
 
 /** Up to which attempt each cluster was accepted, by `seed/cluster`. */
 export function acceptedThrough(acceptances: readonly Acceptance[]): ReadonlyMap<string, Attempt> {
   const latest = new Map<string, Attempt>();
   for (const acceptance of acceptances) {
-    const name = nameOf(acceptance);
+    const name = formatClusterRef(acceptance);
     const known = latest.get(name);
     if (known === undefined || acceptance.through > known) latest.set(name, acceptance.through);
   }
@@ -49,8 +49,4 @@ export function acceptedThrough(acceptances: readonly Acceptance[]): ReadonlyMap
 /** Whether what an attempt found, or is marked with, was accepted. */
 export function isAccepted(attempt: string, through: Attempt | null): boolean {
   return through !== null && attempt <= through;
-}
-
-function nameOf({ seed, cluster }: ClusterRef): string {
-  return `${seed}/${cluster}`;
 }

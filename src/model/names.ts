@@ -83,6 +83,11 @@ export function parseClusterRef(text: string): ClusterRef | undefined {
   return isDnsLabel(seed) && isDnsLabel(cluster) ? { seed, cluster } : undefined;
 }
 
+/** `seed/cluster`. */
+export function formatClusterRef({ seed, cluster }: ClusterRef): string {
+  return `${seed}/${cluster}`;
+}
+
 /** Reads `seed/cluster/policy/slot[@destination]`; undefined where it is not that. */
 export function parseBackupRef(text: string): BackupRef | undefined {
   const [path = '', destination, ...more] = text.split('@');

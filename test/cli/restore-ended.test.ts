@@ -1,7 +1,6 @@
 /** Restores that come to a bad end on the way: a disk that fills up, Ctrl-C at any moment. Nothing of them stays in the way. */
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { describeWith } from '../servers/describe.ts';
@@ -13,6 +12,7 @@ import { Fleet } from './fleet.ts';
 import { SmallDisk, whyNoSmallDisk } from './full-disk.ts';
 import { filesIn, granary, granaryJson, plant, start } from './granary.ts';
 import { HoldingProxy } from './holding-proxy.ts';
+import { interruptedRuns, moments } from './moments.ts';
 
 const noDisk = whyNoSmallDisk();
 const skippedDisk = noDisk === null ? '' : ` (skipped: ${noDisk})`;
@@ -115,14 +115,9 @@ describeWith(['etcd-3.6', 'minio', 'sops'], 'a restore that is ended', () => {
       expect(await granary(command, { env: fleet.env })).toMatchObject({ code: 0 });
       const whole = performance.now() - began;
       rmSync(target, { recursive: true });
-      const moments = 12;
       let interrupted = 0;
-      for (let moment = 1; moment <= moments; moment++) {
-        const running = start(command, { env: fleet.env });
-        await pause((whole * moment) / moments);
-        running.kill('SIGINT');
-        const ran = await running.ended;
-        const at = `moment ${moment} of ${moments}, exit code ${ran.code}: ${ran.stderr}`;
+      for await (const { ran, at: moment } of interruptedRuns(command, whole, { env: fleet.env })) {
+        const at = `${moment}, exit code ${ran.code}: ${ran.stderr}`;
         // Code 1 tells that nothing is there. After its last word the signal can only end a process that has done all.
         if (ran.stdout.includes('written    ')) {
           expect(ran.code, at).not.toBe(1);

@@ -1,6 +1,5 @@
 /** Verifications that Ctrl-C meets: at each request to the store, and at moments between. Nothing of them stays. */
 import { readdirSync } from 'node:fs';
-import { setTimeout as pause } from 'node:timers/promises';
 import { GetObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeWith } from '../servers/describe.ts';
@@ -12,6 +11,7 @@ import { FaultProxy } from '../store/fault-proxy.ts';
 import { requestInWords } from '../store/request-words.ts';
 import { Fleet } from './fleet.ts';
 import { granary, type Ran, type Running, start } from './granary.ts';
+import { interruptedRuns } from './moments.ts';
 import { processesIn } from './processes.ts';
 
 const kinds = {
@@ -138,15 +138,9 @@ describeWith(['etcd-3.6', 'minio', 'sops'], 'a verification that is ended', () =
       const began = performance.now();
       expect(await granary(command, { env: fleet.env })).toMatchObject({ code: 0 });
       const whole = performance.now() - began;
-      const moments = 12;
       let interrupted = 0;
-      for (let moment = 1; moment <= moments; moment++) {
-        const running = start(command, { env: fleet.env });
-        await pause((whole * moment) / moments);
-        running.kill('SIGINT');
-        const at = `moment ${moment} of ${moments}`;
-        if (await expectNothingLeft(await running.ended, at)) interrupted += 1;
-      }
+      for await (const { ran, at } of interruptedRuns(command, whole, { env: fleet.env }))
+        if (await expectNothingLeft(ran, at)) interrupted += 1;
       expect(interrupted).toBeGreaterThan(0);
       await expectRerun();
     },
