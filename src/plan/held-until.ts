@@ -3,7 +3,7 @@
  * first of a period wins makes this certain: no later backup takes its place, only later periods push it out. Pure.
  */
 import type { Keep, Schedule } from '../model/config.ts';
-import { type Period, periodsIn } from './periods.ts';
+import { type Period, type PeriodOf, periodsIn } from './periods.ts';
 import { type Candidate, floorCount, isSound, slotMilliseconds } from './retention.ts';
 import { nextSlot } from './schedule.ts';
 
@@ -16,8 +16,8 @@ const longestMs: Readonly<Record<Period, number>> = {
   monthly: 32 * dayMs,
   yearly: 367 * dayMs,
 };
-/** `last` is followed through the schedule so far; finding a slot takes some 50 microseconds. */
-const slotsLimit = 10_000;
+/** Slots and periods are counted one by one so far; finding one takes some 50 microseconds. */
+const stepsLimit = 10_000;
 
 /**
  * The first moment at which the rules might let a backup of `slot` go, if every later slot is backed up. A backup that is
@@ -42,7 +42,7 @@ export function heldUntil(
     const periodOf = periodsIn(period, keep.timeZone);
     const own = periodOf(time);
     if (earlier.some((other) => periodOf(other) === own)) continue;
-    ends.push(startOf(own + count, periodOf, time, time + (count + 1) * longest));
+    ends.push(afterPeriods(time, count, periodOf, longest));
   }
   return new Date(Math.max(...ends));
 }
@@ -50,7 +50,7 @@ export function heldUntil(
 /** When so many later slots have come that the one at `time` is none of the newest `count` any more. */
 function afterSlots(time: number, count: number, schedule: Pick<Schedule, 'cron' | 'timeZone'>): number {
   let at = new Date(time);
-  for (let passed = 0; passed < Math.min(count, slotsLimit); passed += 1) {
+  for (let passed = 0; passed < Math.min(count, stepsLimit); passed += 1) {
     const next = nextSlot(schedule, at);
     if (next === null) break;
     at = next;
@@ -58,8 +58,21 @@ function afterSlots(time: number, count: number, schedule: Pick<Schedule, 'cron'
   return at.getTime();
 }
 
-/** The first whole second of a period, between two moments of which the second lies in it or after. */
-function startOf(period: number, periodOf: (time: number) => number, from: number, to: number): number {
+/**
+ * When so many later periods have begun, to the whole second. They are counted one by one: where clocks leap over an
+ * hour, or a zone over a day, that period never comes, and the rule keeps one more in its place.
+ */
+function afterPeriods(time: number, count: number, periodOf: PeriodOf, longest: number): number {
+  const steps = Math.min(count, stepsLimit);
+  let at = time;
+  for (let passed = 0; passed < steps; passed += 1)
+    at = firstSecondOf(periodOf(at) + 1, periodOf, at, at + 2 * longest);
+  if (steps === count) return at;
+  return firstSecondOf(periodOf(at) + count - steps, periodOf, at, at + (count - steps + 1) * longest);
+}
+
+/** The first whole second of a period, or of the next where it never comes, between two moments: it begins before `to`. */
+function firstSecondOf(period: number, periodOf: PeriodOf, from: number, to: number): number {
   let [before, after] = [Math.floor(from / 1_000), Math.ceil(to / 1_000)];
   while (after - before > 1) {
     const middle = Math.floor((before + after) / 2);

@@ -46,6 +46,15 @@ describe('how long the rules hold a backup at least', () => {
     expect(held.toISOString()).toBe('2026-11-28T00:00:00.000Z');
   });
 
+  it.each([
+    ['an hour that summer time leaps over', '2026-03-28T22:00:00Z', 'Europe/Prague', { hourly: 4 }, 4 * hour],
+    ['an hour that comes twice', '2026-10-24T22:00:00Z', 'Europe/Prague', { hourly: 4 }, 5 * hour],
+    ['a day that a zone leapt over', '2011-12-29T10:00:00Z', 'Pacific/Apia', { daily: 2 }, 2 * day],
+  ])('%s counts as the engine of removal counts it', (_name, at, timeZone, keep, expected) => {
+    const held = Date.parse(until(at, [], { ...keep, timeZone }));
+    expect(held - Date.parse(at)).toBe(expected);
+  });
+
   it('is exactly as long as the engine of removal keeps it, where every slot is backed up', () => {
     const counts = fc.record({
       last: fc.nat(6),
