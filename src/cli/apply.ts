@@ -55,7 +55,7 @@ export function addApply(program: Command, io: Io): Command {
   withOutput(command);
   withExitCodes(
     command,
-    '0 done, 1 nothing could be done, 3 a guard blocked something or the saved plan is stale, 4 some of it failed.',
+    '0 done, 1 nothing could be done, 3 a guard blocked something or the saved plan is stale, 4 some of it failed or a destination could not be read.',
   );
   withExamples(
     command,
@@ -137,7 +137,7 @@ async function refuseNothing(io: Io, plan: Plan, { output }: OutputOptions, sess
 }
 
 async function exitCodeOf({ plan, results, recordError }: ApplyResult): Promise<ExitCode> {
-  const { isBlocked } = await import('../plan/plan.ts');
+  const { hasUnread, isBlocked } = await import('../plan/plan.ts');
   const bad = results.filter(
     ({ outcome, error }) =>
       outcome === 'failed' || outcome === 'incomplete' || (outcome === 'done' && error !== null),
@@ -145,7 +145,7 @@ async function exitCodeOf({ plan, results, recordError }: ApplyResult): Promise<
   // Nothing done is only what failed wholly: a pass that did some of its work says so by 4.
   const all = results.length > 0 && results.every(({ outcome }) => outcome === 'failed');
   if (all) return exitCodes.failed;
-  if (bad > 0 || recordError !== null) return exitCodes.partly;
+  if (bad > 0 || recordError !== null || hasUnread(plan)) return exitCodes.partly;
   const held = results.some(({ outcome }) => outcome === 'blocked');
   return held || isBlocked(plan) ? exitCodes.blocked : exitCodes.done;
 }

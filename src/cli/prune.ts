@@ -6,7 +6,7 @@ import type { Workspace } from '../execute/workspace.ts';
 import { usage } from '../model/errors.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import { formatBackupRef, parseClusterRef, type Slot } from '../model/names.ts';
-import { withExamples } from './help.ts';
+import { withExamples, withExitCodes } from './help.ts';
 import { exitCodes, type Io, worst } from './io.ts';
 import {
   type KeyOptions,
@@ -53,6 +53,10 @@ export function addPrune(program: Command, io: Io): Command {
   withSource(command);
   withKeys(command);
   withOutput(command);
+  withExitCodes(
+    command,
+    '0 done, 1 nothing could be done, 3 a guard blocked something, 4 some of it failed or a destination could not be read.',
+  );
   withExamples(
     command,
     'granary prune',
@@ -155,10 +159,10 @@ async function tellPlan(io: Io, plan: Plan, seed?: string): Promise<void> {
 }
 
 async function setExitCode(io: Io, plan: Plan, results: readonly ActionResult[]): Promise<void> {
-  const { isBlocked } = await import('../plan/plan.ts');
+  const { hasUnread, isBlocked } = await import('../plan/plan.ts');
   const { failed, blocked } = countsOf(results);
-  if (failed > 0)
-    io.exitCode = worst(io.exitCode, failed < results.length ? exitCodes.partly : exitCodes.failed);
+  if (failed > 0 && failed === results.length) io.exitCode = worst(io.exitCode, exitCodes.failed);
+  else if (failed > 0 || hasUnread(plan)) io.exitCode = worst(io.exitCode, exitCodes.partly);
   else if (blocked > 0 || isBlocked(plan)) io.exitCode = worst(io.exitCode, exitCodes.blocked);
 }
 

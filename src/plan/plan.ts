@@ -168,3 +168,8 @@ export function runnableActions({ actions, guards }: Pick<Plan, 'actions' | 'gua
 export function isBlocked({ guards }: Pick<Plan, 'guards'>): boolean {
   return guards.some((guard) => guard.blocks.length > 0 || isRefusal(guard));
 }
+
+/** True where a destination could not be read: what was to be done there is not known, and was not done. */
+export function hasUnread({ guards }: Pick<Plan, 'guards'>): boolean {
+  return guards.some(({ code }) => code === 'destination-unknown');
+}
