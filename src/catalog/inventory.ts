@@ -31,6 +31,8 @@ export type InventoryScope = readonly ClusterRef[] | 'all';
 
 /** Listings of one destination at a time. */
 const concurrency = 8;
+/** So long a listing may stand still: a page of a bucket with many versions takes its time. */
+const standstillMs = 60_000;
 
 /**
  * Lists what the destinations hold, all of them at once. One that cannot be read, or not wholly, becomes `unknown` with
@@ -59,18 +61,22 @@ export async function takeInventory(
 
 /**
  * Lists what one destination holds of `scope`, wholly or not at all.
+ * @param options.stillMs how long no object may come; default: a minute
  * @throws GranaryError whatever the store says; `marker-mismatch` and `format-too-new` of its marker; `store-failed`
- *   for a listing that is out of order or strays from its prefix, for then it may be incomplete too
+ *   for a listing that is out of order or strays from its prefix, for then it may be incomplete too;
+ *   `store-unreachable` where it stands still
  */
 export async function readDestination(
   { name, store }: Source,
   scope: InventoryScope,
-  { signal }: CallOptions,
+  { signal, stillMs = standstillMs }: CallOptions & { readonly stillMs?: number },
 ): Promise<ReadDestination> {
-  // Whoever plans waits for all destinations: one that is dead is not waited for as long as a backup would.
+  // Whoever plans waits for all destinations: one that is dead, or dies, is not waited for as long as a backup would.
   const marker = await within(answerMs, signal, (limited) => readMarker(store, { signal: limited }));
   const prefixes = scope === 'all' ? [clustersPrefix] : [...new Set(scope.map(clusterPrefix))].sort();
-  const parts = await mapLimited(prefixes, signal, (prefix, inner) => readPrefix(store, prefix, inner));
+  const parts = await within(stillMs, signal, (limited, answered) =>
+    mapLimited(prefixes, limited, (prefix, inner) => readPrefix(store, prefix, inner, answered)),
+  );
   return {
     name,
     url: store.url,

@@ -1,5 +1,6 @@
+import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { readDestination, takeInventory } from '../../src/catalog/inventory.ts';
 import { ensureMarker } from '../../src/catalog/marker.ts';
 import { GranaryError } from '../../src/model/errors.ts';
@@ -278,6 +279,47 @@ describe('an inventory', () => {
           hint: null,
         },
       ]);
+    }
+  });
+
+  it('gives up a listing that stands still, and says so', async () => {
+    const store = await openStore();
+    for (const hour of [13, 14]) await publish(store, slotAt(hour));
+    const mute = altered(store, {
+      async *list(prefix, options) {
+        let count = 0;
+        for await (const info of store.list(prefix, options)) {
+          if (count === 3) await once(options.signal, 'abort').then(() => options.signal.throwIfAborted());
+          count += 1;
+          yield info;
+        }
+      },
+    });
+    for (const scope of ['all', [cluster]] as const) {
+      const reading = readDestination({ name: 'x', store: mute }, scope, { signal, stillMs: 50 });
+      await expect(reading).rejects.toMatchObject({
+        code: 'store-unreachable',
+        message: 'no answer within 50 ms',
+      });
+    }
+  });
+
+  it('waits for a listing that is only slow', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const store = await openStore();
+      for (const hour of [13, 14]) await publish(store, slotAt(hour));
+      const slow = altered(store, {
+        async *list(prefix, options) {
+          for await (const info of store.list(prefix, options)) {
+            await vi.advanceTimersByTimeAsync(50_000);
+            yield info;
+          }
+        },
+      });
+      expect((await read(slow)).copies).toHaveLength(2);
+    } finally {
+      vi.useRealTimers();
     }
   });
 

@@ -419,8 +419,11 @@ export function conformance(open: () => Promise<Subject>, { removesAnyway = fals
     });
   });
 
-  test('a call whose signal was aborted before does nothing', async () => {
-    const reason = new Error('no more');
+  test.each([
+    ['an error', new Error('no more')],
+    // What `AbortSignal.timeout` gives: its `code` is a number, where other errors have a word.
+    ['a time that is over', new DOMException('the time is over', 'TimeoutError')],
+  ])('a call whose signal was aborted before by %s does nothing', async (_what, reason) => {
     const signal = AbortSignal.abort(reason);
     const calls = [
       store.put(key('k'), text('x'), { signal }),
@@ -431,6 +434,7 @@ export function conformance(open: () => Promise<Subject>, { removesAnyway = fals
       store.abortStale('', new Date(), { signal }),
     ];
     for (const call of calls) await expect(call).rejects.toBe(reason);
+    await expect(keysOf(store.list('', { signal }))).rejects.toBe(reason);
     expect(await keysOf(store.list('', noAbort()))).toEqual([]);
   });
 

@@ -68,9 +68,10 @@ export function rootMissing(root: string, cause?: unknown): GranaryError {
  * gone must never look like an object that is not there.
  */
 export async function translateFsError(error: unknown, root: string, what: string): Promise<unknown> {
-  const errno = (error as NodeJS.ErrnoException | null)?.code;
-  if (!(error instanceof Error) || error instanceof GranaryError || errno === undefined) return error;
-  if (errno.startsWith('ERR_')) return error;
+  const errno: unknown = (error as NodeJS.ErrnoException | null)?.code;
+  if (!(error instanceof Error) || error instanceof GranaryError) return error;
+  // The reason of a signal whose time is over has a number there.
+  if (typeof errno !== 'string' || errno.startsWith('ERR_')) return error;
   const place = `${what} in ${root}`;
   if (errno === 'ENOENT') {
     if (!(await isFolder(root))) return rootMissing(root, error);
