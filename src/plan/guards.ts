@@ -208,16 +208,15 @@ function nameOf({ seed, cluster }: View['assignment']): string {
 }
 
 /**
- * Too many removals at once that the rules as last applied would not make: the sign of a mistake in the rules. Of a seed
- * that nothing was applied to there are no such rules, and nothing of it is removed anyway.
+ * Too many removals at once that the rules as last applied would not make: the sign of a mistake in the rules. Rules of
+ * which so much is held are not recorded, so that they are no rules as last applied in the next pass: also those of a seed
+ * that takes over a bucket, of which nothing is removed in its first pass anyway.
  */
 function blastCap(input: GuardInput, removals: readonly Removal[]): Guard[] {
   const { maxPerRun, maxSharePercent } = input.desired.configuration.repository.removal;
   const { holdings } = input;
   const applied = appliedSeeds(input);
-  const unnamed = removals.filter(
-    (one) => applied.has(one.seed) && !input.named.has(groupKey(one.seed, one.cluster, one.policy)),
-  );
+  const unnamed = removals.filter((one) => !input.named.has(groupKey(one.seed, one.cluster, one.policy)));
   const unexpected = unnamed.filter(unexpectedBy(input));
   const sizes = copiesPerCluster(holdings, unexpected);
   const targets = groupBy(unexpected, (action) => `${action.seed}/${action.cluster}@${action.destination}`);
@@ -227,10 +226,13 @@ function blastCap(input: GuardInput, removals: readonly Removal[]): Guard[] {
     const [first] = blocked;
     if (first === undefined || blocked.length <= limit) return [];
     const { seed, cluster, destination } = first;
+    const why = applied.has(seed)
+      ? 'that the rules as last applied would not remove'
+      : 'by rules that were never applied';
     return [
       guard(
         'blast-cap',
-        `${blocked.length} of ${total} copies of ${seed}/${cluster} on ${destination} would go that the rules as last applied would not remove; at most ${limit} may at once`,
+        `${blocked.length} of ${total} copies of ${seed}/${cluster} on ${destination} would go ${why}; at most ${limit} may at once`,
         'if that is meant, approve this plan: `granary apply --approve DIGEST`',
         blocked,
         { seed, cluster, destination },

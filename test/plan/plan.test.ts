@@ -415,11 +415,28 @@ describe('guards', () => {
     expect(made.summary).toMatchObject({ backup: 1, delete: 0, blocked: 6 });
     expect(runnableActions(made).map(({ type }) => type)).toEqual(['backup']);
     expect(isBlocked(made)).toBe(true);
-    // However many would go: there are no rules to compare with, and no approval lifts it.
-    const adopted = plan(world, actualOf(null, read('one', hourly('a', '2026-11-21T14:00:00Z', 40))));
-    expect(adopted.guards.map(({ code, blocks }) => [code, blocks.length])).toEqual([
+  });
+  it('blast-cap: also of a seed that takes over a bucket, in its first pass and after it, until it is approved', () => {
+    const taken = read('one', hourly('a', '2026-11-21T14:00:00Z', 40));
+    const first = plan(world, actualOf(null, taken));
+    expect(first.guards.map(({ code, blocks }) => [code, blocks.length])).toEqual([
       ['no-applied-state', 35],
+      ['blast-cap', 35],
     ]);
+    expect(first.guards[1]?.message).toContain(
+      '35 of 40 copies of eu/a on one would go by rules that were never applied; at most',
+    );
+    const recorded = nextApplied(world, null, first, {}, now);
+    const second = plan(world, actualOf(recorded, taken));
+    expect(second.guards.map(({ code, blocks }) => [code, blocks.length])).toEqual([['blast-cap', 35]]);
+    const approved = nextApplied(
+      world,
+      null,
+      plan(world, actualOf(null, taken), now, { approve: first.digest }),
+      {},
+      now,
+    );
+    expect(codes(plan(world, actualOf(approved, taken)))).toEqual([]);
   });
   it('cluster-late: freezes its own removals only', () => {
     const copies = [...hourly('a', '2026-11-21T12:00:00Z', 8), ...hourly('b', '2026-11-21T14:00:00Z', 8)];
