@@ -3,6 +3,7 @@ import { certificateEnds } from '../execute/certificates.ts';
 import { etcdTarget } from '../execute/etcd-target.ts';
 import type { Workspace } from '../execute/workspace.ts';
 import type { Cluster } from '../model/config.ts';
+import { Deadline, Moment } from '../store/deadline.ts';
 import type { Log } from './log.ts';
 import type { Shared } from './shared.ts';
 import type { CertificateTimes, SeedState } from './state.ts';
@@ -21,24 +22,23 @@ const noticeMs = 30 * 86_400_000;
 
 export class CertificateWatch {
   readonly #options: CertificateWatchOptions;
-  #lookAt: Date;
+  /** Until then nobody looks; null: at once. */
+  #pause: Deadline | null = null;
   #running: Promise<void> | null = null;
 
   constructor(options: CertificateWatchOptions) {
     this.#options = options;
-    this.#lookAt = options.now();
   }
 
   /** Endpoints or certificates may be others now. */
   renew(): void {
-    this.#lookAt = this.#options.now();
+    this.#pause = null;
   }
 
   /** Begins to look where the last look is some hours ago. Returns at once. */
   tick(current: Shared<Workspace>): void {
-    const { now, signal } = this.#options;
-    if (this.#running !== null || signal.aborted || now() < this.#lookAt) return;
-    this.#lookAt = new Date(now().getTime() + pauseMs);
+    if (this.#running !== null || this.#options.signal.aborted || this.#pause?.hasPassed === false) return;
+    this.#pause = new Deadline(new Moment(), pauseMs);
     const held = current.hold();
     this.#running = this.#look(held.value).finally(() => {
       held.release();

@@ -1,5 +1,4 @@
 /** The heart: ticks, looks whether the configuration moved, and lets every seed do what is due. */
-import { schedule } from 'node-cron';
 import { resultError } from '../backup/result.ts';
 import type { DrillPlace } from '../execute/action.ts';
 import { Readiness } from '../execute/readiness.ts';
@@ -8,6 +7,7 @@ import { type Source, watchFolder } from '../git/source.ts';
 import { asGranaryError } from '../model/errors.ts';
 import type { Identities } from '../secrets/identities.ts';
 import type { RememberedCredentials } from '../secrets/remembered.ts';
+import { Deadline, Moment } from '../store/deadline.ts';
 import { fingerprint, loadSeeds } from './configuration.ts';
 import { DrillTurn } from './driller.ts';
 import type { Log } from './log.ts';
@@ -16,6 +16,7 @@ import { lookAtConfiguration, lookAtSource } from './notify/looks.ts';
 import type { Notifier } from './notify/notifier.ts';
 import { SeedRunner } from './seed.ts';
 import { type AgentState, newSeedState } from './state.ts';
+import { Ticks } from './ticks.ts';
 
 export interface LoopOptions {
   /** Opens the source; tried again with each poll until it works. */
@@ -42,8 +43,6 @@ export interface LoopOptions {
   readonly drills: DrillPlace;
 }
 
-/** How often it is looked whether something is due. What is due is reckoned by src/plan. */
-const tickCron = '*/2 * * * * *';
 /** How long an agent that ends waits for notifications that are under way. */
 const lastWordsMs = 2_000;
 
@@ -63,7 +62,8 @@ export class Loop {
   readonly #begun: Date;
   /** It was asked for while a poll was under way, which may have looked too early. */
   #pollAgain = false;
-  #pollAt: Date;
+  /** Until then it is not looked at; null: at once. */
+  #pause: Deadline | null = null;
   /** Of the configuration that was read last, whether it could be used or not. */
   #fingerprint: string | null = null;
   /** What was told last of a commit that may not be used. */
@@ -72,7 +72,6 @@ export class Loop {
   constructor(options: LoopOptions) {
     this.#options = options;
     this.#begun = options.now();
-    this.#pollAt = this.#begun;
     // Whoever waits in `run` hears of it; without anybody waiting it must not end the process.
     this.#failed.promise.catch(() => {});
   }
@@ -82,22 +81,19 @@ export class Loop {
    * @throws what the source cannot be opened for at the start, where only a person can help
    */
   async run(drain: AbortSignal): Promise<void> {
-    const ticks = schedule(tickCron, () => this.#tick(), {
-      name: 'granary agent',
-      suppressMissedWarning: true,
-    });
+    const ticks = new Ticks(() => this.#tick());
     try {
       this.#tick();
       await Promise.race([aborted(drain), this.#failed.promise]);
     } finally {
-      await ticks.destroy();
+      await ticks[Symbol.asyncDispose]();
       await this.#drain();
     }
   }
 
   /** Looks at the source with the next tick, and once more where it is being looked at now. */
   pollNow(): void {
-    this.#pollAt = this.#begun;
+    this.#pause = null;
     this.#pollAgain = this.#polling !== null;
   }
 
@@ -105,11 +101,11 @@ export class Loop {
     const now = this.#options.now();
     this.#options.state.lastTick = now;
     if (this.#stop.signal.aborted) return;
-    if (now >= this.#pollAt && this.#polling === null) {
+    if (this.#pause?.hasPassed !== false && this.#polling === null) {
       this.#polling = this.#poll().finally(() => {
         // A tenth more or less, so that many agents do not ask the Git server in step.
         const pause = this.#options.intervalMs * (0.9 + 0.2 * Math.random());
-        this.#pollAt = this.#pollAgain ? this.#begun : new Date(this.#options.now().getTime() + pause);
+        this.#pause = this.#pollAgain ? null : new Deadline(new Moment(), pause);
         this.#pollAgain = false;
         this.#polling = null;
       });

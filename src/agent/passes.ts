@@ -19,10 +19,13 @@ export class Passes {
   /** Whatever the reason, not before. */
   #notBefore: Date;
   #failures = 0;
+  /** The newest moment that was asked about. */
+  #asked: Date;
 
   constructor(now: Date) {
     this.#plannedAt = now;
     this.#notBefore = now;
+    this.#asked = now;
   }
 
   get plannedAt(): Date {
@@ -76,6 +79,8 @@ export class Passes {
    * @param retryAt when something that failed is to be tried again
    */
   due(now: Date, retryAt: Date | null): Reason | null {
+    if (now < this.#asked) this.#setBack(now);
+    this.#asked = now;
     if (this.#isNew) return 'configuration';
     if (this.#isShared && this.#failures === 0) return 'replicas';
     if (now < this.#notBefore) return null;
@@ -84,5 +89,12 @@ export class Passes {
     if (this.#nextRun !== null && this.#nextRun <= now) return 'schedule';
     if (retryAt !== null && retryAt <= now) return 'retry';
     return now.getTime() >= this.#plannedAt.getTime() + longestWaitMs ? 'hourly' : null;
+  }
+
+  /** The clock was set back: what was reckoned by it would keep everything waiting for as long. */
+  #setBack(now: Date): void {
+    if (now < this.#plannedAt) this.#plannedAt = now;
+    if (now < this.#notBefore) this.#notBefore = new Date(now.getTime() + shortestPauseMs);
+    this.#isOutdated = true;
   }
 }

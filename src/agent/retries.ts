@@ -26,6 +26,7 @@ export interface Attempted {
 
 interface Failure extends Attempted {
   readonly failures: number;
+  readonly failedAt: Date;
   readonly retryAt: Date;
 }
 
@@ -66,7 +67,7 @@ export class Retries {
     const retryAt = new Date(
       now.getTime() + Math.max(pauseMs(failures, code, attempted.key), attempted.pauseMs ?? 0),
     );
-    this.#failures.set(attempted.key, { ...attempted, failures, retryAt });
+    this.#failures.set(attempted.key, { ...attempted, failures, failedAt: now, retryAt });
   }
 
   succeeded({ key }: Attempted): void {
@@ -76,7 +77,11 @@ export class Retries {
   /** Whether it failed so recently that it is not to be tried yet. */
   mustWait({ key, slot }: Attempted, now: Date): boolean {
     const failure = this.#failures.get(key);
-    return failure !== undefined && failure.slot === slot && now < failure.retryAt;
+    if (failure === undefined || failure.slot !== slot) return false;
+    // A pass looks with the moment that it began at. Much longer before the failure than a pass takes, the clock was set
+    // back, and nobody knows how long ago it was.
+    const aheadMs = failure.failedAt.getTime() - now.getTime();
+    return now < failure.retryAt && aheadMs <= longestPauseMs;
   }
 
   /** Forgets what nobody wants any more. */

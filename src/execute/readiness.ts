@@ -135,7 +135,9 @@ export class Readiness {
   isKnown({ destination, fingerprint }: Probing): boolean {
     const known = this.#known.get(destination.name);
     if (known === undefined || known.readiness.fingerprint !== fingerprint || known.isDoubted) return false;
-    return known.readiness.ready || this.#now().getTime() - known.at < believedMs;
+    const ageMs = this.#now().getTime() - known.at;
+    // Dated in the future where the clock was set back since.
+    return known.readiness.ready || (ageMs >= 0 && ageMs < believedMs);
   }
 
   /** Forgets destinations that the configuration does not name any more. */

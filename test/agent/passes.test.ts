@@ -63,3 +63,24 @@ test('a failed pass waits as long as it is told, and longer each time', () => {
   passes.succeed(after(100), 10, null);
   expect(passes.failures).toBe(0);
 });
+
+test('a clock that is set back keeps nothing waiting: what was reckoned by it is void', () => {
+  const passes = planned(10, after(60));
+  expect(passes.due(after(20), null)).toBeNull();
+  expect(passes.due(after(-86_400), null)).toBeNull();
+  expect(passes.due(after(-86_395), null)).toBe('caught up');
+  passes.begin();
+  passes.succeed(after(-86_395), 10, null);
+  expect(passes.due(after(-82_796), null)).toBeNull();
+  expect(passes.due(after(-82_795), null)).toBe('hourly');
+});
+
+test('where it is set back and passes fail, they pause all the same', () => {
+  const passes = planned();
+  expect(passes.due(after(20), null)).toBeNull();
+  expect(passes.due(after(-100), null)).toBeNull();
+  passes.begin();
+  passes.fail(after(-95), () => 30_000);
+  expect(passes.due(after(-66), null)).toBeNull();
+  expect(passes.due(after(-65), null)).toBe('retry');
+});

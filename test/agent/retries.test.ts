@@ -62,6 +62,14 @@ test('a new slot is tried at its time, and its pause goes on growing', () => {
   expect(retries.mustWait(attemptedBy(backup('dead', 'b')), later(40_000))).toBe(false);
 });
 
+test('a failure of a time to come, by a clock that was set back since, holds up nothing', () => {
+  const retries = new Retries();
+  const dead = attemptedBy(backup('dead', 'a'));
+  retries.failed(dead, 'etcd-auth', now);
+  expect(retries.mustWait(dead, later(-60_000))).toBe(true);
+  expect(retries.mustWait(dead, later(-3_600_000))).toBe(false);
+});
+
 test('nobody wakes for a slot that is given up by then', () => {
   const retries = new Retries();
   retries.failed(attemptedBy(backup('dead', 'a', later(1_000).toISOString())), 'etcd-unreachable', now);

@@ -13,6 +13,7 @@ import { slotOf } from '../../src/model/names.ts';
 import { loadIdentities } from '../../src/secrets/identities.ts';
 import { Fleet, freshSecret } from '../cli/fleet.ts';
 import { expectNoSecret, granary, granaryJson } from '../cli/granary.ts';
+import { destinationOf } from '../plan/fixtures.ts';
 import { describeWith } from '../servers/describe.ts';
 import type { EtcdServer } from '../servers/etcd.ts';
 import type { MinioServer } from '../servers/minio.ts';
@@ -201,4 +202,15 @@ describeWith(['etcd-3.6', 'minio', 'sops'], 'the readiness of a destination', ()
     });
     expect((await list()).items).toMatchObject([{ readiness: 'unknown' }]);
   });
+});
+
+test('a failure of a time to come, by a clock that was set back since, is not believed', () => {
+  let now = new Date('2026-11-21T14:00:00Z');
+  const readiness = new Readiness('eu', () => now);
+  const destination = destinationOf('store');
+  readiness.note(destination, new Error('the credential cannot be opened'));
+  const probing = { destination, credential: null, fingerprint: '0'.repeat(64) };
+  expect(readiness.isKnown(probing)).toBe(true);
+  now = new Date('2026-11-21T13:00:00Z');
+  expect(readiness.isKnown(probing)).toBe(false);
 });

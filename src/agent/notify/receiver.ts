@@ -5,6 +5,7 @@
 import { resultError } from '../../backup/result.ts';
 import type { OpenCredential } from '../../execute/credentials.ts';
 import type { NotificationType } from '../../model/config.ts';
+import { Deadline, Moment } from '../../store/deadline.ts';
 import type { Log } from '../log.ts';
 import { type Conditions, type Ended, isAskedFor } from './conditions.ts';
 import { noteEnded, noteTold, noticesFor } from './ledger.ts';
@@ -53,7 +54,8 @@ export class Receiver {
   #received: Received;
   #busy: Promise<void> | null = null;
   #failures = 0;
-  #retryAt: Date | null = null;
+  /** After a failure; null: there was none. */
+  #pause: Deadline | null = null;
   /** Seeds that had a pass without failure since the last heartbeat. */
   readonly #beats = new Set<string>();
 
@@ -76,7 +78,7 @@ export class Receiver {
   adopt(target: Target): void {
     this.#target = target;
     this.#failures = 0;
-    this.#retryAt = null;
+    this.#pause = null;
   }
 
   ended(ended: readonly Ended[]): void {
@@ -99,7 +101,7 @@ export class Receiver {
   tick(): void {
     const now = this.#options.now();
     if (this.#busy !== null || this.#options.stop.aborted) return;
-    if (this.#retryAt !== null && now < this.#retryAt) return;
+    if (this.#pause?.hasPassed === false) return;
     if (!this.#hasSomething(now)) return;
     this.#busy = this.#deliver(now).finally(() => {
       this.#busy = null;
@@ -126,12 +128,12 @@ export class Receiver {
         if (type !== 'heartbeat') log.info({ type, host, ...fields }, 'notification sent');
       }
       this.#failures = 0;
-      this.#retryAt = null;
+      this.#pause = null;
     } catch (thrown) {
       if (stop.aborted) return;
       this.#failures += 1;
       const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** (this.#failures - 1));
-      this.#retryAt = new Date(this.#options.now().getTime() + pauseMs * (1 - Math.random() / 5));
+      this.#pause = new Deadline(new Moment(), pauseMs * (1 - Math.random() / 5));
       onResult(type, false);
       log.warn({ type, host, credential, error: resultError(thrown) }, 'notification failed');
     }
