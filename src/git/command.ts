@@ -62,6 +62,8 @@ const config = [
   'submodule.recurse=false',
   'fetch.recurseSubmodules=false',
   'log.showSignature=false',
+  // Whoever may commit into a folder can give it the files of a repository, with a configuration that runs programs.
+  'safe.bareRepository=explicit',
   // Lets the helper process that speaks HTTP end by itself, should it outlive git.
   'http.lowSpeedLimit=1',
   'http.lowSpeedTime=60',

@@ -1,4 +1,5 @@
 import {
+  cpSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -273,6 +274,26 @@ describeWith(['git'], 'sources', () => {
     expect(source.commit?.subject).toBe('With a submodule');
     expect(lstatSync(join(source.root, 'seeds/link')).isSymbolicLink()).toBe(true);
     expect(existsSync(folder.join('hooked'))).toBe(false);
+  });
+
+  test('a folder that was made to look like a repository of its own runs nothing', async () => {
+    const hooked = folder.join(`filtered-${count}`);
+    const path = join(origin.folder, 'fleet');
+    // Git commits all of it as it is, for none of it is called `.git`.
+    const hidden = new Repository(folder.join(`hidden-${count}`));
+    hidden.commit('Hidden', { 'a.yaml': 'a\n', '.gitattributes': 'a.yaml filter=x\n' });
+    cpSync(join(hidden.folder, '.git'), path, { recursive: true });
+    origin.commit('Hostile', {
+      'fleet/a.yaml': 'b\n',
+      'fleet/.gitattributes': 'a.yaml filter=x\n',
+      'fleet/config': `[core]\n\tbare = false\n\tworktree = .\n[filter "x"]\n\tclean = touch ${hooked}; cat\n`,
+    });
+    const source = await openSource({ path }, { signal });
+    await source.refresh({ signal });
+    expect((await source.history({ signal })).unknown).not.toBeNull();
+    expect((await refusal(source.base('HEAD', { signal }))).code).toBe('git-ref-not-found');
+    expect(existsSync(hooked)).toBe(false);
+    expect(source).toMatchObject({ commit: null, note: expect.stringContaining('bare repository') });
   });
 
   test('a work folder that cannot be made', async () => {
