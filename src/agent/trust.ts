@@ -2,8 +2,9 @@
  * Which commits the agent may use: signed ones, as the commit before asks for it. A commit never vouches for itself:
  * it is judged by the rule of the last one that was accepted, and only then its own rule holds for the next.
  */
-import { readFile, realpath, rm } from 'node:fs/promises';
+import { readFile, realpath, rm, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
+import { maxFileBytes } from '../config/files.ts';
 import { loadConfiguration } from '../config/index.ts';
 import type { TrustRule, UntrustedCommit } from '../git/signatures.ts';
 import { type Candidate, type CommitSignature, type Judge, unchecked } from '../git/source.ts';
@@ -48,9 +49,10 @@ export class Trust implements Judge {
   /** @throws GranaryError `state-invalid`, `file-unreadable`, `git-failed` */
   async refusal(candidate: Candidate): Promise<GranaryError | null> {
     const last = await this.#last();
-    const own = await ruleOf(candidate.root);
-    // A repository that is seen for the first time can be asked for no more than to follow its own rule.
-    const asked = last?.rule ?? own ?? { commits: 'none', allowedSigners: null };
+    // A repository that is seen for the first time can be asked for no more than to follow its own rule. Otherwise the
+    // files are not looked at before somebody has vouched for them: they may be anything, and of any size.
+    const first = last === null ? await ruleOf(await candidate.files()) : null;
+    const asked = last?.rule ?? first ?? { commits: 'none', allowedSigners: null };
     const since = this.#options.accepted ?? last?.commit ?? null;
     const rule: TrustRule = {
       commits: stricter(asked.commits, this.#options.floor),
@@ -60,6 +62,7 @@ export class Trust implements Judge {
     const untrusted = isVouchedFor ? null : await candidate.findUntrusted(since, rule);
     if (untrusted !== null) return refusalOf(untrusted, candidate, rule);
     const signature = await signatureOf(candidate, rule, isVouchedFor);
+    const own = first ?? (await ruleOf(await candidate.files()));
     await this.#accept({ commit: candidate.commit.id, rule: own ?? asked, signature });
     return null;
   }
@@ -155,11 +158,12 @@ async function ruleOf(root: string): Promise<TrustRule | null> {
   return { commits, allowedSigners: commits === 'none' ? null : await signersIn(root, allowedSigners) };
 }
 
-/** The list of allowed signers in a commit; null where it has none, or one that lies outside of its files. */
+/** The list of allowed signers in a commit; null where it has none, or one that is too large or outside of its files. */
 async function signersIn(root: string, path: string): Promise<string | null> {
   try {
     const real = await realpath(join(root, path));
-    return real.startsWith(`${await realpath(root)}${sep}`) ? await readFile(real, 'utf8') : null;
+    if (!real.startsWith(`${await realpath(root)}${sep}`)) return null;
+    return (await stat(real)).size > maxFileBytes ? null : await readFile(real, 'utf8');
   } catch {
     return null;
   }

@@ -52,11 +52,11 @@ export interface CommitSignature {
 
 export const unchecked: CommitSignature = { state: 'unchecked', signer: null };
 
-/** A commit that was fetched and written out, and is not in use yet. */
+/** A commit that was fetched, and is not in use yet. */
 export interface Candidate {
   readonly commit: Commit;
-  /** Its files. */
-  readonly root: string;
+  /** The folder with its files, which are written out when they are first asked for. */
+  files(): Promise<string>;
   /**
    * The oldest commit that breaks `rule`, of those that came after `since` (see `findUntrusted`); null: none does.
    * A `since` that is not in this history any more counts as null.

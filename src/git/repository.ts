@@ -157,18 +157,24 @@ class Clone {
     // The ref may have moved on since it was resolved: what was fetched is what counts.
     const newest = await this.#fetched.fetch(ref, signal);
     if (newest.id === this.commit?.id) return false;
-    const root = await this.#rootOf(newest, local);
-    this.refused = await this.#refusal(newest, root, local);
-    if (this.refused === null) return this.#use(newest, root, local);
+    let written: Promise<string> | null = null;
+    const files = () => (written ??= this.#rootOf(newest, local));
+    this.refused = await this.#refusal(newest, files, local);
+    if (this.refused === null) return this.#use(newest, await files(), local);
+    const root = join(this.#folder, newest.id);
     if (root !== this.#previousRoot) await rm(root, { recursive: true, force: true });
     return this.#goOn(this.refused, local);
   }
 
-  async #refusal(commit: Commit, root: string, context: GitContext): Promise<GranaryError | null> {
+  async #refusal(
+    commit: Commit,
+    files: () => Promise<string>,
+    context: GitContext,
+  ): Promise<GranaryError | null> {
     if (this.#judge === null) return null;
     return this.#judge.refusal({
       commit,
-      root,
+      files,
       findUntrusted: async (since, rule) => {
         const known = since !== null && (await isThere(since, context)) ? since : null;
         return findUntrusted(commit.id, known, rule, context);

@@ -213,6 +213,19 @@ describeWith(['git', 'ssh'], 'commits that count', () => {
     await expect(start()).rejects.toMatchObject({ code: 'commit-untrusted' });
   });
 
+  test('the files of a commit that nobody vouches for are not even written out', async () => {
+    commitBy(olga, 'first', trustFiles('all', olga));
+    const source = await start();
+    // Such a name is too long for a file system.
+    const name = 'x'.repeat(300);
+    const blob = origin.git('rev-parse', 'HEAD:repository.yaml');
+    origin.git('update-index', '--add', '--cacheinfo', `100644,${blob},${name}`);
+    signWith(origin, null);
+    origin.git('commit', '--quiet', '-m', 'Too much');
+    expect(await source.refresh({ signal })).toBe(false);
+    expect(source.refused?.message).toContain('(Too much) is not signed');
+  });
+
   test('a subject cannot move the cursor, and a state file of something else is refused', async () => {
     commitBy(olga, 'first', trustFiles('all', olga));
     const source = await start();
