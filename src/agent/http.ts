@@ -47,8 +47,12 @@ export interface AgentServer extends AsyncDisposable {
 const longestSilenceMs = 30_000;
 /** How often it is looked whether a certificate was renewed. */
 const renewalMs = 60_000;
-/** GitHub sends no more. */
+/** GitHub sends no more to the webhook. */
 const maxPayloadBytes = 25 * 2 ** 20;
+/** Nothing else takes anything in, and whoever sends it something need not have shown a secret: it is held in memory. */
+const maxBodyBytes = 1_024;
+/** Who sends a request more slowly holds a connection for nothing. */
+const requestMs = 60_000;
 
 /**
  * Serves `/healthz`, `/readyz`, `/metrics`, the status (`/`, `/clusters/…`, `/api/v1/status`, `/api/v1/events`) and, where
@@ -59,7 +63,8 @@ export async function serve(options: ServeOptions): Promise<AgentServer> {
   const { listen, access } = options;
   for (const file of [access.webhookSecretFile, access.tokenFile]) if (file !== null) await readSecret(file);
   const tls = access.tls === null ? null : readTls(access.tls);
-  const basics = { logger: false, forceCloseConnections: true, bodyLimit: maxPayloadBytes } as const;
+  const limits = { bodyLimit: maxBodyBytes, requestTimeout: requestMs } as const;
+  const basics = { logger: false, forceCloseConnections: true, ...limits } as const;
   const server =
     tls === null ? fastify(basics) : (fastify({ ...basics, https: tls }) as unknown as FastifyInstance);
   const renewal = access.tls === null || tls === null ? null : renew(server, access.tls, tls);
@@ -122,14 +127,13 @@ function addWebhook(server: FastifyInstance, { access, onPush }: ServeOptions): 
   const { webhookSecretFile } = access;
   if (webhookSecretFile === null) return;
   void server.register(async (scope) => {
-    // The signature is of the bytes as they came.
+    // The signature is of the bytes as they came. They are counted and not kept: anybody may send them.
     scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+    scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
     scope.post('/webhook', async (request, reply) => {
-      const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-      if (!isFromForge(request.headers, body, await readSecret(webhookSecretFile))) {
-        return reply.code(401).send({ error: 'the signature is missing or wrong' });
-      }
+      const { headers, raw } = request;
+      const signed = isFromForge(headers, raw, maxPayloadBytes, await readSecret(webhookSecretFile));
+      if (!(await signed)) return reply.code(401).send({ error: 'the signature is missing or wrong' });
       onPush();
       return reply.code(202).send({ polling: true });
     });

@@ -1,5 +1,9 @@
+import { createHmac } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
+import { connect, type Socket } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterAll, describe, expect, test } from 'vitest';
 import { type Access, openToAll, serve } from '../../src/agent/http.ts';
 import { makeMetrics } from '../../src/agent/metrics.ts';
@@ -7,6 +11,9 @@ import { type AgentState, newAgentState, newSeedState } from '../../src/agent/st
 import { isGranaryError } from '../../src/model/errors.ts';
 import { makeCertificates } from '../servers/certificates.ts';
 import { tempFolder } from '../servers/temp.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 const start = new Date('2026-11-21T14:00:00Z');
 const local = { host: '127.0.0.1', port: 0 };
@@ -128,6 +135,55 @@ describe('who may ask', () => {
       expect((await fetch(url, sent)).status).toBe(status);
     }
     expect(pushes).toBe(status === 202 ? 2 : 0);
+  });
+
+  test('what nobody signed is not kept in memory, whatever is sent where', async () => {
+    const access = { webhookSecretFile: file('secret', secret) };
+    await using server = await open(newAgentState(start), { access });
+    const { port, hostname } = new URL(server.url);
+    const [count, megabytes] = [8, 20];
+    const half = Buffer.alloc(megabytes * 2 ** 20);
+    const before = process.memoryUsage().arrayBuffers;
+    const sockets: Socket[] = [];
+    for (const path of ['/webhook', '/elsewhere']) {
+      for (let index = 0; index < count; index += 1) {
+        const head = [
+          `POST ${path} HTTP/1.1`,
+          'host: localhost',
+          'content-type: application/json',
+          'x-hub-signature-256: sha256=00',
+          // A byte more than comes, so that it stays unfinished.
+          `content-length: ${half.length + 1}`,
+        ].join('\r\n');
+        const socket = connect(Number(port), hostname);
+        sockets.push(socket);
+        socket.on('error', () => {});
+        const sent = new Promise((resolve) => {
+          socket.once('close', resolve);
+          socket.write(`${head}\r\n\r\n`);
+          socket.write(half, resolve);
+        });
+        await sent;
+      }
+    }
+    collectGarbage();
+    const kept = process.memoryUsage().arrayBuffers - before - half.length;
+    for (const socket of sockets) socket.destroy();
+    expect(kept).toBeLessThan(count * half.length * 0.5);
+  });
+
+  test('a large body is taken where it is signed, and none beyond what forges send', async () => {
+    const access = { webhookSecretFile: file('secret', secret) };
+    let pushes = 0;
+    await using server = await open(newAgentState(start), { access, onPush: () => pushes++ });
+    const send = (body: Buffer) => {
+      const signature = createHmac('sha256', secret).update(body).digest('hex');
+      const headers = { 'x-hub-signature-256': `sha256=${signature}`, 'content-type': 'application/json' };
+      return fetch(`${server.url}/webhook`, { method: 'POST', headers, body: new Uint8Array(body) });
+    };
+    expect((await send(Buffer.alloc(25 * 2 ** 20))).status).toBe(202);
+    await send(Buffer.alloc(25 * 2 ** 20 + 1)).catch(() => {});
+    expect(pushes).toBe(1);
   });
 
   test('without a secret there is no webhook, and an empty one opens nothing', async () => {
