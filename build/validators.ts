@@ -6,7 +6,7 @@ import { readdirSync } from 'node:fs';
 import standalone from 'ajv/dist/standalone/index.js';
 import type { Plugin } from 'rolldown';
 import { readSchema } from '../src/config/schema-files.ts';
-import { newCompiler } from '../src/config/validators.ts';
+import { compilerFor } from '../src/config/validators.ts';
 
 const replaced = /\/src\/config\/validators\.ts$/;
 const mark = 'granary-schema:';
@@ -41,6 +41,6 @@ export function validatorOf(name) {
 
 /** As CommonJS. */
 function written(name: string): string {
-  const compiler = newCompiler({ source: true, optimize: true });
+  const compiler = compilerFor(name, { source: true, optimize: true });
   return standalone.default(compiler, compiler.compile(readSchema(name)));
 }

@@ -51,7 +51,7 @@ const appliedKind: DocumentKind = {
   format: 1,
   code: 'manifest-invalid',
   hint: 'without it nothing is removed; remove that object, and the next `granary apply` writes it anew',
-  limit: 64 * 1024 * 1024,
+  limit: 16 * 1024 * 1024,
 };
 
 /**

@@ -88,7 +88,7 @@ export async function listCluster(
     const result = results[index];
     if (result?.status === 'fulfilled') {
       for (const copy of result.value.copies) listed.push({ destination: name, store, copy });
-      acceptances.push(...result.value.acceptances);
+      for (const acceptance of result.value.acceptances) acceptances.push(acceptance);
     } else {
       const error = asGranaryError(result?.reason).within(`destination ${name}`, { destination: name });
       unread.push({ destination: name, error });

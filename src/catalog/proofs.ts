@@ -58,7 +58,7 @@ async function removeOlder(
     const parsed = parseKey(key);
     if (parsed.type === 'proof' && parsed.kind === kind) proofs.push({ key, time: parsed.time.getTime() });
   }
-  const newest = Math.max(...proofs.map(({ time }) => time));
+  const newest = proofs.reduce((last, { time }) => Math.max(last, time), 0);
   for (const { key, time } of proofs) {
     if (time < newest) await store.delete(key, { signal });
   }

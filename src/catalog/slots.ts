@@ -108,7 +108,8 @@ function latestPin(objects: readonly SlotObject[]): string | null {
 
 function latest(times: readonly Date[]): string | null {
   if (times.length === 0) return null;
-  return new Date(Math.max(...times.map((time) => time.getTime()))).toISOString();
+  // Not as arguments of `Math.max`: whoever filled a bucket may have made more than a call can have.
+  return new Date(times.reduce((last, time) => Math.max(last, time.getTime()), 0)).toISOString();
 }
 
 /**

@@ -25,7 +25,8 @@ export interface SchemaError {
 }
 
 /**
- * All faults of `value` by `schemas/<name>.schema.json`; none where it is valid. The value is not changed.
+ * The faults of `value` by `schemas/<name>.schema.json`; none where it is valid. The value is not changed. All of them where
+ * it is a kind that people write; of anything else the first, for whoever filled a bucket may have made millions.
  * Faults within alternatives (`anyOf`) come with all branches: `src/config/faults.ts` tells which one was meant.
  */
 export function schemaErrors(name: string, value: unknown): readonly SchemaError[] {

@@ -7,21 +7,29 @@ import formats from 'ajv-formats';
 import { readSchema } from './schema-files.ts';
 
 const validators = new Map<string, ValidateFunction>();
-let compiler: Ajv2020 | undefined;
+const compilers = new Map<boolean, Ajv2020>();
+/** What people write: they are told all that is wrong with it. What lies in a bucket may be made to be wrong in millions of ways. */
+const ofPeople = ['seed', 'destination', 'credential', 'policy', 'repository'];
 
-/** The function that checks a value by `schemas/<name>.schema.json`. */
+/**
+ * The function that checks a value by `schemas/<name>.schema.json`. It finds all faults of what people write, and the first
+ * of anything else.
+ */
 export function validatorOf(name: string): ValidateFunction {
   const known = validators.get(name);
   if (known !== undefined) return known;
-  compiler ??= newCompiler();
+  const allErrors = ofPeople.includes(name);
+  const compiler = compilers.get(allErrors) ?? compilerFor(name);
+  compilers.set(allErrors, compiler);
   const validator = compiler.compile(readSchema(name));
   validators.set(name, validator);
   return validator;
 }
 
-export function newCompiler(code?: CodeOptions): Ajv2020 {
+/** @param name of the schema that it is for */
+export function compilerFor(name: string, code?: CodeOptions): Ajv2020 {
   const ajv = new Ajv2020({
-    allErrors: true,
+    allErrors: ofPeople.includes(name),
     verbose: true,
     discriminator: true,
     strict: true,

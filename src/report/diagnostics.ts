@@ -27,15 +27,15 @@ export function diagnosticsText(report: DiagnosticsReport, options: TextOptions)
     diagnostic,
     place: printable(`${diagnostic.file}:${diagnostic.line}:${diagnostic.column}`),
   }));
-  const placeWidth = Math.max(...entries.map(({ place }) => textWidth(place))) + 2;
-  const codeWidth = Math.max(...report.diagnostics.map(({ code }) => code.length)) + 3;
+  const placeWidth = widest(entries.map(({ place }) => textWidth(place))) + 2;
+  const codeWidth = widest(report.diagnostics.map(({ code }) => code.length)) + 3;
   const beside = options.width - placeWidth - severityWidth - codeWidth;
   const isBeside = beside >= leastMessageWidth;
   const indent = isBeside ? placeWidth + severityWidth : 4;
   const room = isBeside ? beside : Math.max(leastWidthBelow, options.width - indent - codeWidth);
   const wrapped = entries.map((entry) => ({ ...entry, lines: messageLines(entry.diagnostic, room) }));
   // Codes stand below one another, as near to the texts as these allow.
-  const textColumns = Math.min(room, Math.max(...wrapped.flatMap(({ lines }) => lines.map(textWidth))));
+  const textColumns = Math.min(room, widest(wrapped.flatMap(({ lines }) => lines.map(textWidth))));
   const blocks = wrapped.map(({ diagnostic, place, lines }) => {
     const { severity, code } = diagnostic;
     const head =
@@ -49,6 +49,11 @@ export function diagnosticsText(report: DiagnosticsReport, options: TextOptions)
     return isBeside ? [head + (texts[0] ?? ''), ...body.slice(1)].join('\n') : [head, ...body].join('\n');
   });
   return `${blocks.join('\n')}\n\n${summary}\n`;
+}
+
+/** As arguments of `Math.max`, those of a whole file of mistakes would be too many. */
+function widest(widths: readonly number[]): number {
+  return widths.reduce((most, width) => Math.max(most, width), 0);
 }
 
 function messageLines({ message, hint }: Diagnostic, width: number): string[] {

@@ -241,6 +241,24 @@ describe('the applied state', () => {
     expect(await apply([good, bad], stateOf(2))).toMatchObject({ written: ['d-0'] });
   });
 
+  it('that somebody filled with faults or lists takes no memory: the first of them is told', async () => {
+    const store = await openStore();
+    const why = async (seeds: string) => {
+      await writeText(
+        store,
+        key,
+        JSON.stringify({ seed: 'eu-west', ...stateOf(1) }).replace(
+          /"seeds":\[.*?\]\}\],/,
+          `"seeds":[${seeds}],`,
+        ),
+      );
+      return (await read(store)).unread[0]?.error.message ?? '';
+    };
+    const many = 300_000;
+    expect(await why(`0${',0'.repeat(many)}`)).toMatch(/is invalid: objects\.seeds\[0\] must be object$/);
+    expect(await why(`[]${',[]'.repeat(many)}`)).toMatch(/more than 250000 lists and mappings$/);
+  });
+
   it('never holds more than its schema allows', async () => {
     const store = await openStore();
     const [credential] = stateOf(1).objects.credentials;

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { describe, expect, it, vi } from 'vitest';
+import { listCluster } from '../../src/catalog/candidates.ts';
 import { readDestination, takeInventory } from '../../src/catalog/inventory.ts';
 import { ensureMarker } from '../../src/catalog/marker.ts';
 import { GranaryError } from '../../src/model/errors.ts';
@@ -388,5 +389,25 @@ describe('an inventory', () => {
     expect(copies).toHaveLength(slots);
     expect(copies.filter(({ storedBytes }) => storedBytes === 4)).toHaveLength(slots);
     expect(foreign).toBe(0);
+  });
+
+  it('is read where somebody filled a slot with pins, and a cluster with acceptances', async () => {
+    const many = 150_000;
+    const time = (index: number) =>
+      new Date(Date.UTC(2030, 0, 1) + index * 1_000).toISOString().replace(/[-:]|\.000/g, '');
+    const id = (index: number) => `01KAF3V7S8ZQ6X2M4N5${String(index).padStart(7, '0')}`;
+    function* keys() {
+      const prefix = 'clusters/eu-west/prod-a/';
+      for (let index = 0; index < many; index += 1) yield `${prefix}freezes/accepted-${id(index)}.json`;
+      yield `${prefix}hourly/20201121T140000Z/manifest.json`;
+      for (let index = 0; index < many; index += 1)
+        yield `${prefix}hourly/20201121T140000Z/pin-${time(index)}.json`;
+    }
+    const store = await openStore();
+    const { copies } = await read(listing(store, [...keys()]));
+    expect(copies[0]?.pinnedUntil).toBe(new Date(Date.UTC(2030, 0, 1) + (many - 1) * 1_000).toISOString());
+    const sources = [{ name: 'x', store: listing(store, [...keys()]) }];
+    const { accepted } = await listCluster(sources, { seed: 'eu-west', cluster: 'prod-a' }, { signal });
+    expect(accepted).toBe(id(many - 1));
   });
 });

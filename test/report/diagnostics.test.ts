@@ -148,3 +148,11 @@ test('GitHub: one command a line, and nothing from a file can begin another', ()
     ].join('\n'),
   );
 });
+
+test('a file of 200,000 mistakes is told like any other', () => {
+  const [first] = diagnostics;
+  if (first === undefined) throw new Error('there is none');
+  const many = Array.from({ length: 200_000 }, () => first);
+  const text = diagnosticsText({ diagnostics: many, files: 1 }, { width: 120 });
+  expect(text.slice(-200)).toMatch(/\n200000 errors in 1 file/);
+});
