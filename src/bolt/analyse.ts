@@ -6,7 +6,7 @@ import { checkFreelist } from './freelist.ts';
 import { type HashKv, HashKvBuilder } from './hashkv.ts';
 import { type HashPoint, KeyHistory } from './history.ts';
 import { defaultKeyLimit } from './key-table.ts';
-import { type Meta, readMeta } from './meta.ts';
+import { cutOff, type Meta, readMeta } from './meta.ts';
 import { type OpenDatabase, openDatabase } from './open.ts';
 import { ProblemList } from './problems.ts';
 import type { DatabaseFacts, DatabaseReport } from './report.ts';
@@ -98,8 +98,9 @@ export function analyse(fd: number, size: number, options: AnalyseOptions = {}):
 function checkSize(meta: Meta, size: number, problems: ProblemList): boolean {
   const body = bodySize(size);
   const expected = meta.pages * meta.pageSize;
-  if (body < expected) {
-    problems.add(null, `the file ends at byte ${body} of ${expected}: it was cut off`);
+  const cut = cutOff(meta, body);
+  if (cut !== null) {
+    problems.add(null, cut);
   } else if (body > expected && hasTrailer(size)) {
     problems.add(null, `the file has ${body - expected} bytes more than its ${expected}`);
   }

@@ -1,6 +1,7 @@
 /** The few facts that cost about a millisecond: enough to ask a server for its HashKV while the rest is checked. */
 import { GranaryError } from '../model/errors.ts';
 import { currentRevision, readMetaBucket } from './content.ts';
+import { cutOff } from './meta.ts';
 import { openDatabase } from './open.ts';
 import { ProblemList } from './problems.ts';
 import { readRevisionKey } from './rows.ts';
@@ -41,7 +42,9 @@ export function quickFacts(fd: number, size: number): QuickFacts {
   );
   const [problem] = problems.listed;
   if (problem !== undefined) {
-    throw new GranaryError('snapshot-corrupt', `the database is damaged: ${describe(problem)}`, {
+    // Where an end is missing, what refers to it is found first, and says less.
+    const fault = cutOff(meta, body) ?? describe(problem);
+    throw new GranaryError('snapshot-corrupt', `the database is damaged: ${fault}`, {
       hint: 'take the snapshot again, from another member if this one stays',
     });
   }

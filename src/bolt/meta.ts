@@ -53,6 +53,12 @@ export function readMeta(fd: number, body: number, problems: ProblemList): Meta 
   return second;
 }
 
+/** That a file of `body` bytes, its trailer left out, ends before pages that are in use, in words; null where it does not. */
+export function cutOff({ pages, pageSize }: Meta, body: number): string | null {
+  const expected = pages * pageSize;
+  return body < expected ? `the file ends at byte ${body} of ${expected}: it was cut off` : null;
+}
+
 function newer(first: Meta, second: Meta, problems: ProblemList): Meta {
   if (first.pageSize !== second.pageSize) problems.add(1, 'the two meta pages name different page sizes');
   return second.transaction > first.transaction ? second : first;

@@ -139,6 +139,16 @@ describe('a damaged file', () => {
     const { bytes } = writeDatabase(small);
     const found = messages(bytes.subarray(0, 12_288));
     expect(found[0]).toBe('null: the file ends at byte 12288 of 20480: it was cut off');
+    // Also where what is missing is what the quick look goes through: here the root, which is the last page.
+    for (const length of [2 * 4096, 4 * 4096, 20_480 - 2048]) {
+      const cut = bytes.subarray(0, length);
+      expect(() => withBytes(cut, quickFacts), `${length} bytes`).toThrow(
+        expect.objectContaining({
+          code: 'snapshot-corrupt',
+          message: `the database is damaged: the file ends at byte ${length} of 20480: it was cut off`,
+        }),
+      );
+    }
   });
 
   test('bytes too many before a trailer', () => {
