@@ -1,6 +1,7 @@
 /** What restores that ended early have left beside a target. */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { shellWord } from '../model/shell.ts';
 import { partName } from './stored-part.ts';
 import { type HiddenPlace, partialName } from './target.ts';
 
@@ -24,10 +25,10 @@ export async function leftoversOf({ folder, prefix }: HiddenPlace): Promise<Left
 export function leftoverWarning({ plain, parts }: Leftovers, ownPart: string | null): string | null {
   const others = parts.filter((path) => path !== ownPart);
   if (plain.length + others.length === 0) return null;
-  const paths = [...plain, ...others].join(' ');
+  const paths = [...plain, ...others].map(shellWord).join(' ');
   const what =
     plain.length > 0
-      ? 'a restore that was killed has left secrets of the cluster behind'
+      ? 'a restore that was killed, or another that still runs, has left secrets of the cluster behind'
       : 'a restore of another backup has left what it had read';
   return `${what}: ${paths}; removed when this one succeeds, or by rm -r`;
 }

@@ -1,10 +1,10 @@
 /** The file that a restore writes: hidden until it is whole, and then there under its name in one step. */
 import { constants } from 'node:fs';
-import { access, type FileHandle, link, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, link, lstat, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { GranaryError } from '../model/errors.ts';
 import type { RawFile } from './opener.ts';
-import { besideTarget, cannotWrite, partialIn, requireRoom, syncFolder } from './target.ts';
+import { besideTarget, cannotWrite, partialGone, partialIn, requireRoom, syncFolder } from './target.ts';
 
 /**
  * Makes sure, before anything is downloaded, that a file of this size can be written here.
@@ -86,17 +86,25 @@ export class TargetFile implements RawFile, AsyncDisposable {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'EEXIST') throw inTheWay(this.#target);
+      if (code === 'ENOENT') await this.#requirePartial();
       // File systems without hard links: exFAT, some network shares.
       if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'ENOSYS' && code !== 'EOPNOTSUPP') throw error;
       await requireAbsent(this.#target);
       await rename(this.#partial, this.#target);
     }
   }
+
+  /** Whichever of two restores to one target is done first clears away what the other has. */
+  async #requirePartial(): Promise<void> {
+    await requireAbsent(this.#target);
+    if ((await this.#handle.stat()).nlink === 0) throw partialGone(this.#target);
+  }
 }
 
+/** A link that leads nowhere is there too. */
 async function requireAbsent(target: string): Promise<void> {
   try {
-    await access(target);
+    await lstat(target);
   } catch {
     return;
   }

@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { access, type FileHandle, open, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { asGranaryError, GranaryError } from '../model/errors.ts';
+import { shellWord } from '../model/shell.ts';
 import { formatBytes } from '../model/units.ts';
 
 /**
@@ -49,6 +50,18 @@ export function partialIn({ folder, prefix }: HiddenPlace): string {
   return join(folder, `${prefix}${crypto.randomUUID()}.partial`);
 }
 
+/** What had been written was removed, by a restore to the same target that was done first, or by somebody. */
+export function partialGone(target: string): GranaryError {
+  return new GranaryError(
+    'target-unwritable',
+    `${target} is not there: what was written for it was removed`,
+    {
+      hint: 'somebody, or another restore to the same place, has cleared it away: run it again',
+      context: { target },
+    },
+  );
+}
+
 /** Writes all of it from `position` on. */
 export async function writeAllAt(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
@@ -69,21 +82,34 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: 'its folder does not exist',
-  ENOTDIR: 'its folder is a file',
-  EACCES: 'its folder cannot be written to',
-  EPERM: 'its folder cannot be written to',
-  EROFS: 'its disk can only be read',
-  ENAMETOOLONG: 'its name is too long',
+interface Reason {
+  readonly why: string;
+  readonly hint: (folder: string) => string;
+}
+
+const elsewhere = 'name a place somewhere else';
+const mayNot: Reason = {
+  why: 'its folder cannot be written to',
+  hint: () => `run it as a user who may write there, or ${elsewhere}`,
+};
+const reasons: Readonly<Record<string, Reason>> = {
+  ENOENT: {
+    why: 'its folder does not exist',
+    hint: (folder) => `make the folder with mkdir -p ${shellWord(folder)}, or ${elsewhere}`,
+  },
+  ENOTDIR: { why: 'its folder is a file', hint: () => elsewhere },
+  EACCES: mayNot,
+  EPERM: mayNot,
+  EROFS: { why: 'its disk can only be read', hint: () => `mount it for writing, or ${elsewhere}` },
+  ENAMETOOLONG: { why: 'its name is too long', hint: () => `give it a shorter name, or ${elsewhere}` },
 };
 
 /** Whatever a write failed with, in words about the target. */
 export function cannotWrite(error: unknown, target: string): GranaryError {
   if (error instanceof GranaryError) return error;
   const { code = '' } = error as NodeJS.ErrnoException;
+  const folder = dirname(target);
   if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') {
-    const folder = dirname(target);
     return new GranaryError('disk-full', `no space left in ${folder} for ${target}`, {
       hint: 'free some space, or restore to a larger disk',
       cause: error,
@@ -92,8 +118,8 @@ export function cannotWrite(error: unknown, target: string): GranaryError {
   }
   const reason = reasons[code];
   if (reason === undefined) return asGranaryError(error, 'target-unwritable');
-  return new GranaryError('target-unwritable', `${target} cannot be written: ${reason}`, {
-    hint: 'make the folder, or name one somewhere else',
+  return new GranaryError('target-unwritable', `${target} cannot be written: ${reason.why}`, {
+    hint: reason.hint(folder),
     cause: error,
   });
 }

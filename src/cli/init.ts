@@ -3,10 +3,10 @@ import { type Command, Option } from 'commander';
 import type { Discovered } from '../execute/discover.ts';
 import type { Initialised } from '../execute/init.ts';
 import { usage } from '../model/errors.ts';
+import { shellWord } from '../model/shell.ts';
 import { withExamples } from './help.ts';
 import type { Io } from './io.ts';
 import { grouped, type OutputOptions, withOutput } from './options.ts';
-import { shellWord } from './shell.ts';
 
 interface InitOptions extends OutputOptions {
   fromKubeadm?: boolean;

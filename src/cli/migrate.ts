@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import type { PreparedMigration } from '../execute/migrate.ts';
 import { usage } from '../model/errors.ts';
+import { shellWord } from '../model/shell.ts';
 import { withExamples } from './help.ts';
 import type { Io } from './io.ts';
 import { type OutputOptions, withOutput } from './options.ts';
-import { shellWord } from './shell.ts';
 import { readStdin } from './stdin.ts';
 
 interface MigrateCommandOptions extends OutputOptions {

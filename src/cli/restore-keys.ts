@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { KeyRestore, KeyStep } from '../execute/restore-keys.ts';
 import { GranaryError, usage } from '../model/errors.ts';
 import { parseKubernetesKey } from '../model/kubernetes-key.ts';
+import { commandLine } from '../model/shell.ts';
 import { formatBytes, formatCount } from '../model/units.ts';
 import { openInto } from './into.ts';
 import { exitCodes, type Io } from './io.ts';
@@ -10,7 +11,6 @@ import { bytesJson, keyText, leaseText } from './key-words.ts';
 import type { KeysFlags } from './keys-options.ts';
 import { type LookOptions, type NamedSnapshot, openNamedBackup, readerOf, readRevision } from './look.ts';
 import { givenWords } from './options.ts';
-import { commandLine } from './shell.ts';
 import { jsonPieces, printAll } from './stdout.ts';
 
 export interface KeysSource {

@@ -6,9 +6,9 @@ import type { FoundBackup } from '../catalog/find.ts';
 import { withoutDestination } from '../model/errors.ts';
 import type { ProofSummary } from '../model/inventory.ts';
 import { formatBackupRef } from '../model/names.ts';
+import { commandLine } from '../model/shell.ts';
 import { formatAge, formatBytes, formatDuration, formatTime } from '../model/units.ts';
 import type { Io } from './io.ts';
-import { commandLine } from './shell.ts';
 
 /** What was restored: one that was found, or a snapshot file. */
 export type RestoredFrom = FoundBackup | { readonly file: string };

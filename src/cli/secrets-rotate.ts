@@ -4,11 +4,11 @@ import type { Rotation } from '../execute/rotate.ts';
 import { type CheckResult, failures } from '../model/check.ts';
 import { usage } from '../model/errors.ts';
 import type { RotationOutcome } from '../model/secrets.ts';
+import { shellWord } from '../model/shell.ts';
 import type { Secret } from '../secrets/secret.ts';
 import { withExamples } from './help.ts';
 import { exitCodes, type Io } from './io.ts';
 import { type KeyOptions, type OutputOptions, withKeys, withOutput } from './options.ts';
-import { shellWord } from './shell.ts';
 import { readStdin } from './stdin.ts';
 
 interface RotateCommandOptions extends KeyOptions, OutputOptions {

@@ -148,6 +148,27 @@ describeWith(['etcd-3.6', 'minio', 'sops'], 'a restore that was cut off', () => 
     expectRestored();
   });
 
+  test.each(['--to', '--data-dir'])(
+    'by another one to the same %s, which is done first: it is left, and told of',
+    async (what) => {
+      if (what === '--data-dir') mkdirSync(target);
+      const command = (name: string) => ['restore', name, what, target, ...opened];
+      const reached = proxy.holdAfter(6_000_000, 'down');
+      const slow = start(command(`${id}@minio`), { env: fleet.env });
+      await slow.until(reached);
+      const fast = await granary(command(`${id}@disk`), { env: fleet.env });
+      expect(fast).toMatchObject({ code: 0, stderr: expect.stringContaining('or another that still runs,') });
+      proxy.release();
+      const ran = await slow.ended;
+      expect(ran).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/^error: .*prod\.db (exists|is not empty)/m),
+      });
+      expect(beside()).toEqual(['prod.db']);
+      if (what === '--data-dir') expect(readdirSync(target)).toEqual(['member']);
+    },
+  );
+
   test('is not believed: bytes that were changed are read again', async () => {
     const part = await cutOff();
     const bytes = readFileSync(part);

@@ -8,6 +8,8 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -289,6 +291,18 @@ describeWith(['etcd-3.6'], 'a backup', () => {
       expect(readdirSync(dirname(target))).toEqual(['prod.db']);
     });
 
+    test('is not written in place of a link that leads nowhere, and nothing is read for that', async () => {
+      symlinkSync('nowhere', target);
+      const data = fileOf('one', 'data');
+      writeFileSync(data, Buffer.alloc(statSync(data).size));
+      await expectFailure(
+        restore(),
+        { code: 'target-exists', says: [target, 'exists already'], hint: 'name a file that does not exist' },
+        { env: fleet.env },
+      );
+      expect(readdirSync(dirname(target))).toEqual(['prod.db']);
+    });
+
     test('is not written into a folder that does not exist', async () => {
       target = fleet.folder.join('nowhere', 'prod.db');
       await expectFailure(
@@ -296,7 +310,7 @@ describeWith(['etcd-3.6'], 'a backup', () => {
         {
           code: 'target-unwritable',
           says: [fleet.folder.join('nowhere'), 'does not exist'],
-          hint: 'make the folder',
+          hint: `make the folder with mkdir -p ${fleet.folder.join('nowhere')}, `,
         },
         { env: fleet.env },
       );
@@ -308,7 +322,7 @@ describeWith(['etcd-3.6'], 'a backup', () => {
       target = fleet.folder.join('file', 'prod.db');
       await expectFailure(
         restore(),
-        { code: 'target-unwritable', says: [target, 'its folder is a file'], hint: 'make the folder' },
+        { code: 'target-unwritable', says: [target, 'its folder is a file'], hint: 'somewhere else' },
         { env: fleet.env },
       );
     });
@@ -324,7 +338,7 @@ describeWith(['etcd-3.6'], 'a backup', () => {
         {
           code: 'target-unwritable',
           says: [target, 'its folder cannot be written to'],
-          hint: 'somewhere else',
+          hint: 'run it as a user who may write there',
         },
         { env: fleet.env, uid: nobody },
       );
@@ -337,7 +351,11 @@ describeWith(['etcd-3.6'], 'a backup', () => {
       target = join(disk.path, 'prod.db');
       await expectFailure(
         restore(),
-        { code: 'target-unwritable', says: [target, 'its disk can only be read'], hint: 'somewhere else' },
+        {
+          code: 'target-unwritable',
+          says: [target, 'its disk can only be read'],
+          hint: 'mount it for writing',
+        },
         { env: fleet.env },
       );
     });

@@ -16,12 +16,14 @@ import {
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { GranaryError } from '../../model/errors.ts';
+import { commandLine, shellWord } from '../../model/shell.ts';
 import type { RawFile } from '../opener.ts';
 import { partName } from '../stored-part.ts';
 import {
   besideTarget,
   cannotWrite,
   type HiddenPlace,
+  partialGone,
   partialIn,
   partialName,
   requireRoom,
@@ -54,7 +56,7 @@ export interface DirectoryPlace {
 export async function requireDirectoryRoom(path: string, database: number): Promise<DirectoryPlace> {
   const found = await orNull(stat(path), path);
   // A link that leads nowhere.
-  if (found === null && (await orNull(lstat(path), path)) !== null) throw inTheWay(path, undefined);
+  if (found === null && (await orNull(lstat(path), path)) !== null) throw await inTheWay(path, undefined);
   const needed = database + walBytes;
   if (found === null) {
     await requireRoom(dirname(path), needed, path);
@@ -65,7 +67,7 @@ export async function requireDirectoryRoom(path: string, database: number): Prom
     : null;
   const hidden = withinDirectory(path);
   const others = names?.filter((name) => name !== notCounted && !isHidden(name, hidden));
-  if (others === undefined || others.length > 0) throw inTheWay(path, others);
+  if (others === undefined || others.length > 0) throw await inTheWay(path, others);
   await requireRoom(path, needed, path);
   const { uid, gid } = found;
   return { path, owner: { uid, gid }, hidden };
@@ -106,7 +108,7 @@ export class DataDirectory implements AsyncDisposable {
         await mkdir(directory.#in(name), { mode: 0o700, recursive: true });
       return directory;
     } catch (error) {
-      await directory[Symbol.asyncDispose]();
+      await rm(directory.#partial, { recursive: true, force: true }).catch(() => {});
       throw cannotWrite(error, path);
     }
   }
@@ -114,12 +116,11 @@ export class DataDirectory implements AsyncDisposable {
   /** The empty database, for a snapshot to be received in. */
   async receive(): Promise<RawFile> {
     const { path } = this.#place;
-    const database = await open(this.#in('snap/db'), 'wx+', 0o600).catch((error) => {
-      throw cannotWrite(error, path);
+    await this.#writing(async () => {
+      this.#database = await open(this.#in('snap/db'), 'wx+', 0o600);
     });
-    this.#database = database;
     return {
-      fd: database.fd,
+      fd: this.fd,
       durable: true,
       filled: () => this.#flush(),
       cannotWrite: (error) => cannotWrite(error, path),
@@ -225,18 +226,45 @@ export class DataDirectory implements AsyncDisposable {
       await work();
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code === 'ENOTEMPTY' || code === 'EEXIST' || code === 'ENOTDIR') throw inTheWay(path, undefined);
+      if (code === 'ENOTEMPTY' || code === 'EEXIST' || code === 'ENOTDIR')
+        throw await inTheWay(path, undefined);
+      if (code === 'ENOENT') await this.#requirePartial();
       throw cannotWrite(error, path);
     }
   }
+
+  /** Whichever of two restores to one target is done first clears away what the other has. */
+  async #requirePartial(): Promise<void> {
+    const { path, owner } = this.#place;
+    const made = owner === null ? path : join(path, 'member');
+    if (await isThere(made)) throw await inTheWay(path, owner === null ? undefined : ['member']);
+    if (!(await isThere(this.#partial))) throw partialGone(path);
+  }
 }
 
-function inTheWay(path: string, names: readonly string[] | undefined): GranaryError {
+async function isThere(path: string): Promise<boolean> {
+  return (await orNull(lstat(path), path)) !== null;
+}
+
+async function inTheWay(path: string, names: readonly string[] | undefined): Promise<GranaryError> {
   const held = names === undefined ? 'exists already' : `is not empty (${some(names)})`;
+  const another = (await isMountPoint(path))
+    ? `; this one is a disk of its own and cannot be moved, and ${shellWord(join(path, 'new'))} is on it`
+    : `, or move this one away: ${commandLine('mv', path, `${path}.old`)}`;
   return new GranaryError('target-exists', `${path} ${held} and is left as it is`, {
-    hint: `name a directory that does not exist or is empty, or move this one away: mv ${path} ${path}.old`,
+    hint: `name a directory that does not exist or is empty${another}`,
     context: { path },
   });
+}
+
+/** `mv` answers there that the device is busy. */
+async function isMountPoint(path: string): Promise<boolean> {
+  try {
+    const [own, above] = [await lstat(path), await lstat(dirname(path))];
+    return own.isDirectory() && (own.dev !== above.dev || own.ino === above.ino);
+  } catch {
+    return false;
+  }
 }
 
 function some(names: readonly string[]): string {
