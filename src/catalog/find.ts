@@ -1,7 +1,7 @@
 /** Finding the backup that somebody means: by its name, or the newest that can be trusted (design section 6). */
 import type { Manifest } from '../model/generated/manifest.ts';
 import type { SlotRef } from '../model/inventory.ts';
-import { type Attempt, type BackupRef, formatBackupRef } from '../model/names.ts';
+import { type Attempt, type BackupRef, destinationIn, formatBackupRef } from '../model/names.ts';
 import type { CallOptions } from '../store/store.ts';
 import {
   type Candidate,
@@ -34,6 +34,8 @@ export interface FoundBackup extends SlotRef {
   readonly unread: readonly Unread[];
   /** Where something lies in this slot whose manifest cannot be read, and of which attempt it is nobody knows. */
   readonly unreadable: readonly Unread[];
+  /** After a network partition its slot may hold another attempt elsewhere: its name alone does not say which is meant. */
+  readonly isOneOfSeveral: boolean;
   /** The backup of the cluster that was restored last for a trial, and was equal; null: none is known. */
   readonly lastDrill: LastDrill | null;
 }
@@ -85,6 +87,16 @@ export function byManifest(found: FoundBackup): FoundBackup[] {
   return copies.length === 0 ? others : [{ ...found, copies }, ...others];
 }
 
+/**
+ * A name by which the same attempt is found again, also later and on another machine.
+ * @param asked the name that it was found by, which may be that of its cluster
+ */
+export function lastingName(found: FoundBackup, asked: string): string {
+  const [first] = found.copies;
+  const destination = destinationIn(asked) ?? (found.isOneOfSeveral ? first?.destination : null);
+  return formatBackupRef({ ...found, destination: destination ?? null });
+}
+
 /** The drill itself is what is newest, and not the backup. */
 function lastDrillOf({ listed }: ListedCluster): LastDrill | null {
   let last: LastDrill | null = null;
@@ -118,7 +130,8 @@ async function findNamed(
   const passedOver = others.map((other) =>
     passed(other, `another attempt of the same slot; @${other.copies[0]?.destination} chooses it`),
   );
-  return { ...chosen, passedOver, unread, unreadable: unknownOf(unreadable, candidates) };
+  const isOneOfSeveral = others.length > 0;
+  return { ...chosen, passedOver, unread, unreadable: unknownOf(unreadable, candidates), isOneOfSeveral };
 }
 
 async function findNewest(
@@ -143,7 +156,7 @@ async function findNewest(
   return { ...best, passedOver: newer.map(({ passed }) => passed), unread };
 }
 
-type FoundCandidate = Candidate & Pick<FoundBackup, 'unreadable'>;
+type FoundCandidate = Candidate & Pick<FoundBackup, 'unreadable' | 'isOneOfSeveral'>;
 
 interface Search {
   readonly found: FoundCandidate | null;
@@ -183,7 +196,8 @@ async function searchPolicy(
       }
     }
     if (found !== undefined) {
-      return { found: { ...found, unreadable: unknownOf(unreadable, candidates) }, rejected };
+      const isOneOfSeveral = candidates.length > 1;
+      return { found: { ...found, unreadable: unknownOf(unreadable, candidates), isOneOfSeveral }, rejected };
     }
   }
   return { found: null, rejected };

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import type { KeyReader, KeyReaderOptions } from '../bolt/key-reader.ts';
 import type { OpenSnapshot } from '../execute/snapshots.ts';
 import { usage } from '../model/errors.ts';
-import { formatBackupRef, parseBackupRef, parseClusterRef } from '../model/names.ts';
+import { parseBackupRef, parseClusterRef } from '../model/names.ts';
 import type { Io } from './io.ts';
 import {
   type BucketOptions,
@@ -73,6 +73,7 @@ export async function openNamedBackup(
 ): Promise<NamedSnapshot> {
   const { openBackup } = await import('../execute/snapshots.ts');
   const { openReadingFor } = await import('./session.ts');
+  const { lastingName } = await import('../catalog/find.ts');
   const { findByName } = await import('../execute/find.ts');
   const { tellFound } = await import('./restore-words.ts');
   const { progressView } = await import('./progress.ts');
@@ -83,7 +84,7 @@ export async function openNamedBackup(
   using view = progressView(io, quiet ? 'none' : options.progress);
   const { identities } = session.workspace.credentials;
   const reading = { signal: io.signal, identities, onProgress: view.onProgress };
-  return { ...(await openBackup(found, reading)), name: formatBackupRef(found) };
+  return { ...(await openBackup(found, reading)), name: lastingName(found, what) };
 }
 
 /** A database on stdin. @throws GranaryError `usage` where that is a terminal */

@@ -1,6 +1,7 @@
 /** Options that several commands share, each defined once. */
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import { usage } from '../model/errors.ts';
 
 export type OutputFormat = 'text' | 'json' | 'markdown' | 'github';
 
@@ -136,6 +137,23 @@ export function drillPlace({ etcd, scratch }: DrillPlaceOptions): DrillPlaceOpti
     ...(etcd !== undefined && { etcd: resolve(etcd) }),
     ...(scratch !== undefined && { scratch: resolve(scratch) }),
   };
+}
+
+/**
+ * An empty value is a variable of the shell that is not set: taken as it is, it would be the current folder.
+ * @param except names of options that may be empty
+ * @throws GranaryError `usage`
+ */
+export function requireValues(command: Command, except: readonly string[] = []): void {
+  for (const option of command.options) {
+    const name = option.attributeName();
+    const values: unknown[] = [command.getOptionValue(name)].flat();
+    if (!except.includes(name) && values.includes(''))
+      throw usage(
+        `\`${option.flags}\` needs a value`,
+        'it is empty here: is a variable of the shell not set?',
+      );
+  }
 }
 
 /** The options that were given on the command line, as words of one. */

@@ -1,5 +1,11 @@
 /** What a restore says: what was found, what was written, and the next commands to run. */
-import { hexId, initialClusterOf, type Membership } from '../backup/data-directory/membership.ts';
+import { isIP } from 'node:net';
+import {
+  hexId,
+  initialClusterOf,
+  type Member,
+  type Membership,
+} from '../backup/data-directory/membership.ts';
 import { defaultQuota, kubernetesBump, suggestedQuota } from '../backup/preflight.ts';
 import type { Restored } from '../backup/restore.ts';
 import type { FoundBackup } from '../catalog/find.ts';
@@ -10,8 +16,8 @@ import { commandLine } from '../model/shell.ts';
 import { formatAge, formatBytes, formatDuration, formatTime } from '../model/units.ts';
 import type { Io } from './io.ts';
 
-/** What was restored: one that was found, or a snapshot file. */
-export type RestoredFrom = FoundBackup | { readonly file: string };
+/** What was restored: one that was found, by the name it is found by again, or a snapshot file. */
+export type RestoredFrom = (FoundBackup & { readonly lastingName: string }) | { readonly file: string };
 
 export interface RestoredHow {
   readonly from: RestoredFrom;
@@ -25,7 +31,13 @@ export interface RestoredHow {
 export type RestoredTo =
   | { readonly type: 'file'; readonly path: string }
   | { readonly type: 'stream' }
-  | { readonly type: 'directory'; readonly path: string; readonly membership: Membership };
+  | {
+      readonly type: 'directory';
+      readonly path: string;
+      readonly membership: Membership;
+      /** Bytes, as etcd will be started with. */
+      readonly quota: number;
+    };
 
 /** Which backup it is, why not another, and what speaks against it. */
 export function tellFound(io: Io, found: FoundBackup): void {
@@ -49,10 +61,18 @@ export function tellFound(io: Io, found: FoundBackup): void {
     off: 'made without comparing hashes',
   }[manifest.hashKV.verdict];
   const where = found.copies.map(({ destination }) => destination).join(', ');
-  const age = formatAge(Date.now() - ended.getTime());
+  const age = ageOf(ended);
   io.err(
     `found      ${formatBackupRef(found)}, ended ${formatTime(ended)} (${age}), ${verdict}, on ${where}${lastProof(found)}`,
   );
+}
+
+/** A clock that is a little ahead counts as now. */
+function ageOf(ended: Date): string {
+  const ahead = ended.getTime() - Date.now();
+  return ahead < 5 * 60_000
+    ? formatAge(-ahead)
+    : `${formatDuration(ahead)} ahead of the clock of this machine`;
 }
 
 /**
@@ -110,8 +130,6 @@ function whereTo(to: RestoredTo): string {
 /** What to run now, each as it can be pasted into a shell. */
 export function nextCommands({ report }: Restored, { from, to, given }: RestoredHow): string[] {
   if (to.type === 'stream') return [];
-  const quota =
-    report.size > defaultQuota * 0.8 ? ['--quota-backend-bytes', `${suggestedQuota(report.size)}`] : [];
   if (to.type === 'file') {
     const bump = report.survey?.kubernetes
       ? ['--bump-revision', `${kubernetesBump}`, '--mark-compacted']
@@ -119,21 +137,32 @@ export function nextCommands({ report }: Restored, { from, to, given }: Restored
     return [commandLine('etcdutl', 'snapshot', 'restore', to.path, '--data-dir', 'NEW-DATA-DIR', ...bump)];
   }
   const { membership, path } = to;
+  const needed = report.size < to.quota * 0.8 ? to.quota : suggestedQuota(report.size);
+  const quota = needed === defaultQuota ? [] : ['--quota-backend-bytes', `${needed}`];
   const { self, members, token } = membership;
   const cluster = ['--initial-cluster', initialClusterOf(membership), '--initial-cluster-token', token];
   const urls = self.peerUrls.join(',');
   const start = commandLine(
     ...['etcd', '--data-dir', path, '--name', self.name, ...cluster],
-    ...['--initial-advertise-peer-urls', urls, '--listen-peer-urls', urls, ...quota],
+    ...['--initial-advertise-peer-urls', urls, '--listen-peer-urls', listenUrls(self), ...quota],
   );
   // By its full name: on another machine, a little later, another backup may be the newest.
-  const what = 'file' in from ? [] : [formatBackupRef(from)];
+  const what = 'file' in from ? [] : [from.lastingName];
   const others = members
     .filter(({ id }) => id !== self.id)
     .map(({ name }) =>
       commandLine('granary', 'restore', ...what, ...given, '--data-dir', path, '--name', name),
     );
   return [start, ...others];
+}
+
+/** etcd listens on addresses, and on no name but this one. */
+function listenUrls({ peerUrls }: Member): string {
+  const urls = peerUrls.map((text) => {
+    const [, scheme = '', host = '', port = ''] = /^(https?):\/\/\[?(.*?)\]?:(\d+)$/.exec(text) ?? [];
+    return host === 'localhost' || isIP(host) !== 0 ? text : `${scheme}://0.0.0.0:${port}`;
+  });
+  return [...new Set(urls)].join(',');
 }
 
 export function restoredJson(restored: Restored, how: RestoredHow) {

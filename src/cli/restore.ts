@@ -13,6 +13,7 @@ import {
   type KeyOptions,
   type OutputOptions,
   type ProgressOptions,
+  requireValues,
   type SourceOptions,
   withBucket,
   withKeys,
@@ -71,6 +72,8 @@ export function addRestore(program: Command, io: Io): Command {
     'granary restore eu-west/prod-a --keys /registry/configmaps/shop/ --into https://10.0.0.1:2379 --cacert ca.crt --cert client.crt --key client.key',
   );
   return command.action((name: string | undefined, options: RestoreOptions) => {
+    // Of keys it is the prefix that all have.
+    requireValues(command, ['keys']);
     if ((options.keys ?? options.into) !== undefined) return someKeys(io, name, options, command);
     const [flag] = givenKeysFlags(options);
     if (flag !== undefined)
@@ -120,6 +123,7 @@ async function fromBackup(
   const at = timeOf(name, options);
   const { target, to } = await targetOf(options);
   const { openReadingFor } = await import('./session.ts');
+  const { lastingName } = await import('../catalog/find.ts');
   const { findByName } = await import('../execute/find.ts');
   const { restoreBackup } = await import('../execute/restore.ts');
   const { progressView } = await import('./progress.ts');
@@ -136,7 +140,8 @@ async function fromBackup(
     onProgress: view.onProgress,
   });
   view.clear();
-  await tell(io, options, restored, { from: found, to, given, elapsedMs: Date.now() - began });
+  const from = { ...found, lastingName: lastingName(found, name) };
+  await tell(io, options, restored, { from, to, given, elapsedMs: Date.now() - began });
 }
 
 async function fromFile(
@@ -172,7 +177,7 @@ async function targetOf(
     const path = resolve(dataDir);
     return {
       target: { type: 'directory', path, ...member },
-      to: { type: 'directory', path, membership: member.membership },
+      to: { type: 'directory', path, membership: member.membership, quota: member.quota },
     };
   }
   if (to === undefined)

@@ -100,6 +100,12 @@ export function parseBackupRef(text: string): BackupRef | undefined {
   return { seed, cluster, policy, slot, destination: destination ?? null };
 }
 
+/** The destination that a name is narrowed to, of a backup or of a cluster; null: none. */
+export function destinationIn(name: string): string | null {
+  const destination = name.split('@')[1] ?? '';
+  return isDnsLabel(destination) ? destination : null;
+}
+
 /** `seed/cluster/policy/slot[@destination]`. */
 export function formatBackupRef(
   ref: Omit<BackupRef, 'destination'> & { destination?: string | null },

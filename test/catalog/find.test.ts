@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { findBackup } from '../../src/catalog/find.ts';
+import { findBackup, lastingName } from '../../src/catalog/find.ts';
 import { readDestination } from '../../src/catalog/inventory.ts';
 import { buildKey } from '../../src/catalog/keys.ts';
 import { readManifest } from '../../src/catalog/manifests.ts';
@@ -229,6 +229,25 @@ describe('a backup by its name', () => {
     ]);
     const narrowed = await findBackup([minio(a), s3(b)], named(`${hour14}@eu-minio`), { signal });
     expect(narrowed).toMatchObject({ attempt: attempt(1), doubts: ['on eu-minio its data are missing'] });
+  });
+
+  it('of two attempts is named so that the same is found again, by whichever name it was found', async () => {
+    const [a, b] = [await openStore(), await openStore()];
+    await publish(a, slotAt(14));
+    const later = { attempt: attempt(2), finishedAt: '2020-11-21T14:09:00.000Z' };
+    await publish(b, slotAt(14), { manifest: later });
+    const sources = [minio(a), s3(b)];
+    const newest = await findBackup(sources, cluster, { signal });
+    expect(newest.attempt).toBe(attempt(2));
+    for (const [found, asked] of [
+      [newest, 'eu-west/prod-a'],
+      [await findBackup(sources, named(`${hour14}@eu-s3`), { signal }), `${hour14}@eu-s3`],
+      [await findBackup(sources, named(hour14), { signal }), hour14],
+    ] as const) {
+      const again = await findBackup(sources, named(lastingName(found, asked)), { signal });
+      expect(again.attempt).toBe(found.attempt);
+    }
+    expect(lastingName(await findBackup([minio(a)], cluster, { signal }), 'eu-west/prod-a')).toBe(hour14);
   });
 
   it('is found where several attempts left data beside its manifest', async () => {

@@ -1,5 +1,5 @@
 /** `restore` into a data directory and to stdout, as people run it: what it says, what is refused, what is left. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import {
   appendFileSync,
   copyFileSync,
@@ -178,6 +178,72 @@ describeWith(['etcd-3.6'], 'a data directory', () => {
     expect(filesIn(work.path)).toEqual(['data/mine']);
   });
 
+  test('in the way is moved by the command of the hint, whatever its name is', async () => {
+    const path = work.join("a b ä 'c'");
+    const command = ['restore', '--file', snapshot, '--data-dir', path];
+    expect(await granary(command)).toMatchObject({ code: 0 });
+    const refused = await granary(command);
+    const [, hint = ''] = /^hint: .*: (mv .*)$/m.exec(refused.stderr) ?? [];
+    execFileSync('sh', ['-c', hint]);
+    expect(await granary(command)).toMatchObject({ code: 0 });
+    expect(readdirSync(work.path).sort()).toEqual(["a b ä 'c'", "a b ä 'c'.old"]);
+  });
+
+  test.skipIf(noDisk !== null)(
+    `that is a disk of its own is not to be moved, which cannot be done${skippedDisk}`,
+    async () => {
+      using disk = new SmallDisk(200);
+      writeFileSync(join(disk.path, 'mine'), 'mine');
+      const command = (path: string) => ['restore', '--file', snapshot, '--data-dir', path];
+      const refused = await granary(command(disk.path));
+      expect(refused).toMatchObject({ code: 1, stderr: expect.not.stringContaining('mv ') });
+      const [, path = ''] = /cannot be moved, and (\S+) is on it$/m.exec(refused.stderr) ?? [];
+      expect(await granary(command(path))).toMatchObject({ code: 0 });
+      expect(existsSync(join(disk.path, 'new/member/snap/db'))).toBe(true);
+    },
+  );
+
+  test('whose name leaves no room for a hidden one is refused as such', async () => {
+    await expectFailure(
+      ['restore', id, '--data-dir', work.join('x'.repeat(250)), ...opened],
+      { code: 'target-unwritable', says: ['its name is too long'], hint: 'a shorter name' },
+      { env: fleet.env },
+    );
+    expectNothingLeft();
+  });
+
+  test('of members with names for addresses is started by a command that etcd takes, with the quota that was said', async () => {
+    const initialCluster = 'm1=https://m1.example:2380,m2=https://m2.example:80';
+    const { next } = await granaryJson<RestoredJson>(
+      [
+        'restore',
+        '--file',
+        snapshot,
+        '--data-dir',
+        target,
+        '--name',
+        'm2',
+        '--quota-backend-bytes',
+        '8Gi',
+      ].concat(['--initial-cluster', initialCluster]),
+    );
+    expect(next[0]).toContain(
+      '--initial-advertise-peer-urls https://m2.example:80 --listen-peer-urls https://0.0.0.0:80 --quota-backend-bytes 8589934592',
+    );
+  });
+
+  test('of a backup that ended later than the clock of this machine says so', async () => {
+    const behind =
+      'const now=Date.now;globalThis.Date=class extends Date{constructor(...a){a.length?super(...a):super(now()-9e7)}static now(){return(now()-9e7)}}';
+    const ran = await granary(['restore', id, '--data-dir', target, ...opened], {
+      env: { ...fleet.env, NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(behind)}` },
+    });
+    expect(ran).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/^found .* \(24 hours ahead of the clock of this machine\), /m),
+    });
+  });
+
   test('that a killed restore has left half-done in it is told, and filled', async () => {
     const left = join(target, '.granary-00000000-0000-4000-8000-000000000000.partial');
     mkdirSync(left, { recursive: true });
@@ -276,6 +342,11 @@ describeWith(['etcd-3.6'], 'a data directory', () => {
     [['--etcd-version', 'latest'], 'is no version of etcd'],
     [['--quota-backend-bytes', 'much'], 'is no size'],
     [['--at', '2026-11-21T03:00:00Z'], '--from and --at choose a backup'],
+    [['--name', 'm1,m2'], 'is no name of a member'],
+    // A variable of the shell that is not set.
+    [['--name', ''], '`--name <name>` needs a value'],
+    [['--data-dir', ''], '`--data-dir <dir>` needs a value'],
+    [['--file', ''], '`--file <file.db>` needs a value'],
   ])('%j is refused', async (words, says) => {
     const ran = await granary(['restore', '--file', snapshot, '--data-dir', target, ...words]);
     expect(ran).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining(says) });

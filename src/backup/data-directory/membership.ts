@@ -43,7 +43,7 @@ export function membershipOf(flags: MembershipFlags): Membership {
   const advertised = flags.initialAdvertisePeerUrls?.split(',').map(peerUrl);
   const urls =
     flags.initialCluster === undefined
-      ? new Map([[flags.name ?? defaultName, advertised ?? [defaultPeerUrl]]])
+      ? new Map([[nameOf(flags), advertised ?? [defaultPeerUrl]]])
       : parseInitialCluster(flags.initialCluster);
   requireDistinct(urls);
   const members = [...urls]
@@ -83,6 +83,12 @@ function selfOf(members: readonly Member[], name: string | undefined): Member {
     throw usage('--initial-cluster has several members', `say which this is: --name ${names.join(' or ')}`);
   }
   return self;
+}
+
+/** etcd reads it in `--initial-cluster` too, where these signs have a meaning. */
+function nameOf({ name = defaultName }: MembershipFlags): string {
+  if (name !== '' && !/[,=]/.test(name)) return name;
+  throw usage(`\`${name}\` is no name of a member`, 'write it as m1, without comma and equals sign');
 }
 
 /** A name may stand there several times, once for each of its URLs. */
