@@ -1,7 +1,7 @@
 /** Proofs: that a backup was read back or restored, and was equal, or was not. Their names say it all. */
 import type { ProofKind, SlotRef } from '../model/inventory.ts';
 import type { Attempt, ObjectKey } from '../model/names.ts';
-import type { CallOptions, Store } from '../store/store.ts';
+import type { CallOptions, ObjectInfo, Store } from '../store/store.ts';
 import { buildKey, parseKey, slotPrefix } from './keys.ts';
 
 export interface Proof {
@@ -46,6 +46,17 @@ export async function writeFirstProof(
   return key;
 }
 
+/** The clocks of an agent and a store may differ by this much before one of them must be wrong. */
+const toleranceMs = 5 * 60_000;
+
+/**
+ * When a proof was established. It is written right after, so one that names a later time was made by a clock that was
+ * ahead, and would be the newest for as long: then the store's own time counts.
+ */
+export function provenAt(time: Date, { modified }: Pick<ObjectInfo, 'modified'>): Date {
+  return time.getTime() - modified.getTime() > toleranceMs ? modified : time;
+}
+
 /** Looks at what lies there, not at what was written: of two that prove at once, both leave the newest. */
 async function removeOlder(
   store: Store,
@@ -54,9 +65,10 @@ async function removeOlder(
   { signal }: CallOptions,
 ): Promise<void> {
   const proofs: { key: ObjectKey; time: number }[] = [];
-  for await (const { key } of store.list(`${slotPrefix(slot)}proof-`, { signal })) {
-    const parsed = parseKey(key);
-    if (parsed.type === 'proof' && parsed.kind === kind) proofs.push({ key, time: parsed.time.getTime() });
+  for await (const info of store.list(`${slotPrefix(slot)}proof-`, { signal })) {
+    const parsed = parseKey(info.key);
+    if (parsed.type === 'proof' && parsed.kind === kind)
+      proofs.push({ key: info.key, time: provenAt(parsed.time, info).getTime() });
   }
   const newest = proofs.reduce((last, { time }) => Math.max(last, time), 0);
   for (const { key, time } of proofs) {

@@ -10,6 +10,7 @@ import type {
 import type { Attempt } from '../model/names.ts';
 import type { ObjectInfo } from '../store/store.ts';
 import type { LayoutKey } from './keys.ts';
+import { provenAt } from './proofs.ts';
 
 /** A key that lies in a slot. */
 export type SlotKey = Extract<LayoutKey, SlotRef>;
@@ -142,8 +143,8 @@ function tombstoneThatCounts(objects: readonly SlotObject[]): Tombstone | null {
 
 function newestProofs(objects: readonly SlotObject[]): readonly ProofSummary[] {
   const newest = new Map<string, ProofSummary>();
-  for (const { parsed } of ofType(objects, 'proof')) {
-    const time = parsed.time.toISOString();
+  for (const { parsed, info } of ofType(objects, 'proof')) {
+    const time = provenAt(parsed.time, info).toISOString();
     const known = newest.get(parsed.kind);
     const counts = known === undefined || time > known.time || (time === known.time && !parsed.ok);
     if (counts) newest.set(parsed.kind, { kind: parsed.kind, ok: parsed.ok, time });

@@ -84,7 +84,8 @@ async function backup(io: Io, name: string, options: BackupCommandOptions): Prom
 function parseKeep(text: string | undefined): number | 'forever' | undefined {
   if (text === undefined || text === 'forever') return text;
   const keep = parseDuration(text);
-  if (keep === undefined || keep === 0)
+  // The name of its end has room for four digits of a year.
+  if (keep === undefined || keep === 0 || !(new Date(Date.now() + keep).getUTCFullYear() <= 9999))
     throw usage(`\`${text}\` is not a time to keep`, 'write 7d, 48h or forever');
   return keep;
 }

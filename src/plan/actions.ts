@@ -11,6 +11,7 @@ import {
   decideOnDemand,
   decideRemovals,
   decideRetention,
+  futureToleranceMs,
   isProvenBad,
   lacksData,
   type Retention,
@@ -146,8 +147,10 @@ function copiesInto(target: Place, places: readonly Place[], view: View, now: Da
 function copyableFrom(target: Place, now: Date): string {
   if (target.backfill) return '';
   const recent: string = slotOf(new Date(now.getTime() - copyWindowMs));
+  const future = slotOf(new Date(now.getTime() + futureToleranceMs));
   let newest: string | undefined;
-  for (const { slot } of target.copies) if (newest === undefined || slot > newest) newest = slot;
+  for (const { slot } of target.copies)
+    if (slot <= future && (newest === undefined || slot > newest)) newest = slot;
   return newest === undefined || newest > recent ? recent : newest;
 }
 

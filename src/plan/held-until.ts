@@ -16,8 +16,12 @@ const longestMs: Readonly<Record<Period, number>> = {
   monthly: 32 * dayMs,
   yearly: 367 * dayMs,
 };
-/** Slots and periods are counted one by one so far; finding one takes some 50 microseconds. */
+/** Slots, hours and days are counted one by one so far; finding one takes some 50 microseconds. */
 const stepsLimit = 10_000;
+/** What clocks and zones may leap over. */
+const leapt: readonly Period[] = ['hourly', 'daily'];
+/** Times of stores and in names have four digits for the year. */
+const latestMs = Date.UTC(9999, 11, 31);
 
 /**
  * The first moment at which the rules might let a backup of `slot` go, if every later slot is backed up. A backup that is
@@ -42,9 +46,10 @@ export function heldUntil(
     const periodOf = periodsIn(period, keep.timeZone);
     const own = periodOf(time);
     if (earlier.some((other) => periodOf(other) === own)) continue;
-    ends.push(afterPeriods(time, count, periodOf, longest));
+    const steps = leapt.includes(period) ? Math.min(count, stepsLimit) : 0;
+    ends.push(afterPeriods(time, count, steps, periodOf, longest));
   }
-  return new Date(Math.max(...ends));
+  return new Date(Math.min(Math.max(...ends), latestMs));
 }
 
 /** When so many later slots have come that the one at `time` is none of the newest `count` any more. */
@@ -59,11 +64,16 @@ function afterSlots(time: number, count: number, schedule: Pick<Schedule, 'cron'
 }
 
 /**
- * When so many later periods have begun, to the whole second. They are counted one by one: where clocks leap over an
- * hour, or a zone over a day, that period never comes, and the rule keeps one more in its place.
+ * When so many later periods have begun, to the whole second. The first `steps` are counted one by one: where clocks
+ * leap over an hour, or a zone over a day, that period never comes, and the rule keeps one more in its place.
  */
-function afterPeriods(time: number, count: number, periodOf: PeriodOf, longest: number): number {
-  const steps = Math.min(count, stepsLimit);
+function afterPeriods(
+  time: number,
+  count: number,
+  steps: number,
+  periodOf: PeriodOf,
+  longest: number,
+): number {
   let at = time;
   for (let passed = 0; passed < steps; passed += 1)
     at = firstSecondOf(periodOf(at) + 1, periodOf, at, at + 2 * longest);

@@ -245,7 +245,8 @@ function expectedSlots(
     const name = nameOf(assignment);
     const since = from.get(name);
     if (since === undefined) return [];
-    const begin = new Date(Math.max(since, firstDay.getTime()));
+    // A slot at the first midnight is of that day.
+    const begin = new Date(Math.max(since, firstDay.getTime() - 1));
     const known =
       slots.get(name) ?? slotsBetween(assignment.policy.schedule, begin, now, mostSlots).map(slotOf);
     slots.set(name, known);

@@ -26,7 +26,9 @@ function calendar({ cron, timeZone }: Calendar): Cron {
   if (parsed.size >= parsedLimit) parsed.clear();
   // `no-wildcard`: `30 2,14 * * *` still comes on the night when 02:30 does not exist, at the first moment after the gap,
   // as crontab(5) does it. croner's default would skip it, and a skipped slot is a lost backup.
-  const job = new Cron(cron, { mode: '5-part', timezone: timeZone, fixedTimeRule: 'no-wildcard' });
+  // UTC as an offset and not as a zone is the same calendar, and several times as fast.
+  const place = timeZone === 'UTC' ? { utcOffset: 0 } : { timezone: timeZone };
+  const job = new Cron(cron, { mode: '5-part', ...place, fixedTimeRule: 'no-wildcard' });
   parsed.set(key, job);
   return job;
 }

@@ -1,6 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { writeProof } from '../../src/catalog/proofs.ts';
-import { attempt, keysOf, openStore, publish, readAll, signal, slotAt, writeText } from './helpers.ts';
+import { readDestination } from '../../src/catalog/inventory.ts';
+import { writeFirstProof, writeProof } from '../../src/catalog/proofs.ts';
+import {
+  attempt,
+  cluster,
+  keysOf,
+  openStore,
+  publish,
+  readAll,
+  signal,
+  slotAt,
+  writeText,
+} from './helpers.ts';
 
 const ref = slotAt(14);
 const folder = 'clusters/eu-west/prod-a/hourly/20201121T140000Z/';
@@ -58,6 +69,20 @@ describe('proofs', () => {
       `${folder}proof-20201121T150000Z-read-bad.json`,
       `${folder}proof-20201121T150000Z-read-ok.json`,
     ]);
+  });
+
+  it('of a clock that was ahead do not hide what was found later', async () => {
+    const store = await openStore();
+    await publish(store, ref);
+    const ahead = { ...proof('15:00:00'), time: new Date(Date.now() + 365 * 86_400_000) };
+    await writeProof(store, ref, ahead, { signal });
+    const soon = { ...proof('15:00:00', false), time: new Date(Date.now() + 60_000) };
+    const bad = await writeProof(store, ref, soon, { signal });
+    expect((await keysOf(store)).filter((key) => key.includes('proof-'))).toEqual([bad]);
+    // Beside it, as an older Granary would leave it, it counts for no later than it was written.
+    await writeFirstProof(store, ref, ahead, { signal });
+    const { copies } = await readDestination({ name: 'one', store }, [cluster], { signal });
+    expect(copies[0]?.proofs).toMatchObject([{ kind: 'read', ok: false }]);
   });
 
   it('at once leave one of each kind', async () => {

@@ -83,6 +83,16 @@ describe('the command line', () => {
       ['backup', 'eu/prod', '--keep', 'long'],
       { says: ['`long`'], hint: '7d' },
     ],
+    [
+      'a time to keep that no date can hold',
+      ['backup', 'eu/prod', '--keep', '999999999d'],
+      { says: ['`999999999d`'], hint: 'forever' },
+    ],
+    [
+      'a time to keep that has no name',
+      ['backup', 'eu/prod', '--keep', '3000000d'],
+      { says: ['`3000000d`'], hint: 'forever' },
+    ],
   ];
 
   test.each(mistakes)('%s', async (_, words, failure) => {

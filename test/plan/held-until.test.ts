@@ -37,6 +37,16 @@ describe('how long the rules hold a backup at least', () => {
     expect(until('2026-11-21T14:00:00Z', others, keep)).toBe(expected);
   });
 
+  it.each<[Parameters<typeof keepOf>[0], string]>([
+    [{ yearly: 1_000 }, '3026-01-01T00:00:00.000Z'],
+    [{ monthly: 12_000 }, '3026-11-01T00:00:00.000Z'],
+    [{ weekly: 100_000 }, '3943-05-31T00:00:00.000Z'],
+    [{ yearly: 100_000 }, '9999-12-31T00:00:00.000Z'],
+    [{ monthly: 100_000 }, '9999-12-31T00:00:00.000Z'],
+  ])('%j ends while a year has four digits, as stores write it', (keep, expected) => {
+    expect(until('2026-11-21T14:00:00Z', [], keep)).toBe(expected);
+  });
+
   it('a bad backup does not take the place of the first', () => {
     const bad = {
       ...of(slot('2026-11-21T00:00:00Z')),

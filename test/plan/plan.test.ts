@@ -209,6 +209,16 @@ describe('copies', () => {
     ]);
     expect(ids(plan(roomy, actualOf(applied, read('one', all), read('two', []))))).toHaveLength(24);
   });
+  it('do not take a backup from the future for the newest there', () => {
+    const all = hourly('a', '2026-11-21T14:00:00Z', 40);
+    const roomy = desiredOf({
+      seeds: [seedOf('eu', [clusterOf('a')])],
+      policies: [policyOf('hourly', { keep: keepOf({ last: 99 }) })],
+    });
+    const future = copyOf('a', slot('2099-01-01T00:00:00Z'));
+    const there = [...all.slice(0, 4), future];
+    expect(ids(plan(roomy, actualOf(applied, read('one', all), read('two', there))))).toHaveLength(36);
+  });
   it('are not made of what the rules there would not keep, of what is bad, or into what could not be read', () => {
     const all = hourly('a', '2026-11-21T14:00:00Z', 5);
     const strict = desiredOf({

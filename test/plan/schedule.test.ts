@@ -97,6 +97,30 @@ describe('slots', () => {
       slotsBetween(scheduleOf('* * * * *'), at('2026-01-01T00:00Z'), at('2027-01-01T00:00Z'), 3),
     ).toHaveLength(3);
   });
+  it('in UTC are those of a zone that has its clocks', () => {
+    const crons = fc.constantFrom(
+      '*/7 * * * *',
+      '0,30 1-4 * * 1,5',
+      '59 23 L * *',
+      '0 0 29 2 *',
+      '0 12 15W * 5#2',
+    );
+    const moments = fc.date({
+      min: at('2000-01-01T00:00Z'),
+      max: at('2060-01-01T00:00Z'),
+      noInvalidDate: true,
+    });
+    fc.assert(
+      fc.property(crons, moments, fc.boolean(), (cron, moment, isWhole) => {
+        const time = isWhole ? new Date(Math.floor(moment.getTime() / 60_000) * 60_000) : moment;
+        const [utc, zone] = ['UTC', 'Africa/Abidjan'].map((timeZone) =>
+          slotsAround(scheduleOf(cron, { timeZone }), time),
+        );
+        expect(utc).toEqual(zone);
+      }),
+      { numRuns: 300 },
+    );
+  });
   it('are found from both sides, at any moment of ten years', () => {
     const crons = fc.constantFrom(
       '0 * * * *',
