@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:https';
+import { isIP } from 'node:net';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { GranaryError } from '../model/errors.ts';
 import { Secret } from '../secrets/secret.ts';
@@ -68,6 +69,7 @@ export async function serve(options: ServeOptions): Promise<AgentServer> {
   const server =
     tls === null ? fastify(basics) : (fastify({ ...basics, https: tls }) as unknown as FastifyInstance);
   const renewal = access.tls === null || tls === null ? null : renew(server, access.tls, tls);
+  refuseOtherNames(server, options);
   addProbes(server, options);
   addTold(server, options);
   addWebhook(server, options);
@@ -85,6 +87,28 @@ export async function serve(options: ServeOptions): Promise<AgentServer> {
     await server.close();
     throw cannotListen(listen, error);
   }
+}
+
+/**
+ * Where nobody is asked for a token, and only this machine reaches it: a page of somewhere else could point a name of its own
+ * at this machine and read along with a browser here, so only requests for this machine by its own names are answered. The
+ * webhook, which tells nothing, may come through a tunnel by any name.
+ */
+function refuseOtherNames(server: FastifyInstance, { listen, access }: ServeOptions): void {
+  const isPrivate = access.tokenFile === null && ['127.0.0.1', '::1', 'localhost'].includes(listen.host);
+  if (!isPrivate) return;
+  server.addHook('onRequest', async ({ method, headers: { host } }, reply) => {
+    // A browser always says what it asks for.
+    if (method === 'POST' || host === undefined || isOwnName(host)) return;
+    const error = 'ask for localhost or an address, or start the agent with a token';
+    await reply.code(421).send({ error });
+  });
+}
+
+/** `localhost`, or an address: what no name server can give away. */
+function isOwnName(host: string): boolean {
+  const name = URL.parse(`http://${host}`)?.hostname.replace(/^\[(.*)\]$/, '$1') ?? '';
+  return name === 'localhost' || name.endsWith('.localhost') || isIP(name) !== 0;
 }
 
 /** Kubernetes asks these without a token. They hold no names but those of seeds and commits. */
@@ -106,7 +130,7 @@ function addProbes(server: FastifyInstance, { state, now }: ServeOptions): void 
 }
 
 /** What only those may read who have the token, where one is asked for. */
-function addTold(server: FastifyInstance, { listen, access, state, metrics, now }: ServeOptions): void {
+function addTold(server: FastifyInstance, { access, state, metrics, now }: ServeOptions): void {
   const mayRead = async ({ headers: { authorization } }: FastifyRequest, reply: FastifyReply) => {
     if (access.tokenFile === null) return;
     const token = await readSecret(access.tokenFile);
@@ -119,8 +143,7 @@ function addTold(server: FastifyInstance, { listen, access, state, metrics, now 
     reply.type(metrics.registry.contentType);
     return metrics.registry.metrics();
   });
-  const isPrivate = access.tokenFile === null && ['127.0.0.1', '::1', 'localhost'].includes(listen.host);
-  addStatus(server, { state, now, mayRead, isPrivate });
+  addStatus(server, { state, now, mayRead });
 }
 
 function addWebhook(server: FastifyInstance, { access, onPush }: ServeOptions): void {

@@ -1,7 +1,6 @@
 /** The status over HTTP: as JSON, as pages, and as a stream that says when something is new. */
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
-import { isIP } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { clusterPage, fleetPage } from '../../report/page/page.ts';
 import { addressOf, parseQuery } from '../../report/page/rows.ts';
@@ -16,11 +15,6 @@ export interface StatusRoutes {
   readonly now: () => Date;
   /** Turns away who may not read. */
   readonly mayRead: (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
-  /**
-   * Nobody is asked for a token, and only this machine reaches it. A page of somewhere else could then point a name of its
-   * own at this machine and read along with a browser here, so only requests for this machine by its own names are answered.
-   */
-  readonly isPrivate: boolean;
 }
 
 /** Pages that are kept up to date at the same time; more have to be loaded anew by hand. */
@@ -47,12 +41,6 @@ export function addStatus(server: FastifyInstance, routes: StatusRoutes): void {
   const version = () => `${state.startedAt.getTime()}-${state.changes.count}`;
   const onRequest = async (request: FastifyRequest, reply: FastifyReply) => {
     reply.headers(headers);
-    if (routes.isPrivate && !isOwnName(request.headers.host)) {
-      await reply
-        .code(421)
-        .send({ error: 'ask for localhost or an address, or start the agent with a token' });
-      return;
-    }
     await mayRead(request, reply);
   };
   const rendered = new Rendered(version);
@@ -78,12 +66,6 @@ export function addStatus(server: FastifyInstance, routes: StatusRoutes): void {
     listeners.add(reply.raw);
     return reply;
   });
-}
-
-/** `localhost`, or an address: what no name server can give away. */
-function isOwnName(host: string | undefined): boolean {
-  const name = URL.parse(`http://${host ?? ''}`)?.hostname.replace(/^\[(.*)\]$/, '$1') ?? '';
-  return name === 'localhost' || name.endsWith('.localhost') || isIP(name) !== 0;
 }
 
 /** Who is told that something is new: what it is they ask for themselves. */

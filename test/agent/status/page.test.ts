@@ -127,16 +127,18 @@ test('a browser shows the token as a password; nothing is told without it', asyn
 
 test('without a token this machine answers to its own names only', async () => {
   await using server = await serveState(fleetState(3), clock);
-  const ask = (host: string) =>
+  const ask = (host: string, path = '/') =>
     new Promise<number | undefined>((resolve, reject) => {
-      get(server.url, { headers: { host } }, (response) => resolve(response.resume().statusCode)).on(
-        'error',
-        reject,
-      );
+      get(`${server.url}${path}`, { headers: { host } }, (response) =>
+        resolve(response.resume().statusCode),
+      ).on('error', reject);
     });
   expect([await ask('localhost:9595'), await ask('[::1]:1'), await ask('rebound.example')]).toEqual([
     200, 200, 421,
   ]);
+  for (const path of ['/metrics', '/readyz', '/healthz', '/api/v1/status', '/clusters/eu/prod-001'])
+    expect([path, await ask('rebound.example', path)]).toEqual([path, 421]);
+  expect(await ask('127.0.0.1:9595', '/metrics')).toBe(200);
 });
 
 test('no more than 32 pages are told of news', async () => {
