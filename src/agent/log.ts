@@ -1,5 +1,7 @@
 /** The agent's log: JSON lines for machines, short lines for a terminal. Messages are static; what varies is a field. */
+
 import { type Logger, pino, stdTimeFunctions } from 'pino';
+import { printable } from '../model/printable.ts';
 
 export type Log = Logger;
 
@@ -12,7 +14,7 @@ export interface LogOptions {
 }
 
 export function createLog({ write, terminal, color }: LogOptions): Log {
-  const stream = { write: (line: string) => write(terminal ? formatLine(line, color) : line) };
+  const stream = { write: (line: string) => write(terminal ? formatLine(line, color) : escaped(line)) };
   return pino(
     { base: null, timestamp: stdTimeFunctions.isoTime, formatters: { level: (level) => ({ level }) } },
     stream,
@@ -46,5 +48,13 @@ function formatField(name: string, value: unknown): string[] {
 
 /** Text that needs no quotes stands without them; all else as JSON, so that no control character reaches a terminal. */
 function formatValue(value: unknown): string {
-  return typeof value === 'string' && /^[\w./:@+-]+$/.test(value) ? value : JSON.stringify(value);
+  return typeof value === 'string' && /^[\w./:@+-]+$/.test(value) ? value : printable(JSON.stringify(value));
+}
+
+/** The same JSON: it leaves the control characters above ASCII as they are, and somebody reads it at a terminal one day. */
+function escaped(line: string): string {
+  return line.replaceAll(
+    /[\u007f-\u009f]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

@@ -32,6 +32,16 @@ test('for people: short, and nothing in it can steer the terminal', () => {
   expect(line).not.toContain('\u001b');
 });
 
+test('what steers a terminal from above ASCII does not either, also in JSON, which means the same', () => {
+  const why = '\u009b31m\u007f';
+  const write = (log: ReturnType<typeof createLog>) => log.warn({ why }, 'told');
+  const [forPeople = ''] = linesOf(true, write);
+  expect(forPeople).toContain('why="\\x9b31m\\x7f"');
+  const [forMachines = ''] = linesOf(false, write);
+  expect(forMachines).not.toMatch(/[\u007f-\u009f]/);
+  expect(JSON.parse(forMachines)).toMatchObject({ why });
+});
+
 test('colour marks what is bad only', () => {
   const line = (level: string) => JSON.stringify({ level, time: '2026-11-21T14:00:00.000Z', msg: 'm' });
   expect(formatLine(line('info'), true)).toBe('14:00:00 info  m');
