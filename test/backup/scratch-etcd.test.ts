@@ -1,10 +1,19 @@
 /** The etcd of a drill: that it is for nobody else, and that waiting for it has an end. */
-import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:tls';
 import { expect, test } from 'vitest';
 import { findEtcd } from '../../src/backup/drill/binary.ts';
 import { memoryFor } from '../../src/backup/drill/drill.ts';
-import { ScratchFolder } from '../../src/backup/drill/scratch.ts';
+import { clearLeftovers, ScratchFolder } from '../../src/backup/drill/scratch.ts';
 import { ScratchServer } from '../../src/backup/drill/server.ts';
 import { describeWith } from '../servers/describe.ts';
 import { etcdVersions, toolOf } from '../servers/etcd.ts';
@@ -83,4 +92,18 @@ test('an etcd that does nothing is not waited for', async () => {
     memory: memoryFor(1),
   });
   await expect(starting).rejects.toMatchObject({ code: 'stalled' });
+});
+
+test('a link that somebody made to look like what a killed drill left is nobody’s to clear', async () => {
+  using temp = tempFolder('scratch-etcd');
+  mkdirSync(temp.join('target'));
+  writeFileSync(
+    temp.join('target/owner.json'),
+    JSON.stringify({ pid: process.pid, started: 'another time' }),
+  );
+  mkdirSync(temp.join('tmp'));
+  const link = temp.join(`tmp/granary-drill-${crypto.randomUUID()}`);
+  symlinkSync(temp.join('target'), link);
+  expect(await clearLeftovers(temp.join('tmp'))).toBeNull();
+  expect(lstatSync(link).isSymbolicLink()).toBe(true);
 });

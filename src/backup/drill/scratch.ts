@@ -2,7 +2,7 @@
  * The folder of a drill. It holds every secret of a cluster in plain text, and etcd must find it by its name: so it is
  * open to nobody else, and what a drill that was killed left behind is removed by the next one.
  */
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GranaryError } from '../../model/errors.ts';
@@ -94,8 +94,10 @@ export async function clearLeftovers(parent: string): Promise<ProcessMark | null
   const names = await readdir(parent).catch(() => []);
   for (const name of names.filter((one) => folderName.test(one))) {
     const path = join(parent, name);
-    const found = await stat(path).catch(() => null);
-    if (found === null || (process.getuid !== undefined && found.uid !== process.getuid())) continue;
+    // In a folder that everybody may write to somebody else may have made a link of that name, to anything of this user.
+    const found = await lstat(path).catch(() => null);
+    if (found?.isDirectory() !== true || (process.getuid !== undefined && found.uid !== process.getuid()))
+      continue;
     const owner = await readMark(join(path, ownerFile));
     if (owner === null && Date.now() - found.mtimeMs < unsignedMs) continue;
     if (owner !== null && (await isAlive(owner))) {
