@@ -1,9 +1,12 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import type { EtcdTarget, EtcdTls } from '../etcd/target.ts';
 import type { Cluster, ClusterTls, Coordination } from '../model/config.ts';
 import { GranaryError } from '../model/errors.ts';
 import { Secret } from '../secrets/secret.ts';
 import type { Credentials } from './credentials.ts';
+
+/** Bundles of all authorities have some hundred KiB. */
+const mostPemBytes = 2 ** 22;
 
 /**
  * A cluster of the configuration with its secrets open.
@@ -63,7 +66,9 @@ async function openTls(tls: ClusterTls, credentials: Credentials): Promise<EtcdT
 async function readPem(file: string | null): Promise<string | null> {
   if (file === null) return null;
   try {
-    return await readFile(file, 'utf8');
+    // Only a file ends: a device or a pipe that a configuration names would be read, or waited for, for ever.
+    const info = await stat(file);
+    if (info.isFile() && info.size <= mostPemBytes) return await readFile(file, 'utf8');
   } catch (error) {
     const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : 'cannot be read';
     throw new GranaryError('file-unreadable', `${file} ${why}`, {
@@ -72,6 +77,10 @@ async function readPem(file: string | null): Promise<string | null> {
       context: { file },
     });
   }
+  throw new GranaryError('file-unreadable', `${file} is no PEM file`, {
+    hint: 'caFile, certFile and keyFile are paths on the machine where Granary runs',
+    context: { file },
+  });
 }
 
 async function openAuth(credential: string, credentials: Credentials): Promise<EtcdTarget['auth']> {

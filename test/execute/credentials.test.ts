@@ -1,12 +1,17 @@
 /** Credentials of a commit: opened when needed, remembered, replaced for a trial. */
+import { execFileSync } from 'node:child_process';
+import { truncateSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { loadConfiguration } from '../../src/config/index.ts';
 import { Credentials, type CredentialsOptions } from '../../src/execute/credentials.ts';
+import { etcdTarget } from '../../src/execute/etcd-target.ts';
 import { loadChecked } from '../../src/execute/lint.ts';
 import { loadIdentities } from '../../src/secrets/identities.ts';
 import { RememberedCredentials } from '../../src/secrets/remembered.ts';
 import { Secret } from '../../src/secrets/secret.ts';
 import { Fleet, freshSecret } from '../cli/fleet.ts';
 import { describeWith } from '../servers/describe.ts';
+import { tempFolder } from '../servers/temp.ts';
 
 describeWith(['sops'], 'credentials of a commit', () => {
   async function credentialsOf(fleet: Fleet, more: Partial<CredentialsOptions> = {}): Promise<Credentials> {
@@ -42,4 +47,24 @@ describeWith(['sops'], 'credentials of a commit', () => {
     await expect(refused.open('key')).rejects.toMatchObject({ code: 'sops-replayed' });
     await expect(refused.open('nobody')).rejects.toMatchObject({ code: 'unknown-object' });
   });
+});
+
+test('what is no file of a certificate’s size is not read as one: a device never ends', async () => {
+  using folder = tempFolder('pem');
+  const nobody = new Credentials(folder.path, await loadConfiguration(folder.path), {
+    identities: await loadIdentities({ files: [], env: {} }),
+  });
+  const open = (caFile: string) => {
+    const tls = { credential: null, caFile, certFile: null, keyFile: null, serverName: null };
+    const endpoints = ['https://127.0.0.1:9'];
+    const position = { file: 'seed.yaml', line: 1, column: 1 };
+    const cluster = { name: 'a', labels: {}, enabled: true, endpoints, tls, auth: null, position };
+    return etcdTarget('eu', cluster, nobody);
+  };
+  writeFileSync(folder.join('ca.crt'), 'x');
+  expect((await open(folder.join('ca.crt'))).tls?.ca).toBe('x');
+  truncateSync(folder.join('ca.crt'), 5 * 2 ** 20);
+  execFileSync('mkfifo', [folder.join('pipe')]);
+  for (const file of [folder.join('ca.crt'), folder.join('pipe'), '/dev/zero'])
+    await expect(open(file)).rejects.toThrow(`${file} is no PEM file`);
 });
