@@ -1,6 +1,7 @@
 /** The private keys that a command was given, age's own and SSH keys: from named files or two environment variables, nowhere else. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { GranaryError } from '../model/errors.ts';
+import { commandLine } from '../model/shell.ts';
 import { identityPattern, publicKeyOf } from './recipients.ts';
 import { Secret } from './secret.ts';
 import { isSshPrivateKey, readSshPrivateKey } from './ssh-key.ts';
@@ -25,7 +26,7 @@ export interface Identities {
   readonly keys: readonly Identity[];
   /** Keys of age plugins, `AGE-PLUGIN-…`: only the `sops` program can use them, through the plugin. */
   readonly plugins: readonly Secret[];
-  /** What the operator should know, in words: a key file that others can read. */
+  /** What the operator should know, in words: a key file that others can read, one without a key. */
   readonly notes: readonly string[];
 }
 
@@ -53,22 +54,25 @@ export async function loadIdentities(options: IdentityOptions): Promise<Identiti
   const plugins: Secret[] = [];
   const notes: string[] = [];
   const add = async (text: string, origin: string, separator: string) => {
-    for (const found of await parseIdentities(text, origin, separator)) {
+    const all = await parseIdentities(text, origin, separator);
+    for (const found of all) {
       if (found instanceof Secret) plugins.push(found);
       else if (!keys.some((key) => key.recipient === found.recipient)) keys.push(found);
     }
+    return all.length;
   };
 
   const environmentFile = options.env.SOPS_AGE_KEY_FILE;
   const files = options.files.length > 0 ? options.files : environmentFile ? [environmentFile] : [];
   for (const file of files) {
     const { text, readableByOthers } = await readKeyFile(file);
-    if (readableByOthers) {
+    if ((await add(text, file, ':')) === 0) {
+      notes.push(`${file} holds no private key`);
+    } else if (readableByOthers) {
       notes.push(
-        `${file} holds private keys and can be read by every user of this machine: chmod 600 ${file}`,
+        `${file} holds private keys and can be read by every user of this machine: ${commandLine('chmod', '600', file)}`,
       );
     }
-    await add(text, file, ':');
   }
   const environmentKeys = options.env.SOPS_AGE_KEY;
   if (options.files.length === 0 && environmentKeys) await add(environmentKeys, 'SOPS_AGE_KEY', ' line ');
@@ -121,6 +125,9 @@ function sshIdentity(text: string, source: string): Identity {
 
 /** As `age-plugin-…` programs print them: the name of the plugin, then data that only it understands. */
 const pluginIdentity = /^AGE-PLUGIN-[A-Z0-9-]{1,60}-1[02-9AC-HJ-NP-Z]{6,4000}$/;
+
+/** What is no name of a file, and must not be shown as one. */
+const holdsKey = /AGE-SECRET-KEY-|AGE-PLUGIN-|PRIVATE KEY-----/i;
 
 const copyAgainHint = 'copy the whole line again from where the key is kept';
 
@@ -182,6 +189,15 @@ async function readKeyFile(path: string): Promise<{ text: string; readableByOthe
     return { text: buffer.toString('utf8', 0, length), readableByOthers };
   } catch (error) {
     if (error instanceof GranaryError) throw error;
+    if (holdsKey.test(path)) {
+      throw new GranaryError(
+        'age-key-invalid',
+        'a private key itself was given where a file with it is named',
+        {
+          hint: 'write it to a file that only you can read, and name that; or give the key in SOPS_AGE_KEY',
+        },
+      );
+    }
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
     const reasons: Record<string, string> = { ENOENT: 'does not exist', EISDIR: 'is a folder' };
     throw new GranaryError(

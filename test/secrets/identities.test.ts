@@ -94,6 +94,28 @@ test('a key file that everyone can read is noted', async () => {
   expect(notes[0]).toContain(`chmod 600 ${path}`);
 });
 
+test('a file without a private key is noted as that, whoever can read it', async () => {
+  const path = keyFile('public.txt', `# public key: ${one.recipient}\n`, 0o644);
+  const { keys, notes } = await loadIdentities({ files: [path], env: {} });
+  expect(keys).toEqual([]);
+  expect(notes).toEqual([`${path} holds no private key`]);
+});
+
+test('a key in place of the name of its file is not shown', async () => {
+  const text = `# public key: ${one.recipient}\n${one.identity}\n`;
+  for (const given of [one.identity, one.identity.toLowerCase(), text, text.repeat(100)]) {
+    for (const options of [
+      { files: [given], env: {} },
+      { files: [], env: { SOPS_AGE_KEY_FILE: given } },
+    ]) {
+      const error = await refusal(loadIdentities(options));
+      expect(error.code).toBe('age-key-invalid');
+      expect(error.hint).toContain('SOPS_AGE_KEY');
+      expectNothingOf(one.identity, everythingIn(error));
+    }
+  }
+});
+
 test('files that are not there, are folders or are too large', async () => {
   const missing = await refusal(loadIdentities({ files: [folder.join('none')], env: {} }));
   expect(missing.code).toBe('file-unreadable');
