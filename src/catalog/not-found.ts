@@ -68,6 +68,9 @@ function otherPolicies(listed: readonly ListedCopy[]): string | null {
   return policies.length === 0 ? null : `there are backups under ${policies.join(', ')}`;
 }
 
+/** The hint where nothing of the cluster is there, so that nothing is near what was named. */
+export const nothingNear = '`granary get backups` lists what there is';
+
 function notFound(
   message: string,
   hint: string | null,
@@ -81,7 +84,7 @@ function notFound(
     'backup-not-found',
     missing === '' ? message : `${message} in what could be read; not read was ${missing}`,
     {
-      hint: first?.error.hint ?? hint ?? '`granary get backups` lists what there is',
+      hint: first?.error.hint ?? hint ?? nothingNear,
       context: { seed, cluster },
     },
   );

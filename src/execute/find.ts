@@ -1,11 +1,14 @@
 /** Which backup a person means, and where its copies are. */
 import { type FoundBackup, findBackup } from '../catalog/find.ts';
-import type { Source } from '../catalog/inventory.ts';
-import type { Destination } from '../model/config.ts';
+import { readDestination, type Source } from '../catalog/inventory.ts';
+import { nothingNear } from '../catalog/not-found.ts';
+import { nearest } from '../config/words.ts';
+import type { Configuration, Destination } from '../model/config.ts';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
-import { parseBackupRef, parseClusterRef } from '../model/names.ts';
+import { type ClusterRef, formatClusterRef, parseBackupRef, parseClusterRef } from '../model/names.ts';
+import type { CallOptions } from '../store/store.ts';
 import { openAll, type Unopened } from './destinations.ts';
-import { requireSeed, type Workspace } from './workspace.ts';
+import { requireSeed, some, type Workspace } from './workspace.ts';
 
 /** Every destination of the configuration that may hold backups of a seed, open for reading. */
 export async function openSources(
@@ -50,11 +53,43 @@ export async function findByName(
   try {
     return await findBackup(sources, query, { signal, unopened: unread });
   } catch (error) {
+    if (!isGranaryError(error, 'backup-not-found')) throw error;
     // Where nothing is found, a seed that Git does not name either is more likely mistyped than gone.
     // A bucket alone has no configuration that could know it.
     const { configuration } = workspace.desired;
-    if (isGranaryError(error, 'backup-not-found') && configuration.files > 0)
-      requireSeed(configuration, query.seed);
-    throw error;
+    const isBucket = configuration.files === 0;
+    if (!isBucket) requireSeed(configuration, query.seed);
+    if (error.hint !== nothingNear) throw error;
+    const names = isBucket ? await clustersOf(sources, { signal }) : clusterNames(configuration);
+    const { code, message, context, cause } = error;
+    throw new GranaryError(code, message, { hint: nearHint(query, names, isBucket), context, cause });
   }
+}
+
+/** Every `seed/cluster` that has backups. Whatever cannot be read has none: this is for a hint. */
+async function clustersOf(sources: readonly Source[], { signal }: CallOptions): Promise<string[]> {
+  const reading = sources.map((source) => readDestination(source, 'all', { signal }));
+  const read = await Promise.allSettled(reading);
+  signal.throwIfAborted();
+  return read.flatMap((one) => (one.status === 'fulfilled' ? one.value.copies.map(formatClusterRef) : []));
+}
+
+function clusterNames({ seeds }: Configuration): string[] {
+  return seeds.flatMap(({ name: seed, clusters }) =>
+    clusters.map(({ name: cluster }) => formatClusterRef({ seed, cluster })),
+  );
+}
+
+/** What somebody may have meant who named a cluster that has no backups. */
+function nearHint(query: ClusterRef, all: readonly string[], isBucket: boolean): string {
+  const name = formatClusterRef(query);
+  const names = [...new Set(all)].sort();
+  if (names.includes(name)) return nothingNear;
+  if (names.length === 0)
+    return isBucket
+      ? 'is the prefix right? It is the folder that holds granary.json and clusters/'
+      : nothingNear;
+  const near = nearest(name, names);
+  const others = `${isBucket ? 'there are backups of' : 'defined here are'} ${some(names)}`;
+  return near === undefined ? others : `did you mean \`${near}\`? ${others}`;
 }

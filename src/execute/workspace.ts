@@ -119,7 +119,7 @@ export function assignmentsOf(desired: Desired, seed: string, cluster: string): 
 }
 
 /** A few of many names, and how many more there are. */
-function some(names: readonly string[]): string {
+export function some(names: readonly string[]): string {
   const shown = names.slice(0, 10).join(', ');
   return names.length <= 10 ? shown : `${shown} and ${names.length - 10} more`;
 }

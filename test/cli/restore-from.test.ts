@@ -1,5 +1,5 @@
 /** Nothing but a bucket: listed, verified, inspected and restored from without a configuration, whatever holds it. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -124,10 +124,41 @@ describeWith(['etcd-3.6'], 'a bucket alone', () => {
     await expectFailure(['restore', 'eu/prod', '--to', work.join('x.db'), ...from], {
       code: 'backup-not-found',
       says: ['there is no backup of eu/prod'],
-      hint: 'granary get backups',
+      hint: 'is the prefix right?',
     });
     expect(filesIn(work.path)).toEqual([]);
   });
+
+  test('has other clusters than one that is mistyped: they are named', async () => {
+    const from = ['--from', `file://${fleet.folder.join('local')}`];
+    for (const name of ['eu/prdo', 'eu/prdo/manual/20200101T000000Z']) {
+      await expectFailure(['restore', name, '--to', work.join('x.db'), ...from], {
+        code: 'backup-not-found',
+        says: [`there is no backup ${name.includes('manual') ? '' : 'of '}${name}`],
+        hint: 'did you mean `eu/prod`? there are backups of eu/prod',
+      });
+    }
+    await expectFailure(['restore', 'eu/elsewhere', '--to', work.join('x.db'), ...fleet.source], {
+      code: 'backup-not-found',
+      says: ['there is no backup of eu/elsewhere'],
+      hint: 'defined here are eu/prod',
+    });
+  });
+
+  test.skipIf(process.getuid?.() !== 0)(
+    'below a folder that this user may not search is not called missing',
+    async () => {
+      const folder = work.join('closed');
+      cpSync(fleet.folder.join('local'), join(folder, 'backups'), { recursive: true });
+      chmodSync(folder, 0o700);
+      const from = `file://${folder}/backups`;
+      await expectFailure(
+        ['restore', 'eu/prod', '--to', 'x.db', '--from', from],
+        { code: 'access-denied', says: [`${folder}/backups cannot be reached`], hint: 'folders above it' },
+        { uid: 65_534 },
+      );
+    },
+  );
 
   test('that does not exist', async () => {
     await expectFailure(['restore', 'eu/prod', '--to', 'x.db', '--from', `file://${work.join('nowhere')}`], {

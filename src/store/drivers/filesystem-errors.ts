@@ -55,8 +55,14 @@ const translations: readonly Translation[] = [
   },
 ];
 
-/** The root folder is not there, or is no folder. */
-export function rootMissing(root: string, cause?: unknown): GranaryError {
+/** The root folder is not there, or is no folder, or lies where this user may not look. */
+export async function rootMissing(root: string, cause?: unknown): Promise<GranaryError> {
+  const failure: unknown = await stat(root).catch((error: unknown) => error);
+  if (hasErrno(failure, 'EACCES'))
+    return new GranaryError('access-denied', `the folder ${root} cannot be reached: access denied`, {
+      hint: 'give the user that Granary runs as the right to search all folders above it',
+      cause: failure,
+    });
   return new GranaryError('bucket-missing', `the folder ${root} does not exist`, {
     hint: 'create it, or mount the disk that it lies on; it is not made by itself, so that backups never go to an unmounted place',
     cause,
@@ -74,7 +80,7 @@ export async function translateFsError(error: unknown, root: string, what: strin
   if (typeof errno !== 'string' || errno.startsWith('ERR_')) return error;
   const place = `${what} in ${root}`;
   if (errno === 'ENOENT') {
-    if (!(await isFolder(root))) return rootMissing(root, error);
+    if (!(await isFolder(root))) return await rootMissing(root, error);
     return new GranaryError('store-busy', `${place}: something else removed it at the same time`, {
       hint: 'try again',
       cause: error,

@@ -24,7 +24,7 @@ export async function* walkFiles(
   const slash = prefix.lastIndexOf('/') + 1;
   yield* walkFolder(root, prefix.slice(0, slash), prefix.slice(slash), signal);
   // An empty answer is only true while the root is there.
-  if (!(await isFolder(root))) throw rootMissing(root);
+  if (!(await isFolder(root))) throw await rootMissing(root);
 }
 
 async function* walkFolder(
@@ -60,7 +60,7 @@ export async function* walkLeftovers(
 ): AsyncGenerator<string, void, undefined> {
   const slash = prefix.lastIndexOf('/') + 1;
   yield* leftoversIn(root, prefix.slice(0, slash), prefix.slice(slash), signal);
-  if (!(await isFolder(root))) throw rootMissing(root);
+  if (!(await isFolder(root))) throw await rootMissing(root);
 }
 
 async function* leftoversIn(

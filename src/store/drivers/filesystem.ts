@@ -63,7 +63,7 @@ export async function openFilesystemStore(options: FilesystemOptions): Promise<S
       throw await translateFsError(error, dirname(path), `cannot make ${path}`);
     });
   }
-  if (!(await isFolder(path))) throw rootMissing(path);
+  if (!(await isFolder(path))) throw await rootMissing(path);
   return new FilesystemStore(path, options.guard ?? unguarded);
 }
 
@@ -124,7 +124,7 @@ class FilesystemStore implements Store {
     const path = this.#path(key);
     options.signal.throwIfAborted();
     const stats = await this.#translating(`look at ${key}`, statFile(path));
-    if (stats === null && !(await isFolder(this.#root))) throw rootMissing(this.#root);
+    if (stats === null && !(await isFolder(this.#root))) throw await rootMissing(this.#root);
     return stats === null ? null : infoOf(key, stats);
   }
 
@@ -189,7 +189,7 @@ class FilesystemStore implements Store {
   }
 
   async #missing(key: ObjectKey, cause?: unknown): Promise<GranaryError> {
-    if (!(await isFolder(this.#root))) return rootMissing(this.#root, cause);
+    if (!(await isFolder(this.#root))) return await rootMissing(this.#root, cause);
     return new GranaryError('object-missing', `${key} is not in ${this.#root}`, {
       hint: 'list what is there; it may have been removed meanwhile',
       cause,
