@@ -22,7 +22,7 @@ const zoneLimit = 600;
  * @throws RangeError where the zone is not known
  */
 export function periodsIn(period: Period, timeZone: string): PeriodOf {
-  const offsetAt = offsetsOf(timeZone);
+  const offsetAt = offsetIn(timeZone);
   const local = (time: number): number => time + offsetAt(time);
   switch (period) {
     case 'hourly':
@@ -55,7 +55,11 @@ function byDay(dayOf: PeriodOf, periodOf: (day: number) => number): PeriodOf {
   };
 }
 
-function offsetsOf(timeZone: string): OffsetAt {
+/**
+ * Local time minus UTC in a zone, by the moment, in milliseconds.
+ * @throws RangeError where the zone is not known
+ */
+export function offsetIn(timeZone: string): OffsetAt {
   const known = offsets.get(timeZone);
   if (known !== undefined) return known;
   if (offsets.size >= zoneLimit) offsets.clear();

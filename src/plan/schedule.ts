@@ -4,11 +4,14 @@
  */
 import { Cron } from 'croner';
 import type { Schedule } from '../model/config.ts';
+import { leapsBetween } from './leaps.ts';
 
 type Calendar = Pick<Schedule, 'cron' | 'timeZone'>;
 
 const fieldNames = 'minute, hour, day of month, month, day of week';
 const defaultDeadlineMs = 3_600_000;
+/** In the minute or in the hour. */
+const hasWildcard = /^\s*(?:\S*[*/]|\S+\s+\S*[*/])/;
 /** A moment from which every schedule that comes at all comes within a leap-year cycle. */
 const probe = new Date('2024-01-01T00:00:00Z');
 
@@ -66,14 +69,25 @@ function reasonOf(error: unknown): string {
 
 /** The first slot after `after`; null where the schedule does not come any more. */
 export function nextSlot(schedule: Calendar, after: Date): Date | null {
-  return calendar(schedule).nextRun(after);
+  const next = calendar(schedule).nextRun(after);
+  return next === null ? null : (slotsOfLeaps(schedule, after, next)[0] ?? next);
 }
 
 /** The newest slot at `at` or before; null where there is none. */
 export function previousSlot(schedule: Calendar, at: Date): Date | null {
   // croner looks strictly before its argument, in whole seconds.
   const justAfter = new Date(Math.floor(at.getTime() / 1_000) * 1_000 + 1_000);
-  return calendar(schedule).previousRuns(1, justAfter)[0] ?? null;
+  const previous = calendar(schedule).previousRuns(1, justAfter)[0];
+  return previous === undefined ? null : (slotsOfLeaps(schedule, previous, at).at(-1) ?? previous);
+}
+
+/** Slots that clocks leapt over together with a midnight: they come right after it. See `no-wildcard` above. */
+function slotsOfLeaps(schedule: Calendar, after: Date, until: Date): Date[] {
+  if (hasWildcard.test(schedule.cron)) return [];
+  const wall = calendar({ ...schedule, timeZone: 'UTC' });
+  return leapsBetween(schedule.timeZone, after.getTime(), until.getTime())
+    .filter((leap) => (wall.nextRun(new Date(leap.from - 1_000))?.getTime() ?? leap.until) < leap.until)
+    .map(({ at }) => new Date(at));
 }
 
 /** Slots later than `after`, up to and with `until`, oldest first: the first `limit` of them. */
@@ -94,7 +108,7 @@ const gapSlots = 12_000;
 export function longestGap(schedule: Calendar, from: Date): number | null {
   const pause = previousSlot(schedule, from) ?? from;
   let slots = [pause, ...slotsBetween(schedule, pause, new Date(pause.getTime() + gapWindowMs), gapSlots)];
-  if (slots.length < 3) slots = calendar(schedule).nextRuns(3, from);
+  if (slots.length < 3) slots = nextSlots(schedule, from);
   const gaps = slots.slice(1).map((slot, index) => slot.getTime() - (slots[index]?.getTime() ?? 0));
   return gaps.length === 0 ? null : Math.max(...gaps);
 }
@@ -112,10 +126,15 @@ export interface SlotsAround {
 }
 
 export function slotsAround(schedule: Calendar, now: Date): SlotsAround {
+  const before = (slot: Date | null) => slot && previousSlot(schedule, new Date(slot.getTime() - 1));
   const latest = previousSlot(schedule, now);
-  const [beforeLatest = null, thirdLatest = null] =
-    latest === null ? [] : calendar(schedule).previousRuns(2, latest);
-  return { latest, beforeLatest, thirdLatest, next: calendar(schedule).nextRuns(3, now) };
+  const beforeLatest = before(latest);
+  return { latest, beforeLatest, thirdLatest: before(beforeLatest), next: nextSlots(schedule, now) };
+}
+
+/** Three at most. */
+function nextSlots(schedule: Calendar, after: Date): Date[] {
+  return slotsBetween(schedule, after, new Date(8.64e15), 3);
 }
 
 /** A slot that should be backed up now. */

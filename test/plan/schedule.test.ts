@@ -67,6 +67,28 @@ describe('slots', () => {
       '2026-10-26T01:30Z',
     ]);
   });
+  it('come at midnight where summer time leaps over it, once, from whichever side one looks', () => {
+    const zone = { timeZone: 'America/Nuuk' };
+    for (const cron of ['30 23 * * *', '15,45 23 * * 6', '5 0,23 * * *']) {
+      const all = slotsBetween(scheduleOf(cron, zone), at('2026-03-28T12:00Z'), at('2026-03-29T02:00Z'), 9);
+      expect(texts(all)).toContain('2026-03-29T01:00Z');
+    }
+    const schedule = scheduleOf('30 23 * * *', zone);
+    expect(texts(slotsBetween(schedule, at('2026-03-27T12:00Z'), at('2026-03-31T12:00Z'), 9))).toEqual([
+      '2026-03-28T01:30Z',
+      '2026-03-29T01:00Z',
+      '2026-03-30T00:30Z',
+      '2026-03-31T00:30Z',
+    ]);
+    const around = slotsAround(schedule, at('2026-03-30T12:00Z'));
+    expect(
+      texts([around.latest, around.beforeLatest, around.thirdLatest].filter((one) => one !== null)),
+    ).toEqual(['2026-03-30T00:30Z', '2026-03-29T01:00Z', '2026-03-28T01:30Z']);
+    expect(previousSlot(schedule, at('2026-03-29T00:59:59Z'))).toEqual(at('2026-03-28T01:30Z'));
+    // A time that exists, on a day that begins with the leap, has nothing to do with it.
+    const early = scheduleOf('30 22 * * *', zone);
+    expect(slotsBetween(early, at('2026-03-28T12:00Z'), at('2026-03-29T12:00Z'), 9)).toHaveLength(1);
+  });
   it('of a list of hours do not get lost in the gap', () => {
     const schedule = scheduleOf('30 2,14 * * *', { timeZone: 'Europe/Prague' });
     expect(texts(slotsBetween(schedule, at('2026-03-28T20:00Z'), at('2026-03-29T20:00Z'), 9))).toEqual([
@@ -129,6 +151,7 @@ describe('slots', () => {
       '15 3 * * 1',
       '0 0 1 * *',
       '0,30 1-4 * * *',
+      '30 23 * * *',
     );
     const zones = fc.constantFrom(
       'UTC',
@@ -136,6 +159,7 @@ describe('slots', () => {
       'America/New_York',
       'Australia/Lord_Howe',
       'Asia/Kathmandu',
+      'America/Nuuk',
     );
     const moments = fc.date({
       min: at('2024-01-01T00:00Z'),
