@@ -75,7 +75,6 @@ module.exports = {
       ['@azure', 'store/drivers/azure'],
       ['ajv', 'config'],
       ['fastify', 'agent'],
-      ['node-cron', 'agent'],
       ['pino', 'agent'],
       ['prom-client', 'agent'],
       ['croner', 'plan'],

@@ -16,7 +16,6 @@ import { lookAtConfiguration, lookAtSource } from './notify/looks.ts';
 import type { Notifier } from './notify/notifier.ts';
 import { SeedRunner } from './seed.ts';
 import { type AgentState, newSeedState } from './state.ts';
-import { Ticks } from './ticks.ts';
 
 export interface LoopOptions {
   /** Opens the source; tried again with each poll until it works. */
@@ -43,6 +42,8 @@ export interface LoopOptions {
   readonly drills: DrillPlace;
 }
 
+/** How often it is looked whether something is due: by a timer, which no clock moves. What is due is reckoned by src/plan. */
+const tickMs = 2_000;
 /** How long an agent that ends waits for notifications that are under way. */
 const lastWordsMs = 2_000;
 
@@ -81,12 +82,12 @@ export class Loop {
    * @throws what the source cannot be opened for at the start, where only a person can help
    */
   async run(drain: AbortSignal): Promise<void> {
-    const ticks = new Ticks(() => this.#tick());
+    const ticks = setInterval(() => this.#tickOrFail(), tickMs);
     try {
       this.#tick();
       await Promise.race([aborted(drain), this.#failed.promise]);
     } finally {
-      await ticks[Symbol.asyncDispose]();
+      clearInterval(ticks);
       await this.#drain();
     }
   }
@@ -95,6 +96,14 @@ export class Loop {
   pollNow(): void {
     this.#pause = null;
     this.#pollAgain = this.#polling !== null;
+  }
+
+  #tickOrFail(): void {
+    try {
+      this.#tick();
+    } catch (error) {
+      this.#failed.reject(error);
+    }
   }
 
   #tick(): void {
