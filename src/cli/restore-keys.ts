@@ -65,6 +65,9 @@ export async function restoreKeys(
   const again = nextCommand(source, snapshot.name, words, plannedAt);
   const notes = new Notes(restore);
   const steps = await begun(restore, notes.over(restore.run(reader.records())));
+  // Nothing to be done because nothing is there is a slip of the prefix, and no success.
+  if (Object.values(restore.counts).every((count) => count === 0))
+    throw noSuchKey(snapshot.name, prefix, { isExact: options.exact === true, revision: from });
   try {
     if (options.output === 'json') {
       const rest = () => ({
@@ -107,6 +110,19 @@ async function begun(restore: KeyRestore, steps: AsyncGenerator<KeyStep>): Promi
     yield first.value;
     yield* steps;
   })();
+}
+
+function noSuchKey(
+  name: string,
+  prefix: string,
+  { isExact, revision }: { readonly isExact: boolean; readonly revision: number },
+): GranaryError {
+  const key = keyText(Buffer.from(prefix));
+  const what = isExact ? `there is no key ${key} in ${name}` : `no key in ${name} begins with ${key}`;
+  return new GranaryError('key-not-found', `${what}, at revision ${formatCount(revision)}`, {
+    hint: '`granary ls` lists the keys there are',
+    context: { revision },
+  });
 }
 
 async function openSource(io: Io, source: KeysSource, options: LookOptions): Promise<NamedSnapshot> {

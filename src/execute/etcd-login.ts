@@ -82,7 +82,13 @@ export async function connectAny(
 export function loginError(thrown: unknown): GranaryError {
   const error = asGranaryError(thrown, 'etcd-failed');
   const { code, message, cause, context } = error;
-  return new GranaryError(code, message, { hint: hints[code] ?? error.hint, cause, context });
+  const hint = saysAll(error) ? error.hint : (hints[code] ?? error.hint);
+  return new GranaryError(code, message, { hint, cause, context });
+}
+
+/** Of TLS, what has nothing to do with what a configuration, or the flags in its place, can say. */
+function saysAll({ code, hint = '' }: GranaryError): boolean {
+  return code === 'etcd-tls' && !/`serverName`|`caFile`|a certificate and key of/.test(hint);
 }
 
 const hints: Partial<Record<ErrorCode, string>> = {

@@ -91,6 +91,15 @@ describeWith(['etcd-3.4', 'etcd-3.6', 'sops', 'openssl'], 'keys into a running c
       expect(again).toMatchObject({ items: [{ action: 'unchanged', outcome: 'none' }], written: 0 });
     });
 
+    test('a prefix that no key has is no success, and TLS where there is none is told as that', async () => {
+      await etcd.etcdctl('put', '/ap/colour', 'red');
+      await expectBoth(into('--keys', '/ap/', '--yes'), 'key-not-found', 'begins with /ap/', 'granary ls');
+      await expectBoth(into('--keys', '/app/', '--exact'), 'key-not-found', 'no key /app/ in', 'granary ls');
+      const plain = etcd.endpoints[0] ?? '';
+      const secure = ['restore', '--file', file, '--keys', '/', '--into', plain.replace('http:', 'https:')];
+      await expectBoth(secure, 'etcd-tls', 'serves without TLS', `write ${plain}`);
+    });
+
     test('a member that goes away in the middle: what was written stays, and a rerun does what is left', async () => {
       const running = start(into('--keys', '/many/', '--yes', '--rate', '20'));
       await running.until(waitForKeys(etcd, 10));
