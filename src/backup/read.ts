@@ -83,6 +83,7 @@ async function openStored(
   } catch (error) {
     if (isGranaryError(error, 'artifact-damaged')) throw damaged(manifest, from, error.message);
     if (isGranaryError(error, 'age-key-missing', 'age-key-wrong')) throw locked(manifest, error);
+    if (isGranaryError(error, 'object-missing')) throw missing(manifest, from, error);
     throw error;
   }
 }
@@ -148,13 +149,30 @@ function locked(manifest: Manifest, { code }: GranaryError): GranaryError {
   });
 }
 
+const otherCopyHint =
+  'another copy may be sound: `granary restore` uses it by itself, `granary verify --repair` copies it back';
+
+/** Nothing lies where the manifest says that the data are. */
+function missing(manifest: Manifest, from: Source, error: GranaryError): GranaryError {
+  const id = nameOf(manifest);
+  return new GranaryError(
+    'object-missing',
+    `the data of ${id} on ${from.name} are missing: ${error.message}`,
+    {
+      hint: otherCopyHint,
+      cause: error,
+      context: { ...error.context, backup: id, destination: from.name },
+    },
+  );
+}
+
 /** The one way to say that a copy is bad. */
 export function damaged(manifest: Manifest, from: Source, why: string): GranaryError {
   return new GranaryError(
     'backup-damaged',
     `the data of ${nameOf(manifest)} on ${from.name} is not what was written: ${why}`,
     {
-      hint: 'another copy may be sound: `granary restore` uses it by itself, `granary verify --repair` copies it back',
+      hint: otherCopyHint,
       context: { backup: nameOf(manifest), destination: from.name },
     },
   );

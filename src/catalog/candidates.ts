@@ -81,7 +81,7 @@ export async function listCluster(
   const unread: Unread[] = [];
   const acceptances: Acceptance[] = [];
   const results = await Promise.allSettled(
-    wanted.map((source) => readDestination(source, [{ seed, cluster }], { signal })),
+    wanted.map((source) => readDestination({ ...source, anyMarker: true }, [{ seed, cluster }], { signal })),
   );
   signal.throwIfAborted();
   for (const [index, { name, store }] of wanted.entries()) {

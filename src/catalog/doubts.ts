@@ -4,6 +4,9 @@ import type { Copy, ProofSummary } from '../model/inventory.ts';
 import { formatCount, formatTime } from '../model/units.ts';
 import { divergenceOf } from './divergence.ts';
 
+/** Against a copy that nothing can be read of. */
+export const dataMissing = 'its data are missing';
+
 /**
  * Against one copy, while others of the same backup may serve: its data are missing or damaged where they lie, or are
  * just being removed. A tombstone alone is no doubt: until its removal begins the backup is as good as any, and a
@@ -13,7 +16,7 @@ export function doubtsAboutCopy(copy: Copy, manifest: Manifest): string[] {
   const doubts: string[] = [];
   const { storedBytes } = copy;
   const ambiguous = copy.attempt === null && copy.otherAttempts.some((other) => other === manifest.attempt);
-  if (storedBytes === null && !ambiguous) doubts.push('its data are missing');
+  if (storedBytes === null && !ambiguous) doubts.push(dataMissing);
   if (storedBytes !== null && storedBytes !== manifest.data.storedBytes) {
     doubts.push(
       `its data have ${formatCount(storedBytes)} bytes instead of ${formatCount(manifest.data.storedBytes)}`,

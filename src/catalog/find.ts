@@ -16,8 +16,9 @@ import {
   type Unread,
   type UnreadableCopy,
 } from './candidates.ts';
+import { dataMissing } from './doubts.ts';
 import type { Source } from './inventory.ts';
-import { nothingAtAll, nothingBefore, nothingTrusted, slotMissing } from './not-found.ts';
+import { nothingAtAll, nothingBefore, nothingTrusted, type Rejected, slotMissing } from './not-found.ts';
 
 export type { FoundCopy, NewestQuery, PassedOver, Unread } from './candidates.ts';
 
@@ -148,9 +149,8 @@ async function findNewest(
   const best = searches.flatMap(({ found }) => found ?? []).toSorted((a, b) => endOf(b) - endOf(a))[0];
   const rejected = searches.flatMap((search) => search.rejected).toSorted((a, b) => b.end - a.end);
   if (best === undefined) {
-    const newest = rejected[0];
-    if (newest === undefined) throw nothingBefore(query, wanted, unread);
-    throw nothingTrusted(query, newest.passed, rejected.length, unread);
+    if (rejected.length === 0) throw nothingBefore(query, wanted, unread);
+    throw nothingTrusted(query, rejected, unread);
   }
   const newer = rejected.filter(({ end }) => end > endOf(best));
   return { ...best, passedOver: newer.map(({ passed }) => passed), unread };
@@ -160,7 +160,7 @@ type FoundCandidate = Candidate & Pick<FoundBackup, 'unreadable' | 'isOneOfSever
 
 interface Search {
   readonly found: FoundCandidate | null;
-  readonly rejected: readonly { readonly passed: PassedOver; readonly end: number }[];
+  readonly rejected: readonly Rejected[];
 }
 
 /**
@@ -177,14 +177,15 @@ async function searchPolicy(
   const slots = Map.groupBy(copies, ({ copy }) => copy.slot);
   const newestFirst = [...slots].sort(([a], [b]) => (a < b ? 1 : -1));
   const inTime = newestFirst.filter(([slot]) => momentOf(slot) <= limit);
-  const rejected: { passed: PassedOver; end: number }[] = [];
+  const rejected: Rejected[] = [];
   for (const [slot, ofSlot] of inTime.slice(0, searchLimit)) {
     const { candidates, unreadable } = await openSlot(ofSlot, accepted, { signal });
     const ended = candidates.filter((one) => at === undefined || endOf(one) <= at.getTime());
     const found = ended.filter((one) => one.doubts.length === 0).toSorted((a, b) => endOf(b) - endOf(a))[0];
     for (const one of ended) {
-      if (one.doubts.length > 0)
-        rejected.push({ passed: passed(one, one.doubts.join('; ')), end: endOf(one) });
+      if (one.doubts.length === 0) continue;
+      const canBeRead = one.copies.some(({ doubts }) => !doubts.includes(dataMissing));
+      rejected.push({ passed: passed(one, one.doubts.join('; ')), end: endOf(one), canBeRead });
     }
     if (candidates.length === 0) {
       for (const { destination, copy, error } of unreadable) {
@@ -192,6 +193,8 @@ async function searchPolicy(
         rejected.push({
           passed: { backup, destinations: [destination], reason: error.message },
           end: momentOf(slot),
+          canBeRead: false,
+          hint: error.hint,
         });
       }
     }

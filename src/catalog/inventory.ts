@@ -1,5 +1,5 @@
 /** The actual state of destinations, by listing alone: no manifest is opened. */
-import { asGranaryError, GranaryError } from '../model/errors.ts';
+import { asGranaryError, GranaryError, isGranaryError } from '../model/errors.ts';
 import type {
   Acceptance,
   Copy,
@@ -24,6 +24,8 @@ export interface Source {
   /** Of the Destination. */
   readonly name: string;
   readonly store: Store;
+  /** A marker that is damaged is no reason not to read: it says who may write and remove here. Default: it is one. */
+  readonly anyMarker?: boolean;
 }
 
 /** Which clusters to look at. `all`: whatever lies there, also of seeds and clusters that Git does not name. */
@@ -67,12 +69,16 @@ export async function takeInventory(
  *   `store-unreachable` where it stands still
  */
 export async function readDestination(
-  { name, store }: Source,
+  { name, store, anyMarker = false }: Source,
   scope: InventoryScope,
   { signal, stillMs = standstillMs }: CallOptions & { readonly stillMs?: number },
 ): Promise<ReadDestination> {
   // Whoever plans waits for all destinations: one that is dead, or dies, is not waited for as long as a backup would.
-  const marker = await within(answerMs, signal, (limited) => readMarker(store, { signal: limited }));
+  const reading = within(answerMs, signal, (limited) => readMarker(store, { signal: limited }));
+  const marker = await reading.catch((error) => {
+    if (anyMarker && isGranaryError(error, 'marker-mismatch')) return null;
+    throw error;
+  });
   const prefixes = scope === 'all' ? [clustersPrefix] : [...new Set(scope.map(clusterPrefix))].sort();
   const parts = await within(stillMs, signal, (limited, answered) =>
     mapLimited(prefixes, limited, (prefix, inner) => readPrefix(store, prefix, inner, answered)),

@@ -46,21 +46,45 @@ export function nothingBefore(
   return notFound(message, hint, query, unread);
 }
 
-/** There are some, and something speaks against each. */
+/** A backup that was looked at and is not to be chosen by itself. */
+export interface Rejected {
+  readonly passed: PassedOver;
+  /** In milliseconds. */
+  readonly end: number;
+  /** false: its manifest or its data are not to be had, so that its name alone helps nobody. */
+  readonly canBeRead: boolean;
+  /** What to do about it. */
+  readonly hint?: string | undefined;
+}
+
+/**
+ * There are some, and something speaks against each.
+ * @param rejected at least one, newest first
+ */
 export function nothingTrusted(
   query: NewestQuery,
-  newest: PassedOver,
-  count: number,
+  rejected: readonly Rejected[],
   unread: readonly Unread[],
 ): GranaryError {
+  const count = rejected.length;
   const message = `something speaks against each of the newest ${count} backups of ${query.seed}/${query.cluster}`;
-  const hint = `the newest is ${newest.backup} (${newest.reason}): give its full name to use it all the same`;
   return notFound(
     count === 1 ? message.replace('each of the newest 1 backups', 'the only backup') : message,
-    hint,
+    waysOut(rejected),
     query,
     unread,
   );
+}
+
+function waysOut(rejected: readonly Rejected[]): string | null {
+  const [newest] = rejected;
+  if (newest === undefined) return null;
+  const told = ({ passed }: Rejected) => `${passed.backup} (${passed.reason})`;
+  const usable = rejected.find(({ canBeRead }) => canBeRead);
+  if (usable === newest) return `the newest is ${told(newest)}: give its full name to use it all the same`;
+  const lost = `the newest is ${told(newest)}${newest.hint === undefined ? '' : `: ${newest.hint}`}`;
+  if (usable === undefined) return lost;
+  return `${lost}; the newest that can be read is ${told(usable)}: give its full name to use it all the same`;
 }
 
 function otherPolicies(listed: readonly ListedCopy[]): string | null {

@@ -8,10 +8,10 @@ import { readDestination } from '../catalog/inventory.ts';
 import { readMarker } from '../catalog/marker.ts';
 import { defaultRepository } from '../config/complete.ts';
 import type { Configuration, Destination } from '../model/config.ts';
-import { GranaryError, inDestination } from '../model/errors.ts';
+import { GranaryError, inDestination, isGranaryError } from '../model/errors.ts';
 import type { Identities } from '../secrets/identities.ts';
 import { Secret } from '../secrets/secret.ts';
-import type { CallOptions } from '../store/store.ts';
+import type { CallOptions, Store } from '../store/store.ts';
 import { type BucketSettings, destinationOfUrl } from './bucket-url.ts';
 import { Credentials, type OpenCredential } from './credentials.ts';
 import { Destinations } from './destinations.ts';
@@ -57,11 +57,8 @@ export async function openBucket(options: BucketOptions): Promise<Workspace> {
   const destinations = new Destinations(credentials);
   try {
     const { store } = await destinations.open(destination as Destination);
-    if ((await readMarker(store, { signal })) === null) {
-      options.onWarning(
-        `there is no granary.json at ${url}: the prefix is another one, or somebody removed the marker`,
-      );
-    }
+    const fault = await markerFault(store, url, { signal });
+    if (fault !== null) options.onWarning(fault);
   } catch (error) {
     await destinations[Symbol.asyncDispose]();
     signal.throwIfAborted();
@@ -76,6 +73,17 @@ export async function openBucket(options: BucketOptions): Promise<Workspace> {
     warnings: [],
     [Symbol.asyncDispose]: () => destinations[Symbol.asyncDispose](),
   };
+}
+
+/** What to know of a bucket that is only to be read; null: its marker is as it should be. */
+async function markerFault(store: Store, url: string, options: CallOptions): Promise<string | null> {
+  try {
+    if ((await readMarker(store, options)) !== null) return null;
+    return `there is no granary.json at ${url}: the prefix is another one, or somebody removed the marker`;
+  } catch (error) {
+    if (!isGranaryError(error, 'marker-mismatch')) throw error;
+    return `${error.message}; backups are read all the same`;
+  }
 }
 
 /** Hints of stores speak of a Destination's fields; here the same things are options. */

@@ -22,7 +22,9 @@ export async function openSources(
     seed === undefined || !isKnown || seeds === null || seeds.includes(seed);
   const destinations = workspace.desired.configuration.destinations.filter(serves);
   const { opened, unopened } = await openAll(destinations, (one) => workspace.destinations.open(one));
-  return { sources: opened, unopened };
+  // What a bucket alone is opened for is to be read.
+  const anyMarker = workspace.desired.configuration.files === 0;
+  return { sources: opened.map((source) => ({ ...source, anyMarker })), unopened };
 }
 
 /**

@@ -183,6 +183,29 @@ describe('the newest backup', () => {
     });
   });
 
+  it('that cannot be read is not recommended by its name, but the newest that can be', async () => {
+    const store = await openStore();
+    const newest = () => findBackup([minio(store)], cluster, { signal });
+    await publish(store, slotAt(14));
+    await writeText(store, buildKey({ type: 'manifest', ...slotAt(14), attempt: null }), '{"format": 2}');
+    await expect(newest()).rejects.toMatchObject({
+      code: 'backup-not-found',
+      hint: expect.stringMatching(
+        /has format 2; this Granary knows 1\): a newer Granary wrote it: use that version/,
+      ),
+    });
+    await publish(store, slotAt(13), { withoutData: true, manifest: { hashKV: { verdict: 'off' } } });
+    await publish(store, slotAt(12), { manifest: { hashKV: { verdict: 'off' } } });
+    const hour12 = 'eu-west/prod-a/hourly/20201121T120000Z';
+    await expect(newest()).rejects.toMatchObject({
+      hint: expect.stringMatching(
+        new RegExp(
+          `; the newest that can be read is ${hour12} \\(.*\\): give its full name to use it all the same$`,
+        ),
+      ),
+    });
+  });
+
   it('opens no manifest but those it needs', async () => {
     const store = await openStore();
     for (const hour of [10, 11, 12, 13]) await publish(store, slotAt(hour));

@@ -160,6 +160,38 @@ describeWith(['etcd-3.6'], 'a bucket alone', () => {
     },
   );
 
+  test('whose marker is damaged is read all the same, with a warning', async () => {
+    cpSync(fleet.folder.join('local'), work.join('backups'), { recursive: true });
+    writeFileSync(work.join('backups/granary.json'), 'not ours');
+    const from = ['--from', `file://${work.join('backups')}`, '--age-key-file', keyFile];
+    const told = expect.stringMatching(
+      /^warning: the marker granary\.json at .* is invalid: .*; backups are read/m,
+    );
+    const restored = await granary(['restore', 'eu/prod', '--to', work.join('x.db'), ...from]);
+    expect(restored).toMatchObject({ code: 0, stderr: told });
+    const listed = await granary(['get', 'backups', ...from]);
+    expect(listed).toMatchObject({ code: 0, stdout: expect.stringContaining(id), stderr: told });
+    const verified = await granary(['verify', ...from]);
+    expect(verified).toMatchObject({ code: 0, stdout: expect.stringContaining(`ok    ${id}@`) });
+    const moved = fleet
+      .read('destination-local.yaml')
+      .replaceAll(fleet.folder.join('local'), work.join('backups'));
+    const config = work.join('config');
+    cpSync(fleet.config, config, { recursive: true });
+    writeFileSync(join(config, 'destination-local.yaml'), moved);
+    const words = [
+      'restore',
+      'eu/prod',
+      '--to',
+      work.join('y.db'),
+      '--path',
+      config,
+      '--age-key-file',
+      keyFile,
+    ];
+    expect(await granary(words)).toMatchObject({ code: 0 });
+  });
+
   test('that does not exist', async () => {
     await expectFailure(['restore', 'eu/prod', '--to', 'x.db', '--from', `file://${work.join('nowhere')}`], {
       code: 'bucket-missing',

@@ -160,6 +160,17 @@ describeWith(['etcd-3.6'], 'a backup', () => {
     },
   );
 
+  test('whose data are gone is told by its name, and not by a key alone', async () => {
+    await prepare(['one']);
+    rmSync(fileOf('one', 'data'));
+    await expectFailure(
+      restore(),
+      { code: 'object-missing', says: [`the data of ${id} on one are missing`], hint: 'another copy' },
+      { env: fleet.env },
+    );
+    expectNothingLeft();
+  });
+
   describe('with a manifest that is', () => {
     const garbage: [string, (manifest: string) => string][] = [
       ['no JSON', () => 'garbage'],
