@@ -135,7 +135,7 @@ export class KeyRestore {
   /** Writes a few at once, and gives those that were, in order. */
   async #write(steps: readonly KeyStep[]): Promise<KeyStep[]> {
     const { signal, rate } = this.#options;
-    const began = Date.now();
+    const began = performance.now();
     const results = await Promise.allSettled(steps.map((step) => this.#writeOne(step)));
     const done = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     const failed = results.find((result) => result.status === 'rejected');
@@ -144,7 +144,7 @@ export class KeyRestore {
       else this.conflicts += 1;
     }
     if (failed !== undefined) this.failure = this.#options.explain(failed.reason);
-    const pause = (steps.length * 1_000) / rate - (Date.now() - began);
+    const pause = (steps.length * 1_000) / rate - (performance.now() - began);
     if (pause > 0 && this.failure === null)
       await sleep(pause, undefined, { signal }).catch((error: unknown) => {
         this.failure = this.#options.explain(signal.aborted ? signal.reason : error);

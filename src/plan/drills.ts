@@ -9,7 +9,7 @@ import type { View } from './view.ts';
 
 /** When drills of a cluster are, and were, under its policy. */
 export interface DrillTimes {
-  /** The newest drill, however it ended. */
+  /** The newest drill that is not in the future, however it ended. */
   readonly last: ProofSummary | null;
   /** The slot that no drill has been made for; null: there is none. */
   readonly due: Date | null;
@@ -22,7 +22,7 @@ export interface DrillTimes {
  * how fresh the backup is does not depend on when it is tried.
  */
 export function drillTimesOf({ assignment: { policy }, places }: View, now: Date): DrillTimes {
-  const last = newestDrill(places);
+  const last = newestDrill(places, new Date(now.getTime() + futureToleranceMs).toISOString());
   const { drill } = policy.verify;
   if (drill === null || policy.suspend) return { last, due: null, next: null };
   const slot = previousSlot(drill, now);
@@ -64,12 +64,14 @@ export function drillOf(view: View, now: Date): DrillAction[] {
   return [];
 }
 
-function newestDrill(places: View['places']): ProofSummary | null {
+/** @param limit what is later was made by a clock that was ahead, and says nothing of when that was */
+function newestDrill(places: View['places'], limit: string): ProofSummary | null {
   let newest: ProofSummary | null = null;
   for (const { copies } of places) {
     for (const { proofs } of copies) {
       for (const proof of proofs) {
-        if (proof.kind === 'drill' && (newest === null || proof.time > newest.time)) newest = proof;
+        if (proof.kind !== 'drill' || proof.time > limit) continue;
+        if (newest === null || proof.time > newest.time) newest = proof;
       }
     }
   }

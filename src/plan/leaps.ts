@@ -6,7 +6,7 @@ import { offsetIn } from './periods.ts';
 
 const dayMs = 86_400_000;
 /** Clocks do not change twice within it. */
-const stepMs = 7 * dayMs;
+export const steadyMs = 7 * dayMs;
 /** A leap-year cycle: schedules that come more rarely are not worth the search. */
 const longestSearchMs = 1_500 * dayMs;
 
@@ -25,7 +25,7 @@ export function leapsBetween(timeZone: string, after: number, until: number): Le
   const leaps: Leap[] = [];
   let begin = after;
   while (begin < until) {
-    const end = Math.min(begin + stepMs, until);
+    const end = Math.min(begin + steadyMs, until);
     const [before, behind] = [offsetAt(begin), offsetAt(end)];
     if (before < behind) {
       const at = changeOf(offsetAt, begin, end);

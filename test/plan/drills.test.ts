@@ -89,6 +89,8 @@ describe('when a drill is due', () => {
     expect(idsOf([since('2026-11-15T04:00:00.000Z'), newer])).toEqual([]);
     expect(idsOf([since('2026-11-15T04:00:00.000Z', false), newer])).toEqual([]);
     expect(idsOf([newer], [since('2026-11-20T00:00:00.000Z')])).toEqual([]);
+    // By a clock that was ahead.
+    expect(idsOf([since('2027-11-15T04:00:00.000Z'), newer])).toHaveLength(1);
   });
 
   test('is in the forecast, and comes last in a plan', () => {

@@ -42,7 +42,8 @@ export function noticesFor(
     if (!condition.confirmed || !on.includes(condition.type)) continue;
     const told = ledger.get(id);
     const isNew = told === undefined || told.condition.since !== condition.since;
-    const isRecent = !isNew && now.getTime() - new Date(told.at).getTime() < reminderMs;
+    // Long before it was told, the clock was set back since: it would be recent for as long.
+    const isRecent = !isNew && Math.abs(now.getTime() - new Date(told.at).getTime()) < reminderMs;
     if (isRecent || (!isNew && isAskedFor(condition))) continue;
     notices.push({ event: condition.type, reminder: !isNew, condition, end: null });
   }

@@ -158,6 +158,14 @@ describe('once when it begins, once when it is over', () => {
     expect(story.wait(hour).tell()).toEqual([]);
   });
 
+  test('also where the clock was a year ahead when it was told', () => {
+    const story = new Story().see(result(backup, auth));
+    story.tell();
+    expect(story.wait(-1_000).tell()).toEqual([]);
+    expect(story.wait(-365 * 24 * hour).tell()).toEqual(['still failure failure backup a/hourly']);
+    expect(story.wait(hour).tell()).toEqual([]);
+  });
+
   test('a restart neither repeats nor forgets', () => {
     const story = new Story().see(result(backup, auth));
     story.tell();
