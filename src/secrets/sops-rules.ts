@@ -1,14 +1,16 @@
 /** `.sops.yaml`: which recipients a new file would be encrypted for (reference "SOPS files", Linting without a key). */
-import { access, readFile } from 'node:fs/promises';
+import { access, readFile, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import vm from 'node:vm';
 import { isMap, isSeq, LineCounter, parseDocument, type YAMLMap } from 'yaml';
+import { maxFileBytes } from '../config/files.ts';
 import type { Diagnostic } from '../model/config.ts';
 import { GranaryError } from '../model/errors.ts';
+import { formatBytes } from '../model/units.ts';
 import { FaultList } from './faults.ts';
 import { foreignKeysOfRule } from './foreign-keys.ts';
 import { readSopsRecipient, shownRecipient } from './recipients.ts';
-import { entriesOf, offsetOf } from './sops-yaml.ts';
+import { duplicateKeys, entriesOf, offsetOf } from './sops-yaml.ts';
 
 export interface SopsRule {
   /** From 1, in `.sops.yaml`. */
@@ -72,6 +74,8 @@ export function parseSopsRules(text: string, file: string): SopsRules {
     document = parseDocument(text, {
       lineCounter: lines,
       merge: true,
+      // The library compares every key with every other one.
+      uniqueKeys: false,
       prettyErrors: false,
       logLevel: 'silent',
     });
@@ -79,7 +83,10 @@ export function parseSopsRules(text: string, file: string): SopsRules {
       const what = error.code.toLowerCase().replaceAll('_', ' ');
       fail(error.pos[0], `.sops.yaml is not valid YAML (${what})`, 'mend the YAML');
     }
-    if (document.errors.length > 0) return finish();
+    const [twice] = document.contents === null ? [] : duplicateKeys(document.contents);
+    if (twice !== undefined)
+      fail(offsetOf(twice), '.sops.yaml has a key twice in the same map', 'remove one of both');
+    if (document.errors.length > 0 || twice !== undefined) return finish();
     root = document.toJS({ maxAliasCount: 1000 });
   } catch {
     fail(0, '.sops.yaml cannot be read', 'are aliases or nesting exploding in it?');
@@ -197,10 +204,13 @@ function translateRegex(pattern: string): RegExp | null {
 
 /** Longest time that matching one path may take: JavaScript's expressions can be made to run for ever, RE2 cannot. */
 const matchTimeoutMs = 500;
+/** After so many paths that took too long no other is tried: there may be thousands. */
+const mostTimeouts = 4;
 
 function matcher(rules: readonly SopsRule[]): (path: string) => SopsRule | null {
   const expressions = rules.map((rule) => (rule.pathRegex === null ? /^/ : translateRegex(rule.pathRegex)));
   let match: ((path: string) => number) | null = null;
+  let timeouts = 0;
   const prepare = () => {
     const context = vm.createContext({ expressions, path: '' });
     const script = new vm.Script('expressions.findIndex((each) => each === null || each.test(path))');
@@ -210,11 +220,13 @@ function matcher(rules: readonly SopsRule[]): (path: string) => SopsRule | null 
     };
   };
   return (path) => {
+    if (timeouts >= mostTimeouts) return null;
     match ??= prepare();
     try {
       // A rule that could not be understood matches here, so that no later rule is taken for the one sops would use.
       return rules[match(path)] ?? null;
     } catch {
+      timeouts += 1;
       return null;
     }
   };
@@ -222,7 +234,9 @@ function matcher(rules: readonly SopsRule[]): (path: string) => SopsRule | null 
 
 async function readIfThere(path: string): Promise<string | null> {
   try {
-    return await readFile(path, 'utf8');
+    const info = await stat(path);
+    // A link may lead to what never ends, and a file may be of any size.
+    if (info.isFile() && info.size <= maxFileBytes) return await readFile(path, 'utf8');
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'ENOTDIR') return null;
@@ -231,6 +245,11 @@ async function readIfThere(path: string): Promise<string | null> {
       context: { file: path },
     });
   }
+  const most = formatBytes(maxFileBytes);
+  throw new GranaryError('file-unreadable', `${path} cannot be read (it is no file of at most ${most})`, {
+    hint: 'make it readable, or remove it',
+    context: { file: path },
+  });
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -257,6 +257,13 @@ describeWith(['sops'], 'credential files that sops wrote', () => {
     }
   });
 
+  test('a file of 80,000 keys is refused like any other', () => {
+    const many = Array.from({ length: 80_000 }, (_, index) => `k${index}: 1\n`).join('');
+    const odd = `${text}${many}k0: 1\n`;
+    const [fault] = lintCredentialFile({ file: path, text: odd, recipients: null });
+    expect(fault?.message).toBe('a key stands twice in the same map');
+  });
+
   test('other ways to use sops are refused, with the way out', async () => {
     const rule = `{encrypted_regex: ^data$, mac_only_encrypted: true, age: ${alice.recipient}}`;
     using home = tempFolder('sops-mac');

@@ -1,4 +1,5 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findSopsRules, lintSopsRules, parseSopsRules } from '../../src/secrets/sops-rules.ts';
 import { describeWith } from '../servers/describe.ts';
@@ -120,6 +121,36 @@ test('an expression that never ends is given up', () => {
   );
   expect(rules.ruleFor(`${'a'.repeat(60)}!`)).toBeNull();
   expect(rules.ruleFor('aaa')?.recipients).toEqual([alice.recipient]);
+});
+
+test('it is given up for all paths after some, of which there may be thousands', () => {
+  const rules = rulesOf(
+    `creation_rules:\n  - {path_regex: '^(a+)+$', encrypted_regex: ^data$, age: ${alice.recipient}}\n`,
+  );
+  // Tried each time, these would take a quarter of an hour.
+  const paths = Array.from({ length: 2_000 }, (_, index) => `${'a'.repeat(60)}!${index}`);
+  for (const path of paths) expect(rules.ruleFor(path)).toBeNull();
+});
+
+test('a key that stands twice is told, and very many keys are no matter', () => {
+  const rule = `{encrypted_regex: ^data$, age: ${alice.recipient}}`;
+  const many = Array.from({ length: 80_000 }, (_, index) => `k${index}: 1\n`).join('');
+  const rules = rulesOf(`${many}creation_rules: [${rule}]\n`);
+  expect(rules.ruleFor('x')?.recipients).toEqual([alice.recipient]);
+  const twice = rulesOf(`creation_rules: [${rule}]\ncreation_rules: []\n`);
+  expect(twice.faults).toEqual([expect.objectContaining({ line: 2, code: 'sops-rule' })]);
+});
+
+test('only a file is read, and none of any size', async () => {
+  for (const [name, make] of Object.entries({
+    pipe: (path: string) => execFileSync('mkfifo', [path]),
+    device: (path: string) => symlinkSync('/dev/zero', path),
+    large: (path: string) => writeFileSync(path, '#'.repeat(2 ** 20 + 1)),
+  })) {
+    mkdirSync(folder.join(name));
+    make(folder.join(`${name}/.sops.yaml`));
+    await expect(findSopsRules(folder.join(name))).rejects.toThrow(/no file of at most 1\.0 MiB/);
+  }
 });
 
 test('outside of a work tree only the folder itself is looked at', async () => {
