@@ -27,14 +27,15 @@ export type Bump = number | 'auto' | 'off';
  * The etcd that will run on the data: the one that is given, else the one that the backup is of, else the oldest that
  * can read it.
  * @param source version of the server that the snapshot is of; null where nobody recorded it
+ * @param facts of the data
  * @throws GranaryError `etcd-too-old` where the data are of a newer etcd than is given
  */
 export function targetVersion(
   given: EtcdMinor | null,
   source: string | null,
-  facts: Pick<DatabaseReport, 'clusterVersion' | 'storageVersion'> | null,
+  facts: Pick<DatabaseReport, 'clusterVersion' | 'storageVersion'>,
 ): EtcdMinor {
-  const written = [facts?.clusterVersion, facts?.storageVersion]
+  const written = [facts.clusterVersion, facts.storageVersion]
     .flatMap((text) => parseEtcdVersion(text ?? '') ?? [])
     .toSorted(compareEtcdVersions)
     .at(-1);
@@ -42,7 +43,23 @@ export function targetVersion(
   const target = given ?? recorded ?? written ?? { major: 3, minor: 5 };
   const needed = written ?? recorded;
   if (needed === undefined || compareEtcdVersions(target, needed) >= 0) return target;
-  throw new GranaryError(
+  throw tooOld(target, needed);
+}
+
+/**
+ * The same, before anything is read: a server may be ahead of its cluster by one minor version, in an upgrade, and the
+ * data are the cluster's.
+ * @throws GranaryError `etcd-too-old` where the data cannot be for the etcd that is given
+ */
+export function requireNotTooOld(given: EtcdMinor | null, source: string): void {
+  const recorded = parseEtcdVersion(source);
+  if (given === null || recorded === undefined) return;
+  const least = { ...recorded, minor: Math.max(0, recorded.minor - 1) };
+  if (compareEtcdVersions(given, least) < 0) throw tooOld(given, recorded);
+}
+
+function tooOld(target: EtcdMinor, needed: EtcdMinor): GranaryError {
+  return new GranaryError(
     'etcd-too-old',
     `etcd ${formatEtcdVersion(target)} cannot take over the data of etcd ${formatEtcdVersion(needed)}`,
     {

@@ -12,7 +12,15 @@ import type { Membership } from './data-directory/membership.ts';
 import type { EtcdMinor } from './data-directory/version.ts';
 import { leftoversOf, leftoverWarning, removeLeftovers } from './leftovers.ts';
 import type { RawFile } from './opener.ts';
-import { type Bump, bumpTarget, defaultQuota, type Note, notesAbout, targetVersion } from './preflight.ts';
+import {
+  type Bump,
+  bumpTarget,
+  defaultQuota,
+  type Note,
+  notesAbout,
+  requireNotTooOld,
+  targetVersion,
+} from './preflight.ts';
 import { type ReadOptions, readAndCheck } from './read.ts';
 import { requireFreeDisk, Spool } from './spool.ts';
 import { StoredPart } from './stored-part.ts';
@@ -210,7 +218,7 @@ async function prepare(found: FoundBackup, target: RestoreTarget, options: ReadO
     }
     case 'directory': {
       const { membership, etcdVersion } = target;
-      targetVersion(etcdVersion, manifest.etcd.version, null);
+      requireNotTooOld(etcdVersion, manifest.etcd.version);
       const place = await requireDirectoryRoom(resolve(target.path), size);
       const restoreCopy: Way['restoreCopy'] = async (copy, part) => {
         await using directory = await DataDirectory.create(place);

@@ -1,7 +1,13 @@
 /** What is told before a cluster runs on a snapshot, each with its reason. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { membershipOf } from '../../src/backup/data-directory/membership.ts';
-import { type NotesOptions, notesAbout, suggestedQuota, targetVersion } from '../../src/backup/preflight.ts';
+import {
+  type NotesOptions,
+  notesAbout,
+  requireNotTooOld,
+  suggestedQuota,
+  targetVersion,
+} from '../../src/backup/preflight.ts';
 import { restoreFile } from '../../src/backup/restore-file.ts';
 import type { DatabaseReport } from '../../src/bolt/report.ts';
 import { describeWith } from '../servers/describe.ts';
@@ -104,6 +110,7 @@ describe('the etcd that is to run on it', () => {
   test.each([
     ['the one given', { major: 3, minor: 6 }, '3.5.9', of('3.5.0'), { major: 3, minor: 6 }],
     ['else that of the backup', null, '3.5.33', of('3.5.0'), { major: 3, minor: 5 }],
+    ['that of the backup where the data say nothing', null, '3.6.1', of(null), { major: 3, minor: 6 }],
     ['else what the data are of', null, null, of('3.4.0'), { major: 3, minor: 4 }],
     ['its storage, where that says more', null, null, of('3.5.0', '3.6.0'), { major: 3, minor: 6 }],
     [
@@ -120,9 +127,15 @@ describe('the etcd that is to run on it', () => {
   test.each([
     [{ major: 3, minor: 4 }, '3.5.0', of('3.5.0')],
     [{ major: 3, minor: 5 }, null, of('3.5.0', '3.6.0')],
-    [{ major: 3, minor: 5 }, '3.6.1', null],
+    [{ major: 3, minor: 5 }, '3.6.1', of(null)],
   ])('cannot be older than the data: %j', (given, source, facts) => {
     expect(() => targetVersion(given, source, facts)).toThrow(/cannot take over the data/);
+  });
+
+  test('is refused before anything is read only where no upgrade could have been under way', () => {
+    expect(() => requireNotTooOld({ major: 3, minor: 5 }, '3.6.1')).not.toThrow();
+    expect(() => requireNotTooOld({ major: 3, minor: 4 }, '3.6.1')).toThrow(/cannot take over the data/);
+    expect(() => requireNotTooOld(null, '3.6.1')).not.toThrow();
   });
 });
 
