@@ -18,7 +18,7 @@ export interface Io {
   readonly color: boolean;
   /** True where stderr is a terminal, so that a progress bar makes sense. */
   readonly interactive: boolean;
-  /** Fires at the first Ctrl-C or SIGTERM. */
+  /** Fires at the first Ctrl-C or SIGTERM, and when the terminal is gone. */
   readonly signal: AbortSignal;
   /** The exit code so far; a command that fails in part or is blocked sets its own. */
   exitCode: ExitCode;
@@ -42,23 +42,30 @@ export function worst(...codes: readonly ExitCode[]): ExitCode {
   return mostSerious.find((code) => codes.includes(code)) ?? exitCodes.done;
 }
 
-/**
- * The process' own terminal.
- * @param json what is told on stderr is JSON: one value for each warning, and one for the error
- */
-export function processIo(json: boolean): Io {
+export interface IoOptions {
+  /** What is told on stderr is JSON: one value for each warning, and one for the error. */
+  readonly json: boolean;
+  /** SIGHUP ends what runs, in order. An agent gives that signal a meaning of its own. */
+  readonly endsAtHangup: boolean;
+}
+
+/** The process' own terminal. */
+export function processIo({ json, endsAtHangup }: IoOptions): Io {
   const abort = new AbortController();
+  const interrupt = () => abort.abort(Object.assign(new Error('interrupted'), { name: 'AbortError' }));
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.once(name, () => {
-      abort.abort(Object.assign(new Error('interrupted'), { name: 'AbortError' }));
+      interrupt();
       // The second one does not wait for the clean-up.
       process.once(name, () => process.exit(exitCodes.failed));
     });
   }
-  // Whoever reads has seen enough, as `head`: what was begun is ended all the same.
+  // A connection that is lost sends several at once: from the kernel, and from the shell.
+  if (endsAtHangup) process.on('SIGHUP', interrupt);
+  // Whoever reads has seen enough, as `head`, or is gone with the terminal: what was begun is ended all the same.
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
+      if (error.code !== 'EPIPE' && !(error.code === 'EIO' && stream.isTTY)) throw error;
     });
   }
   const err = (text: string) => {

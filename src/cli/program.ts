@@ -137,7 +137,7 @@ function wantedOutput(argv: readonly string[]): string | undefined {
 
 /** Runs what `argv`, the words after the program's own name, asks for, and sets the exit code of the process. */
 export async function run(argv: readonly string[]): Promise<void> {
-  const io = processIo(wantedOutput(argv) === 'json');
+  const io = processIo({ json: wantedOutput(argv) === 'json', endsAtHangup: argv[0] !== 'agent' });
   await main(io, argv);
   process.exitCode = io.exitCode;
 }

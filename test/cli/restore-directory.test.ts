@@ -439,7 +439,7 @@ describeWith(['etcd-3.6'], 'a data directory', () => {
       expect(proxy.cuts).toBeGreaterThanOrEqual(2);
     });
 
-    test.each(['SIGINT', 'SIGTERM'] as const)(
+    test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
       'leaves nothing in plain text after %s, and a rerun goes on',
       async (signal) => {
         const reached = proxy.holdAfter(2_000_000, 'down');

@@ -210,7 +210,9 @@ function validate(yaml: string) {
 }
 
 function expectOptions([name = '', ...args]: readonly string[]): void {
-  const command = buildProgram(processIo(false)).commands.find((one) => one.name() === name);
+  const command = buildProgram(processIo({ json: false, endsAtHangup: false })).commands.find(
+    (one) => one.name() === name,
+  );
   const known = command?.options.map(({ long }) => long) ?? [];
   const options = args.filter((arg) => arg.startsWith('--')).map((arg) => arg.split('=')[0]);
   expect(options.length).toBeGreaterThan(3);
