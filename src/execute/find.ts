@@ -92,6 +92,9 @@ function nearHint(query: ClusterRef, all: readonly string[], isBucket: boolean):
       ? 'is the prefix right? It is the folder that holds granary.json and clusters/'
       : nothingNear;
   const near = nearest(name, names);
-  const others = `${isBucket ? 'there are backups of' : 'defined here are'} ${some(names)}`;
+  // Git may no longer name what still has backups.
+  const others = isBucket
+    ? `there are backups of ${some(names)}`
+    : `defined here are ${some(names)}; ${nothingNear}`;
   return near === undefined ? others : `did you mean \`${near}\`? ${others}`;
 }
