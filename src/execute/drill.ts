@@ -11,7 +11,7 @@ import { holdLease } from '../catalog/leases.ts';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
 import { formatBackupRef } from '../model/names.ts';
 import type { CallOptions } from '../store/store.ts';
-import { findByName } from './find.ts';
+import { findByName, passedOverIn } from './find.ts';
 import { stillThere } from './restore.ts';
 import { clustersOf, writeProofBeside } from './verify.ts';
 import type { Workspace } from './workspace.ts';
@@ -97,6 +97,7 @@ export async function* drillBackups(
     let found: FoundBackup;
     try {
       found = await findByName(workspace, name, options);
+      for (const message of passedOverIn(found)) options.onProgress?.({ type: 'warning', message });
     } catch (error) {
       options.signal.throwIfAborted();
       if (isGranaryError(error, 'usage')) throw error;

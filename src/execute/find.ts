@@ -68,6 +68,11 @@ export async function findByName(
   }
 }
 
+/** What somebody must know who asked for the newest, and gets an older one: that it is sound says nothing of those. */
+export function passedOverIn({ passedOver }: FoundBackup): string[] {
+  return passedOver.map(({ backup, reason }) => `passed over ${backup}: ${reason}`);
+}
+
 /** Every `seed/cluster` that has backups. Whatever cannot be read has none: this is for a hint. */
 async function clustersOf(sources: readonly Source[], { signal }: CallOptions): Promise<string[]> {
   const reading = sources.map((source) => readDestination(source, 'all', { signal }));

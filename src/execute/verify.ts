@@ -13,7 +13,7 @@ import { asGranaryError, GranaryError, isGranaryError } from '../model/errors.ts
 import type { Copy } from '../model/inventory.ts';
 import { formatBackupRef } from '../model/names.ts';
 import type { CallOptions } from '../store/store.ts';
-import { findByName } from './find.ts';
+import { findByName, passedOverIn } from './find.ts';
 import { packageVersion } from './version.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -69,6 +69,7 @@ export async function* verifyCopies(
     let found: FoundBackup;
     try {
       found = await findByName(workspace, name, options);
+      for (const message of passedOverIn(found)) options.onProgress?.({ type: 'warning', message });
     } catch (error) {
       options.signal.throwIfAborted();
       if (isGranaryError(error, 'usage')) throw error;

@@ -160,6 +160,22 @@ describeWith(['etcd-3.6'], 'a backup', () => {
     },
   );
 
+  test('that is bad is named also when an older one is verified or drilled in its place', async () => {
+    await prepare(['one']);
+    const older = id;
+    const newer = await granaryJson<{ results: { id: string }[] }>(['backup', 'eu/prod', ...fleet.opened], {
+      env: fleet.env,
+    });
+    id = newer.results[0]?.id ?? '';
+    truncateSync(fileOf('one', 'data'), 1_000);
+    const etcdFile = requireTool('etcd-3.6', 'etcd');
+    for (const words of [[], ['--drill', '--etcd', etcdFile]]) {
+      const ran = await granary(['verify', 'eu/prod', ...words, ...fleet.opened], { env: fleet.env });
+      expect(ran).toMatchObject({ code: 0, stdout: expect.stringContaining(`ok    ${older}`) });
+      expect(ran.stderr).toMatch(new RegExp(`^warning: passed over ${id}: .*its data have 1,000 bytes`, 'm'));
+    }
+  });
+
   test('whose data are gone is told by its name, and not by a key alone', async () => {
     await prepare(['one']);
     rmSync(fileOf('one', 'data'));
