@@ -55,7 +55,7 @@ export function makePlan(desired: Desired, actual: Actual, now: Date, options: P
   const { applied, inventory } = actual;
   const seen = inventory === null ? null : holdingsOf(inventory);
   const holdings = seen === null ? null : withoutMoved(seen, applied, desired.configuration.destinations);
-  const views = holdings === null ? [] : viewsOf(desired.assignments, holdings, applied, now);
+  const views = holdings === null ? [] : viewsOf(desired, holdings, applied, now);
   const wanted = plainObjects(desired.configuration);
   const changes = withConsequences(diffObjects(applied?.objects ?? null, wanted), {
     desired,

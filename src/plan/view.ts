@@ -1,5 +1,5 @@
 /** One cluster under one policy, as everything else in the plan looks at it. */
-import type { Assignment } from '../model/config.ts';
+import type { Assignment, Desired, Schedule } from '../model/config.ts';
 import type { PlannedCopy } from '../model/inventory.ts';
 import { slotOf } from '../model/names.ts';
 import type { AppliedState } from '../model/state.ts';
@@ -43,7 +43,7 @@ export interface Place {
 
 /** Views of all assignments that run, in their order. */
 export function viewsOf(
-  assignments: readonly Assignment[],
+  { assignments, commit }: Pick<Desired, 'assignments' | 'commit'>,
   holdings: Holdings,
   applied: AppliedState | null,
   now: Date,
@@ -57,13 +57,29 @@ export function viewsOf(
     return known;
   };
   const appliedGroups = groupsKnownTo(applied);
+  const promise = applied !== null && applied.commit !== commit ? promisesOf(applied) : null;
   const limit = slotOf(new Date(now.getTime() + futureToleranceMs));
   return assignments
     .filter((assignment) => assignment.skipped === null)
     .map((assignment) => {
       const since = applied !== null && appliedGroups(assignment) ? new Date(applied.appliedAt) : now;
-      return viewOf(assignment, holdings, around(assignment.policy.schedule), since, now, limit);
+      const view = viewOf(assignment, holdings, around(assignment.policy.schedule), since, now, limit);
+      if (!view.late || promise === null) return view;
+      const before = promise(assignment);
+      return { ...view, late: before !== null && isLate(before, historyOf(view), null, now, around(before)) };
     });
+}
+
+/**
+ * By which schedule a policy has made backups until now, while what is new is not applied yet: slots before a schedule
+ * changed, or while it was suspended, are nobody's fault. null: by none.
+ */
+function promisesOf({ objects }: AppliedState): (assignment: Assignment) => Schedule | null {
+  const policies = new Map(objects.policies.map((policy) => [policy.name, policy]));
+  return ({ policy: { name } }) => {
+    const before = policies.get(name);
+    return before === undefined || before.suspend ? null : before.schedule;
+  };
 }
 
 function viewOf(
@@ -88,11 +104,7 @@ function viewOf(
     }));
   const complete = places.every((place) => place.known);
   const newest = newestSlot(places, limit);
-  const history: SlotHistory = {
-    key,
-    newest: newest === null ? null : new Date(slotMilliseconds(newest)),
-    read: complete ? 'all' : places.some((place) => place.known) ? 'some' : 'none',
-  };
+  const history = historyOf({ key, newest, complete, places });
   const runs = !policy.suspend && places.length > 0;
   return {
     assignment,
@@ -104,6 +116,19 @@ function viewOf(
     due: runs ? dueSlot(policy.schedule, history, now, around) : null,
     // A cluster that never had a backup is late only if it was to have one: it was applied before those slots.
     late: runs && isLate(policy.schedule, history, newest === null ? since : null, now, around),
+  };
+}
+
+function historyOf({
+  key,
+  newest,
+  complete,
+  places,
+}: Pick<View, 'key' | 'newest' | 'complete' | 'places'>): SlotHistory {
+  return {
+    key,
+    newest: newest === null ? null : new Date(slotMilliseconds(newest)),
+    read: complete ? 'all' : places.some((place) => place.known) ? 'some' : 'none',
   };
 }
 

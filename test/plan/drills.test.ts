@@ -39,7 +39,12 @@ function copy(at: string, proofs: readonly ProofSummary[] = [], part: Partial<Co
 function viewOf(one: readonly Copy[] | null, two: readonly Copy[] = [], policy = drilling) {
   const first = one === null ? unknown('one') : read('one', one);
   const { assignments } = desiredOf({ seeds, policies: [policy] });
-  const [view] = viewsOf(assignments, holdingsOf(inventoryOf(first, read('two', two))), null, now);
+  const [view] = viewsOf(
+    { assignments, commit: null },
+    holdingsOf(inventoryOf(first, read('two', two))),
+    null,
+    now,
+  );
   if (view === undefined) throw new Error('no view');
   return view;
 }
@@ -132,7 +137,7 @@ describe('when a drill is due', () => {
             const holdings = holdingsOf(
               inventoryOf(read('one', [copy('2026-11-21T13:00:00Z', proofs)]), read('two', [])),
             );
-            const [view] = viewsOf(assignments, holdings, null, at);
+            const [view] = viewsOf({ assignments, commit: null }, holdings, null, at);
             if (view === undefined) throw new Error('no view');
             const { due, next } = drillTimesOf(view, at);
             const actions = drillOf(view, at);

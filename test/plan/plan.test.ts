@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { Desired } from '../../src/model/config.ts';
 import type { Plan } from '../../src/model/generated/plan.ts';
 import type { Copy } from '../../src/model/inventory.ts';
 import type { Actual } from '../../src/model/state.ts';
@@ -455,6 +456,32 @@ describe('guards', () => {
     expect(made.guards[0]).toMatchObject({ code: 'cluster-late', seed: 'eu', cluster: 'a' });
     expect(made.guards[0]?.message).toContain('its last two slots are unfulfilled');
     expect(made.summary).toMatchObject({ backup: 1, delete: 3, blocked: 3 });
+  });
+  it('cluster-late: not by slots from before a schedule was changed or while it was suspended, until that is applied', () => {
+    const seeds = [seedOf('eu', [clusterOf('a')])];
+    const of = (cron: string, suspend = false, commit = cron) =>
+      desiredOf({
+        seeds,
+        commit,
+        policies: [
+          policyOf('hourly', {
+            suspend,
+            schedule: { cron, timeZone: 'UTC', jitterMs: 0, startingDeadlineMs: null },
+          }),
+        ],
+      });
+    const isLate = (before: Desired, after: Desired, newest: string) => {
+      const base = asApplied(before, new Date('2026-11-20T00:00:00Z'));
+      const [found] = plan(after, actualOf(base, read('one', hourly('a', newest, 3)))).forecast;
+      return found?.late;
+    };
+    const [everyHour, everyDay] = [of('0 * * * *'), of('0 3 * * *')];
+    expect(isLate(everyDay, everyHour, '2026-11-21T03:00:00Z')).toBe(false);
+    expect(isLate(everyHour, everyHour, '2026-11-21T03:00:00Z')).toBe(true);
+    expect(isLate(of('0 * * * *', true, 'resting'), everyHour, '2026-11-01T03:00:00Z')).toBe(false);
+    // What was late before a change is late after it.
+    expect(isLate(everyDay, everyHour, '2026-11-19T03:00:00Z')).toBe(true);
+    expect(isLate(everyHour, everyDay, '2026-11-21T03:00:00Z')).toBe(false);
   });
   it('cluster-unreachable: the same for one that does not answer', () => {
     const made = plan(world, { ...actualOf(base, read('one', tooMany)), unreachable: ['eu/b'] });
