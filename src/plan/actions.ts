@@ -168,8 +168,8 @@ export function removalsOf(view: View, repository: Repository, times: RemovalTim
   const { policy } = view.assignment;
   const graceMs = graceOf(policy, repository);
   return view.places.flatMap((place) => {
-    const remove = decideRemovals(place.copies.filter(staysForNow), place.keep, times.now);
-    return removals(place.copies, { remove }, removalPlace(place.name, graceMs, times));
+    const decide = (copies: readonly PlannedCopy[]) => decideRemovals(copies, place.keep, times.now);
+    return removals(place.copies, decide, removalPlace(place.name, graceMs, times));
   });
 }
 
@@ -187,9 +187,9 @@ export function removalsOnDemand(desired: Desired, holdings: Holdings, times: Re
         return places.flatMap(({ name }) => {
           const copies = copiesIn(holdings, name, key);
           if (copies.length === 0) return [];
-          const decision = decideOnDemand(copies.filter(staysForNow), times.now);
+          const decide = (some: readonly PlannedCopy[]) => decideOnDemand(some, times.now).remove;
           const { graceMs } = repository.removal;
-          return removals(copies, decision, removalPlace(name, graceMs, times));
+          return removals(copies, decide, removalPlace(name, graceMs, times));
         });
       });
   });
@@ -207,15 +207,22 @@ export function removalPlace(destination: string, graceMs: number, times: Remova
   return { ...times, destination, graceMs, due: new Date(times.now.getTime() + graceMs).toISOString() };
 }
 
+/**
+ * What has begun is finished where no rule keeps it: whoever may only write to a bucket can make it look begun, and must not
+ * have removed what is to stay.
+ */
 function removals(
   copies: readonly PlannedCopy[],
-  decision: Pick<Retention<PlannedCopy>, 'remove'>,
+  decide: (copies: readonly PlannedCopy[]) => Retention<PlannedCopy>['remove'],
   place: RemovalPlace,
 ): Removal[] {
-  const begun = copies
-    .filter(isBeingRemoved)
-    .flatMap((copy) => removalOf(copy, 'its removal has begun', place));
-  const unwanted = decision.remove.flatMap(({ candidate, reason }) => removalOf(candidate, reason, place));
+  const hasBegun = copies.some(isBeingRemoved);
+  const begun = (hasBegun ? decide(copies) : [])
+    .filter(({ candidate }) => isBeingRemoved(candidate))
+    .flatMap(({ candidate }) => removalOf(candidate, 'its removal has begun', place));
+  const unwanted = decide(hasBegun ? copies.filter(staysForNow) : copies).flatMap(({ candidate, reason }) =>
+    removalOf(candidate, reason, place),
+  );
   return [...begun, ...unwanted];
 }
 
@@ -233,8 +240,10 @@ export function removalOf(copy: PlannedCopy, reason: string, place: RemovalPlace
     const due = lockedUntil > now.getTime() + graceMs ? new Date(lockedUntil).toISOString() : place.due;
     return [{ id: `tombstone:${id}`, type: 'tombstone', ...what, reason, due }];
   }
+  // Its name says what whoever wrote it liked, and the store when that was: nothing goes before its grace time has passed.
+  const graceEnds = Date.parse(tombstone.written) + graceMs - futureToleranceMs;
   const isDue = tombstone.settled || Date.parse(tombstone.due) <= now.getTime();
-  if (!isDue) return [];
+  if (!isDue || graceEnds > now.getTime()) return [];
   const held = lockedUntil > now.getTime() ? { lockedUntil: new Date(lockedUntil).toISOString() } : {};
   return [{ id: `delete:${id}`, type: 'delete', ...what, reason, tombstone: tombstone.id, ...held }];
 }

@@ -47,6 +47,9 @@ const ref = (age: number) => {
 };
 const name = (age: number) => formatBackupRef(ref(age));
 
+/** A grace time that is over by now as far as clocks may differ; by its name a tombstone is due later. */
+const soon = '4m';
+
 /** Nobody listens there: none of these commands needs an etcd. */
 const endpoints = ['http://127.0.0.1:9'];
 
@@ -104,6 +107,7 @@ describe('prune', () => {
 
   test('takes the steps of removal one by one: tombstone, and when it is due, all of the copy', async () => {
     using fleet = await filledFleet();
+    fleet.writePolicy('hourly', { destinations: ['local'], grace: soon });
     await granary(['apply', ...fleet.source]);
     const first = await granaryJson<Pruned>(['prune', '--yes', ...fleet.source]);
     expect(first.items[0]?.actions.map(({ type, slot }) => [type, slot])).toEqual([
@@ -446,6 +450,7 @@ describeWith(['minio', 'sops'], 'on a bucket', () => {
     using fleet = await Fleet.make({ endpoints, destinations });
     const { accessKeyId, secretAccessKey } = minio;
     fleet.seal('key', 's3', { accessKeyId, secretAccessKey });
+    fleet.writePolicy('hourly', { destinations: ['local'], grace: soon });
     const store = await openStore(s3Destination(minio, { bucket }), s3Credential(minio), { stallMs: 30_000 });
     await fill(store);
     await granary(['apply', ...fleet.opened]);

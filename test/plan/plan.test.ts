@@ -249,10 +249,12 @@ describe('removals', () => {
   const world = desiredOf({ seeds: [seedOf('eu', [clusterOf('a')])], destinations: [destinationOf('one')] });
   const base = asApplied(world, now);
   const eight = hourly('a', '2026-11-21T14:00:00Z', 8);
-  const withTombstone = (due: string, part: object = {}) =>
-    eight.map((copy, index) =>
-      index === 0 ? { ...copy, tombstone: { due, id: 'T', written: due, settled: false }, ...part } : copy,
-    );
+  const withTombstone = (due: string, part: object = {}) => {
+    // Three days before, which is the grace time.
+    const written = due === '' ? '' : new Date(Date.parse(due) - 72 * 3_600_000).toISOString();
+    const tombstone = { due, id: 'T', written, settled: false };
+    return eight.map((copy, index) => (index === 0 ? { ...copy, tombstone, ...part } : copy));
+  };
   it('begin with a tombstone that is due after the grace time', () => {
     const made = plan(world, actualOf(base, read('one', eight)));
     expect(made.actions).toHaveLength(3);
@@ -354,12 +356,19 @@ describe('removals', () => {
 
   it('that have begun are finished, and what they remove counts for no rule', () => {
     const settled = { due: '2026-12-01T00:00:00Z', id: 'T', written: '2026-10-01T00:00:00Z', settled: true };
-    const five = hourly('a', '2026-11-21T14:00:00Z', 6).map((copy, index) =>
-      index === 5 ? { ...copy, tombstone: settled } : copy,
-    );
-    expect(
-      plan(world, actualOf(base, read('one', five))).actions.map(({ id, reason }) => [id, reason]),
-    ).toEqual([['delete:eu/a/hourly/20261121T140000Z@one', 'its removal has begun']]);
+    const six = (marked: number, tombstone: Copy['tombstone'] = settled) =>
+      hourly('a', '2026-11-21T14:00:00Z', 6).map((copy, index) =>
+        index === marked ? { ...copy, tombstone } : copy,
+      );
+    const made = (copies: readonly Copy[]) =>
+      plan(world, actualOf(base, read('one', copies))).actions.map(({ id, reason }) => [id, reason]);
+    expect(made(six(0))).toEqual([['delete:eu/a/hourly/20261121T090000Z@one', 'its removal has begun']]);
+    // Whoever may write to a bucket, and not delete there, can make any copy look so: what a rule keeps stays.
+    expect(made(six(5))).toEqual([]);
+    // Nor does anything go sooner than the grace time, whatever the name of a tombstone says.
+    const fresh = { ...settled, due: '2020-01-01T00:00:00Z', written: '2026-11-21T14:00:00Z' };
+    expect(made(six(0, fresh))).toEqual([]);
+    expect(made(six(0, { ...fresh, settled: false }))).toEqual([]);
   });
   it('are counted per policy and destination: another policy, cluster or destination changes nothing', () => {
     const two = desiredOf({
