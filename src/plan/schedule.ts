@@ -17,11 +17,11 @@ const hasWildcard = /^\s*(?:\S*[*/]|\S+\s+\S*[*/])/;
 const probe = new Date('2024-01-01T00:00:00Z');
 
 /**
- * Parsed schedules by their text. Not state that anybody could notice: parsing gives the same each time, but costs more
- * than asking for a slot. Emptied when full, so that a long-lived agent cannot grow it.
+ * Parsed schedules by their text. Not state that anybody could notice: parsing gives the same each time, but costs about
+ * as much as asking for a slot. Emptied when full: each takes 80 KB, and an agent may have hundreds.
  */
 const parsed = new Map<string, Cron>();
-const parsedLimit = 1_000;
+const parsedLimit = 100;
 
 function calendar({ cron, timeZone }: Calendar): Cron {
   const key = `${timeZone} ${cron}`;
@@ -102,8 +102,10 @@ function nextOnSteadyClocks({ cron, timeZone }: Calendar, after: Date): Date | n
 /** Slots that clocks leapt over together with a midnight: they come right after it. See `no-wildcard` above. */
 function slotsOfLeaps(schedule: Calendar, after: Date, until: Date): Date[] {
   if (hasWildcard.test(schedule.cron)) return [];
+  const leaps = leapsBetween(schedule.timeZone, after.getTime(), until.getTime());
+  if (leaps.length === 0) return [];
   const wall = calendar({ ...schedule, timeZone: 'UTC' });
-  return leapsBetween(schedule.timeZone, after.getTime(), until.getTime())
+  return leaps
     .filter((leap) => (wall.nextRun(new Date(leap.from - 1_000))?.getTime() ?? leap.until) < leap.until)
     .map(({ at }) => new Date(at));
 }
