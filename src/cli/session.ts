@@ -3,9 +3,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openWorkspace, type Workspace, type WorkspaceOptions } from '../execute/workspace.ts';
+import {
+  InvalidConfiguration,
+  openWorkspace,
+  type Workspace,
+  type WorkspaceOptions,
+} from '../execute/workspace.ts';
 import type { Judge, Source } from '../git/source.ts';
-import { usage } from '../model/errors.ts';
+import { type ErrorCode, GranaryError, isGranaryError, usage } from '../model/errors.ts';
 import { type Identities, loadIdentities } from '../secrets/identities.ts';
 import { RememberedCredentials } from '../secrets/remembered.ts';
 import type { Io } from './io.ts';
@@ -96,10 +101,16 @@ export async function openSessionFor(
   options: SourceOptions & KeyOptions,
   name: string,
 ): Promise<Session> {
-  return openSession(io, options, options.seed ?? name.split('/')[0], {
-    seedMayBeGone: true,
-    onDisagreement: io.warn,
-  });
+  const seed = options.seed ?? name.split('/')[0] ?? '';
+  const session = await openSession(io, options, seed, { seedMayBeGone: true, onDisagreement: io.warn });
+  const { seeds, diagnostics } = session.workspace.desired.configuration;
+  const errors = diagnostics.filter(({ severity }) => severity === 'error');
+  // It may be one of them that keeps the seed, or where its backups are, from being seen.
+  if (errors.length > 0 && !seeds.some((one) => one.name === seed)) {
+    const { message } = new InvalidConfiguration(session.workspace.desired.configuration, errors);
+    io.warn(`there is no seed ${seed} in what could be read: ${message}`);
+  }
+  return session;
 }
 
 /** As `openSession`, for commands that only read backups: with `--from` of a bucket alone. */
@@ -107,7 +118,7 @@ export async function openReading(
   io: Io,
   options: SourceOptions & BucketOptions & KeyOptions,
 ): Promise<ReadingSession> {
-  return (await openFrom(io, options)) ?? openSession(io, options);
+  return (await openFrom(io, options)) ?? openSession(io, options).catch(orBucket);
 }
 
 /** As `openSessionFor`, with `--from` of a bucket alone. */
@@ -116,8 +127,24 @@ export async function openReadingFor(
   options: SourceOptions & BucketOptions & KeyOptions,
   name: string,
 ): Promise<ReadingSession> {
-  return (await openFrom(io, options)) ?? openSessionFor(io, options, name);
+  return (await openFrom(io, options)) ?? openSessionFor(io, options, name).catch(orBucket);
 }
+
+/** Whoever needs a backup now must not have to mend its configuration first, or wait for a Git server. */
+function orBucket(thrown: unknown): never {
+  if (!isGranaryError(thrown, ...withoutConfiguration)) throw thrown;
+  const { code, message, hint, cause, context } = thrown;
+  const way = 'backups can be read without any configuration: `--from` names their bucket';
+  throw new GranaryError(code, message, {
+    hint: hint === undefined ? way : `${hint}; ${way}`,
+    ...{ cause, context },
+  });
+}
+
+const withoutConfiguration: ErrorCode[] = [
+  ...(['config-invalid', 'config-not-found'] as const),
+  ...(['git-failed', 'git-ref-not-found', 'git-auth', 'commit-untrusted'] as const),
+];
 
 async function openFrom(io: Io, options: BucketOptions & KeyOptions): Promise<ReadingSession | null> {
   const { from: url, endpoint, region, caFile, pathStyle } = options;

@@ -192,6 +192,37 @@ describeWith(['etcd-3.6'], 'a bucket alone', () => {
     expect(await granary(words)).toMatchObject({ code: 0 });
   });
 
+  test('is the way that is named where the configuration is broken or gone', async () => {
+    const config = work.join('config');
+    mkdirSync(config);
+    const restore = ['restore', 'eu/prod', '--to', work.join('x.db')];
+    const hint = '`--from` names their bucket';
+    await expectFailure([...restore, '--path', config], { code: 'config-not-found', says: [config], hint });
+    await expectFailure(['get', 'backups', '--path', config], {
+      code: 'config-not-found',
+      says: [config],
+      hint,
+    });
+    cpSync(fleet.config, config, { recursive: true });
+    writeFileSync(join(config, 'destination-local.yaml'), 'kind: [Destination');
+    const broken = { code: 'config-invalid', says: ['destination-local.yaml'], hint } as const;
+    await expectFailure([...restore, '--path', config], broken);
+    cpSync(join(fleet.config, 'destination-local.yaml'), join(config, 'destination-local.yaml'));
+    writeFileSync(join(config, 'seed-eu.yaml'), 'kind: [Seed');
+    const ran = await granary([...restore, '--path', config, '--age-key-file', keyFile]);
+    expect(ran).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(
+        /^warning: there is no seed eu in what could be read: the configuration has errors: /m,
+      ),
+    });
+    await expectFailure([...restore, '--repo', work.join('nowhere')], {
+      code: 'git-failed',
+      says: ['nowhere'],
+      hint,
+    });
+  });
+
   test('that does not exist', async () => {
     await expectFailure(['restore', 'eu/prod', '--to', 'x.db', '--from', `file://${work.join('nowhere')}`], {
       code: 'bucket-missing',
