@@ -1,6 +1,19 @@
 import { expect, test } from 'vitest';
-import { overviewOf } from '../../src/plan/overview.ts';
-import { copyOf, desiredOf, inventoryOf, now, read, slot, unknown } from './fixtures.ts';
+import { overviewOf, timelineOf } from '../../src/plan/overview.ts';
+import {
+  clusterOf,
+  copyOf,
+  day,
+  desiredOf,
+  inventoryOf,
+  keepOf,
+  now,
+  policyOf,
+  read,
+  seedOf,
+  slot,
+  unknown,
+} from './fixtures.ts';
 
 const proof = (kind: 'hashkv' | 'read' | 'drill', ok: boolean, time: string) => ({ kind, ok, time });
 
@@ -30,4 +43,28 @@ test('what copies say counts over all destinations: the newest proof, the newest
   });
   expect(a?.proofs.read).toEqual(newer.proofs[1]);
   expect(b).toMatchObject({ cluster: 'b', lastPublished: null, badCopies: 0, proofs: { hashkv: null } });
+});
+
+test('a slot at midnight is of the day that begins with it, on the first of the days too', () => {
+  const nightly = desiredOf({
+    seeds: [seedOf('eu', [clusterOf('a')])],
+    policies: [
+      policyOf('hourly', {
+        schedule: { cron: '0 0 * * *', timeZone: 'UTC', jitterMs: 0, startingDeadlineMs: null },
+        keep: keepOf({ withinMs: 60 * day }),
+      }),
+    ],
+  });
+  const nights = Array.from({ length: 40 }, (_, index) => new Date(Date.parse('2026-11-21') - index * day));
+  const missing = ['2026-10-22', '2026-10-23', '2026-11-19'];
+  const copies = nights
+    .map((night) => night.toISOString())
+    .filter((night) => !missing.includes(night.slice(0, 10)))
+    .map((night) => copyOf('a', slot(night), { published: night }))
+    .reverse();
+  const overview = overviewOf(nightly, 'eu', inventoryOf(read('one', copies), unknown('two')), now);
+  const { backups, missed } = timelineOf(overview, 0);
+  expect(overview.firstDay.toISOString()).toBe('2026-10-23T00:00:00.000Z');
+  expect(missed).toEqual(backups.map((_, index) => Number(index === 0 || index === 27)));
+  expect(backups).toEqual(missed.map((count) => 1 - count));
 });
