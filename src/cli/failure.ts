@@ -1,5 +1,7 @@
 /** How a failure is told: `error:` and `hint:` for people, one JSON object for programs. */
 import { asGranaryError, type GranaryError } from '../model/errors.ts';
+import { printable } from '../model/printable.ts';
+import { withoutCommands } from '../report/github.ts';
 import type { Io } from './io.ts';
 
 /** Writes the failure to stderr, in the form that `-o` asks for. */
@@ -13,13 +15,14 @@ export function tellFailure(io: Io, thrown: unknown, output: string | undefined)
   io.err(formatFailure(error, io.color));
   if (error.kind === 'bug') {
     io.err('hint: this is a fault in Granary; please report it with the lines below');
-    io.err((error.cause instanceof Error ? error.cause.stack : error.stack) ?? '');
+    const stack = (error.cause instanceof Error ? error.cause.stack : error.stack) ?? '';
+    io.err(withoutCommands(stack.split('\n').map(printable).join('\n')));
   }
 }
 
 /** `error: …` and, where there is one, `hint: …`. */
 export function formatFailure(error: GranaryError, color: boolean): string {
   const paint = (code: number, text: string) => (color ? `\u001b[${code}m${text}\u001b[0m` : text);
-  const hint = error.hint === undefined ? '' : `\n${paint(36, 'hint:')} ${error.hint}`;
-  return `${paint(31, 'error:')} ${error.message}${hint}`;
+  const hint = error.hint === undefined ? '' : `\n${paint(36, 'hint:')} ${withoutCommands(error.hint)}`;
+  return `${paint(31, 'error:')} ${withoutCommands(error.message)}${hint}`;
 }

@@ -1,4 +1,6 @@
 /** How a command speaks to the outside: the one place where output, terminal and signals meet. */
+import { printable } from '../model/printable.ts';
+import { withoutCommands } from '../report/github.ts';
 import { writeLines } from './write-lines.ts';
 
 export interface Io {
@@ -75,7 +77,8 @@ export function processIo({ json, endsAtHangup }: IoOptions): Io {
     out: (text) => process.stdout.write(text.endsWith('\n') ? text : `${text}\n`),
     outAll: (lines) => writeLines(process.stdout, lines, abort.signal),
     err,
-    warn: (message) => err(json ? JSON.stringify({ warning: message }) : `warning: ${message}`),
+    warn: (message) =>
+      err(json ? JSON.stringify({ warning: message }) : `warning: ${withoutCommands(printable(message))}`),
     draw: (text) => process.stderr.write(text),
     env: process.env,
     width: process.stdout.columns ?? 100,

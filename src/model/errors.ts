@@ -3,6 +3,8 @@
  * else that reaches the command line is a bug in Granary and is reported as one.
  */
 
+import { printable } from './printable.ts';
+
 /**
  * What can be done about a failure, which decides exit code and retry:
  * `human` needs somebody to change something, `retry` may pass by itself, `bug` is ours.
@@ -111,17 +113,20 @@ export interface ErrorDetails {
   context?: ErrorContext | undefined;
 }
 
-/** A failure with a name: stable `code`, a lower-case `message`, a `hint` that is the next action. */
+/**
+ * A failure with a name: stable `code`, a lower-case `message`, a `hint` that is the next action. Each is one line that is
+ * safe for a terminal, for the words of servers and names of files stand in them.
+ */
 export class GranaryError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
   readonly context: ErrorContext;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    super(printable(message), details.cause === undefined ? undefined : { cause: details.cause });
     this.name = 'GranaryError';
     this.code = code;
-    this.hint = details.hint;
+    this.hint = details.hint === undefined ? undefined : printable(details.hint);
     this.context = details.context ?? {};
   }
 

@@ -1,6 +1,8 @@
 /** Whatever stands in a configuration or a bucket: no comment, annotation or log says anything that we did not. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { formatFailure } from '../../src/cli/failure.ts';
+import { GranaryError } from '../../src/model/errors.ts';
 import type { Plan } from '../../src/model/generated/plan.ts';
 import { makePlan } from '../../src/plan/plan.ts';
 import { planGithub } from '../../src/report/plan-github.ts';
@@ -117,6 +119,20 @@ describe('anything in a plan', () => {
         expect(comment.length).toBeLessThanOrEqual(limit);
         expect(comment.match(/<details/g)?.length ?? 0).toBe(comment.match(/<\/details>/g)?.length ?? 0);
         expect(comment).not.toContain('<!--');
+      }),
+    );
+  });
+});
+
+describe('anything in the words of a server', () => {
+  it('stays one line of an error and one of its hint, and begins no command', () => {
+    fc.assert(
+      fc.property(hostile, (text) => {
+        const error = new GranaryError('store-failed', text, { hint: text }).within('destination x');
+        const lines = formatFailure(error, false).split(/[\n\r\u2028]/);
+        expect(lines.map((line) => line.slice(0, 6))).toEqual(['error:', 'hint: ']);
+        expect(lines.filter((line) => command.test(line))).toEqual([]);
+        expect(lines.join('')).not.toMatch(/[\p{Cc}\u202e]/u);
       }),
     );
   });
