@@ -15,12 +15,16 @@ export interface Commit {
   readonly dirty: boolean;
 }
 
+/** As git is to write it, blanks behind it aside: a message is as long as whoever may push likes, and is held in memory. */
+export const shortSubject = '%<(300,trunc)%s';
+
 /** Reads a commit of the repository in `context.folder`. `revision` must be a checked id or `HEAD`. */
 export async function readCommit(revision: string, context: GitContext): Promise<Commit> {
-  const format = '--format=%H%x00%s%x00%an <%ae>%x00%cI';
+  const format = `--format=%H%x00${shortSubject}%x00%<(200,trunc)%an%x00%<(200,trunc)%ae%x00%cI`;
   const args = ['log', '-1', '--encoding=UTF-8', '--no-color', '--no-show-signature', format, revision, '--'];
-  const [id = '', subject = '', author = '', date = ''] = (await runGit(args, context)).trimEnd().split('\0');
-  return { id: id as CommitId, subject, author, date, dirty: false };
+  const said = (await runGit(args, context)).split('\0').map((part) => part.trimEnd());
+  const [id = '', subject = '', name = '', address = '', date = ''] = said;
+  return { id: id as CommitId, subject, author: `${name} <${address}>`, date, dirty: false };
 }
 
 /** Whether a commit, by its full id, is in the repository in `context.folder`. */

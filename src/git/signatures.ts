@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { CommitTrust } from '../model/config.ts';
 import { isGranaryError } from '../model/errors.ts';
 import { type GitContext, runGit } from './command.ts';
+import { shortSubject } from './commit.ts';
 
 /** What commits have to fulfil. */
 export interface TrustRule {
@@ -74,14 +75,14 @@ async function firstUntrusted(
   config: readonly string[],
   context: GitContext,
 ): Promise<UntrustedCommit | null> {
-  const format = '--format=%H%x00%G?%x00%GK%x00%s';
+  const format = `--format=%H%x00%G?%x00%GK%x00${shortSubject}`;
   const log = ['log', '--first-parent', '--reverse', '--no-color', format, ...range, '--'];
   const listed = await runGit([...config, ...log], context);
   for (const line of listed.split('\n').filter((text) => text !== '')) {
     const [commit = '', verdict = '', key = '', subject = ''] = line.split('\0');
     // `U` is a good signature by a key that nobody vouches for. Which of these count is for git to say.
     if (verdict === 'G' || (verdict === 'U' && (await verifies(commit, config, context)))) continue;
-    return { commit, subject, why: reason(verdict, key) };
+    return { commit, subject: subject.trimEnd(), why: reason(verdict, key) };
   }
   return null;
 }

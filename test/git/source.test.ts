@@ -89,6 +89,17 @@ describeWith(['git'], 'sources', () => {
     expect(source.commit).toMatchObject({ id: next, dirty: false });
   });
 
+  test('of a message of any size the beginning is told, and is all that is held', async () => {
+    origin.commit('Long', { 'message.txt': `${'Keep monthly – backups '.repeat(50_000)}\n` });
+    origin.git('commit', '--quiet', '--amend', '-F', 'message.txt');
+    const { commit } = await openSource({ path: origin.folder }, { signal });
+    expect(commit?.subject).toMatch(/^Keep monthly – backups .*\.\.$/);
+    expect(commit?.subject.length).toBe(300);
+    origin.git('commit', '--quiet', '--amend', '-m', 'Short – 日本語');
+    const { commit: short } = await openRef('main');
+    expect(short).toMatchObject({ subject: 'Short – 日本語', author: 'Olga Ops <ops@acme.example>' });
+  });
+
   test('a folder that is not there', async () => {
     for (const path of [folder.join('none'), '/dev/null']) {
       const error = await refusal(openSource({ path }, { signal }));
