@@ -112,7 +112,9 @@ describeWith(['git'], 'sources', () => {
     const id = origin.commit('First', { 'seeds/eu.yaml': 'one\n', 'bin/x': '\0\r\n' });
     origin.git('checkout', '--quiet', '-b', 'other');
     origin.git('checkout', '--quiet', 'main');
-    for (const repo of [origin.folder, `file://${origin.folder}`]) {
+    const bare = folder.join(`bare-${count}`);
+    origin.git('clone', '--quiet', '--bare', '.', bare);
+    for (const repo of [origin.folder, `file://${origin.folder}`, bare, `file://${bare}`]) {
       const source = await openRef(null, repo);
       expect(source).toMatchObject({
         kind: 'repository',
