@@ -1,7 +1,6 @@
 /** How a failure is told: `error:` and `hint:` for people, one JSON object for programs. */
 import { asGranaryError, type GranaryError } from '../model/errors.ts';
-import { printable } from '../model/printable.ts';
-import { withoutCommands } from '../report/github.ts';
+import { printable, withoutCommands } from '../model/printable.ts';
 import type { Io } from './io.ts';
 
 /** Writes the failure to stderr, in the form that `-o` asks for. */

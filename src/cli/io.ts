@@ -1,6 +1,5 @@
 /** How a command speaks to the outside: the one place where output, terminal and signals meet. */
-import { printable } from '../model/printable.ts';
-import { withoutCommands } from '../report/github.ts';
+import { printable, withoutCommands } from '../model/printable.ts';
 import { writeLines } from './write-lines.ts';
 
 export interface Io {

@@ -14,3 +14,11 @@ export function printable(text: string): string {
 }
 
 const unsafe = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+/**
+ * Text for people that may end up in the log of a workflow: none of its lines is a command there. The runner looks for
+ * `::` at the beginning of a line, blanks aside, and for `##[` anywhere.
+ */
+export function withoutCommands(text: string): string {
+  return text.replaceAll(/^(\s*):(?=:)/gm, '$1\\x3a').replaceAll('##[', '#\\x23[');
+}

@@ -25,11 +25,3 @@ function escapeData(text: string): string {
 function escapeProperty(text: string): string {
   return escapeData(text).replaceAll(':', '%3A').replaceAll(',', '%2C');
 }
-
-/**
- * Text for people that may end up in the log of a workflow: none of its lines is a command there. The runner looks for
- * `::` at the beginning of a line, blanks aside, and for `##[` anywhere.
- */
-export function withoutCommands(text: string): string {
-  return text.replaceAll(/^(\s*):(?=:)/gm, '$1\\x3a').replaceAll('##[', '#\\x23[');
-}

@@ -1,10 +1,10 @@
 /** A plan as annotations on the lines that changed, worst first: GitHub shows the first ten of each level. */
 import type { Position } from '../model/config.ts';
 import type { Change, FieldChange, Plan } from '../model/generated/plan.ts';
+import { printable, withoutCommands } from '../model/printable.ts';
 import { isRefusal } from '../plan/lifecycle.ts';
-import { type Annotation, annotationLine, withoutCommands } from './github.ts';
+import { type Annotation, annotationLine } from './github.ts';
 import { changeText, summaryText } from './plan-words.ts';
-import { printable } from './text.ts';
 
 /** Where a changed field stands now, or the object where `path` is null; null where there is no such line. */
 export type Locate = (change: Change, path: string | null) => Position | null;

@@ -1,6 +1,6 @@
 /** A plan for people at a terminal. */
 import type { Action, Change, Plan } from '../model/generated/plan.ts';
-import { withoutCommands } from './github.ts';
+import { printable, withoutCommands } from '../model/printable.ts';
 import {
   blockedGroups,
   type ComparedWith,
@@ -17,7 +17,7 @@ import {
   slotText,
   summaryText,
 } from './plan-words.ts';
-import { printable, wrap } from './text.ts';
+import { wrap } from './text.ts';
 
 export interface PlanTextOptions {
   /** Columns of the terminal. What does not fit goes to a line of its own below, and is never cut. */
