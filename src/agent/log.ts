@@ -1,5 +1,4 @@
 /** The agent's log: JSON lines for machines, short lines for a terminal. Messages are static; what varies is a field. */
-
 import { type Logger, pino, stdTimeFunctions } from 'pino';
 import { printable } from '../model/printable.ts';
 

@@ -2,9 +2,9 @@
  * Which commits the agent may use: signed ones, as the commit before asks for it. A commit never vouches for itself:
  * it is judged by the rule of the last one that was accepted, and only then its own rule holds for the next.
  */
-import { readFile, realpath, rm, stat } from 'node:fs/promises';
+import { readFile, realpath, rm } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import { maxFileBytes } from '../config/files.ts';
+import { maxFileBytes, readSmallFile } from '../config/files.ts';
 import { loadConfiguration } from '../config/index.ts';
 import type { TrustRule, UntrustedCommit } from '../git/signatures.ts';
 import { type Candidate, type CommitSignature, type Judge, unchecked } from '../git/source.ts';
@@ -163,7 +163,7 @@ async function signersIn(root: string, path: string): Promise<string | null> {
   try {
     const real = await realpath(join(root, path));
     if (!real.startsWith(`${await realpath(root)}${sep}`)) return null;
-    return (await stat(real)).size > maxFileBytes ? null : await readFile(real, 'utf8');
+    return await readSmallFile(real, maxFileBytes);
   } catch {
     return null;
   }

@@ -4,6 +4,7 @@ import type { DatabaseReport } from '../bolt/report.ts';
 import { GranaryError } from '../model/errors.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
 import { formatBackupRef, type Slot } from '../model/names.ts';
+import { otherCopyHint } from './damaged.ts';
 
 /** The walk that finds what a manifest names: HashKV at the point that it was recorded for. */
 export function walkFor({ hashKV }: Manifest): AnalyseOptions {
@@ -26,7 +27,7 @@ export function requireAsRecorded(manifest: Manifest, destination: string, repor
     'backup-damaged',
     `${id} on ${destination} is not what its manifest says: ${differs}`,
     {
-      hint: 'another copy may be sound: `granary restore` uses it by itself, `granary verify --repair` copies it back',
+      hint: otherCopyHint,
       context: { backup: id, destination },
     },
   );

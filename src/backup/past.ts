@@ -1,6 +1,7 @@
 /** What a run has to know of the backups before it, and what it concludes from that for its own. */
 import { type ClusterListing, readCluster, type Source } from '../catalog/inventory.ts';
 import { readManifest } from '../catalog/manifests.ts';
+import { clockToleranceMs } from '../model/clocks.ts';
 import { asGranaryError, GranaryError } from '../model/errors.ts';
 import { acceptedThrough, isAccepted, openFreezes } from '../model/freeze.ts';
 import type { Manifest } from '../model/generated/manifest.ts';
@@ -22,8 +23,6 @@ export interface Past {
 const nothing: Past = { before: null, divergent: false };
 /** Manifests that are opened in search of one to compare with. */
 const searchLimit = 200;
-/** Slots further ahead are of a clock gone wrong. */
-const futureToleranceMs = 5 * 60_000;
 
 /** A destination of a job, and what it is known to hold of the cluster; null: it is listed when that is needed. */
 export interface Place {
@@ -88,7 +87,8 @@ async function readPast(
   const accepted = through.get(`${cluster.seed}/${cluster.cluster}`) ?? null;
   // The attempt that froze the cluster is the first that is marked: what came after it need not be opened.
   const marked = freezes.filter(({ kind }) => kind !== 'members').map(({ id }) => id);
-  const limit = slotOf(new Date(Date.now() + futureToleranceMs));
+  // Slots further ahead are of a clock gone wrong.
+  const limit = slotOf(new Date(Date.now() + clockToleranceMs));
   const copies = read
     .flatMap(({ source, read: { copies: own } }) => own.map((copy) => ({ source, copy })))
     .filter(({ copy: { attempt, slot } }) => slot <= limit && !marked.some((id) => (attempt ?? '') >= id))

@@ -11,6 +11,7 @@ import type { CallOptions } from '../store/store.ts';
 import { openAge } from './age-stream.ts';
 import { requireAsRecorded, walkFor } from './compare.ts';
 import { dataKey } from './copy.ts';
+import { otherCopyHint } from './damaged.ts';
 import type { OnProgress } from './events.ts';
 import { Opener, type RawFile } from './opener.ts';
 import type { StoredPart } from './stored-part.ts';
@@ -148,9 +149,6 @@ function locked(manifest: Manifest, { code }: GranaryError): GranaryError {
     context: { backup: id },
   });
 }
-
-const otherCopyHint =
-  'another copy may be sound: `granary restore` uses it by itself, `granary verify --repair` copies it back';
 
 /** Nothing lies where the manifest says that the data are. */
 function missing(manifest: Manifest, from: Source, error: GranaryError): GranaryError {

@@ -155,12 +155,10 @@ function firstOf([first]: Restored['failed']): GranaryError {
 
 /** The same error, saying what stays and for what. */
 function goesOn(thrown: unknown, { path, size }: StoredPart, total: number): GranaryError {
-  const { code, message, hint, cause, context } = asGranaryError(thrown);
+  const error = asGranaryError(thrown);
   const how = `the same command goes on from what was read, ${formatBytes(size)} of ${formatBytes(total)}, which stays in ${path}`;
-  return new GranaryError(code, message, {
-    hint: hint === undefined || code === 'interrupted' ? how : `${hint}; ${how}`,
-    ...{ cause, context: { ...context, kept: path } },
-  });
+  const isAlone = error.hint === undefined || error.code === 'interrupted';
+  return error.withHint(isAlone ? how : `${error.hint}; ${how}`, { kept: path });
 }
 
 /** What another copy may not suffer from. A wrong key, a full disk or a target in the way are the same for all. */

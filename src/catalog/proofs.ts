@@ -1,4 +1,5 @@
 /** Proofs: that a backup was read back or restored, and was equal, or was not. Their names say it all. */
+import { clockToleranceMs } from '../model/clocks.ts';
 import type { ProofKind, SlotRef } from '../model/inventory.ts';
 import type { Attempt, ObjectKey } from '../model/names.ts';
 import type { CallOptions, ObjectInfo, Store } from '../store/store.ts';
@@ -46,15 +47,12 @@ export async function writeFirstProof(
   return key;
 }
 
-/** The clocks of an agent and a store may differ by this much before one of them must be wrong. */
-const toleranceMs = 5 * 60_000;
-
 /**
  * When a proof was established. It is written right after, so one that names a later time was made by a clock that was
  * ahead, and would be the newest for as long: then the store's own time counts.
  */
 export function provenAt(time: Date, { modified }: Pick<ObjectInfo, 'modified'>): Date {
-  return time.getTime() - modified.getTime() > toleranceMs ? modified : time;
+  return time.getTime() - modified.getTime() > clockToleranceMs ? modified : time;
 }
 
 /** Looks at what lies there, not at what was written: of two that prove at once, both leave the newest. */

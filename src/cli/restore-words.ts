@@ -9,6 +9,7 @@ import {
 import { defaultQuota, kubernetesBump, suggestedQuota } from '../backup/preflight.ts';
 import type { Restored } from '../backup/restore.ts';
 import type { FoundBackup } from '../catalog/find.ts';
+import { clockToleranceMs } from '../model/clocks.ts';
 import { withoutDestination } from '../model/errors.ts';
 import type { ProofSummary } from '../model/inventory.ts';
 import { formatBackupRef } from '../model/names.ts';
@@ -70,7 +71,7 @@ export function tellFound(io: Io, found: FoundBackup): void {
 /** A clock that is a little ahead counts as now. */
 function ageOf(ended: Date): string {
   const ahead = ended.getTime() - Date.now();
-  return ahead < 5 * 60_000
+  return ahead < clockToleranceMs
     ? formatAge(-ahead)
     : `${formatDuration(ahead)} ahead of the clock of this machine`;
 }

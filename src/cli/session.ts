@@ -10,7 +10,7 @@ import {
   type WorkspaceOptions,
 } from '../execute/workspace.ts';
 import type { Judge, Source } from '../git/source.ts';
-import { type ErrorCode, GranaryError, isGranaryError, usage } from '../model/errors.ts';
+import { type ErrorCode, isGranaryError, usage } from '../model/errors.ts';
 import { type Identities, loadIdentities } from '../secrets/identities.ts';
 import { RememberedCredentials } from '../secrets/remembered.ts';
 import type { Io } from './io.ts';
@@ -133,12 +133,9 @@ export async function openReadingFor(
 /** Whoever needs a backup now must not have to mend its configuration first, or wait for a Git server. */
 function orBucket(thrown: unknown): never {
   if (!isGranaryError(thrown, ...withoutConfiguration)) throw thrown;
-  const { code, message, hint, cause, context } = thrown;
+  const { hint } = thrown;
   const way = 'backups can be read without any configuration: `--from` names their bucket';
-  throw new GranaryError(code, message, {
-    hint: hint === undefined ? way : `${hint}; ${way}`,
-    ...{ cause, context },
-  });
+  throw thrown.withHint(hint === undefined ? way : `${hint}; ${way}`);
 }
 
 const withoutConfiguration: ErrorCode[] = [

@@ -1,7 +1,7 @@
 /** Finds and reads the configuration files of a folder. */
 import type { Stats } from 'node:fs';
 import { constants } from 'node:fs';
-import { open, readdir, realpath, stat } from 'node:fs/promises';
+import { open, readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import type { Diagnostic } from '../model/config.ts';
 import { GranaryError } from '../model/errors.ts';
@@ -227,4 +227,14 @@ function isYaml(file: string): boolean {
 
 function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/**
+ * A small text that some name leads to: null where that is no file, or a larger one. A device or a pipe would be read, or
+ * waited for, for ever.
+ * @throws what the file system says
+ */
+export async function readSmallFile(path: string, most: number): Promise<string | null> {
+  const info = await stat(path);
+  return info.isFile() && info.size <= most ? await readFile(path, 'utf8') : null;
 }

@@ -87,15 +87,15 @@ async function markerFault(store: Store, url: string, options: CallOptions): Pro
 }
 
 /** Hints of stores speak of a Destination's fields; here the same things are options. */
-function asOptionsSay({ code, message, hint, cause, context }: GranaryError): GranaryError {
-  const said = hint
+function asOptionsSay(error: GranaryError): GranaryError {
+  const said = error.hint
     ?.replace('name a credential in the destination, or ', '')
     .replace(
       'put the PEM of that authority into `caCertificate` of the destination',
       'name the PEM file of that authority with --ca-file',
     )
     .replace('`forcePathStyle`', '`--path-style`');
-  return new GranaryError(code, message, { hint: said, cause, context });
+  return error.withHint(said);
 }
 
 /** Every `seed/cluster` that has backups in a bucket, in alphabetical order. @throws GranaryError `backup-not-found` for none */

@@ -3,6 +3,7 @@ import { ulid } from 'ulid';
 import { buildKey, markerKey } from '../catalog/keys.ts';
 import { readMarker } from '../catalog/marker.ts';
 import { type CheckResult, type CheckStep, failed, passed, warned } from '../model/check.ts';
+import { clockToleranceMs } from '../model/clocks.ts';
 import type { Destination } from '../model/config.ts';
 import { asGranaryError, isGranaryError, withoutDestination } from '../model/errors.ts';
 import { maskAccessKey } from '../model/mask.ts';
@@ -17,8 +18,6 @@ import type { Workspace } from './workspace.ts';
 
 /** Clocks round to seconds and answers take their time: less than this says nothing. */
 const noticeableMs = 5_000;
-/** A backup that is dated later than this counts for nothing (reference "storage", Retention 3). */
-const tolerableMs = 5 * 60_000;
 
 /** @param seed below which the probe's object lies */
 export async function checkDestination(
@@ -134,7 +133,7 @@ function clockStep(skewMs: number): CheckStep {
   if (size < noticeableMs) return passed('clock', 'this machine and the store agree');
   const detail = `this machine is ${formatDuration(size)} ${skewMs > 0 ? 'ahead of' : 'behind'} the store`;
   const hint = 'set this machine’s clock by NTP; if it is right, tell whoever runs the store';
-  return size > tolerableMs ? failed('clock', detail, hint) : warned('clock', detail, hint);
+  return size > clockToleranceMs ? failed('clock', detail, hint) : warned('clock', detail, hint);
 }
 
 function refused(name: string, destination: Destination, thrown: unknown): CheckStep {

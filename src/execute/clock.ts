@@ -1,8 +1,5 @@
 /** This machine's clock beside a store's (reference "storage", rule 9). */
 
-/** Above this nothing is removed: slots, grace times and leases are judged by both clocks. */
-export const maxClockDifferenceMs = 5 * 60_000;
-
 /**
  * How far a store's clock lies outside of the time in which it was asked, in milliseconds. Stores tell whole seconds.
  * @param began milliseconds since 1970 when the request was sent

@@ -4,7 +4,7 @@ import type { Member } from '../etcd/answers.ts';
 import { memberCertificateNames } from '../etcd/certificate.ts';
 import { connectMember, type MemberConnection } from '../etcd/connection.ts';
 import type { EtcdTarget } from '../etcd/target.ts';
-import { asGranaryError, GranaryError, isGranaryError } from '../model/errors.ts';
+import { asGranaryError, type GranaryError, isGranaryError } from '../model/errors.ts';
 import { type EtcdLogin, etcdLogin, loginError } from './etcd-login.ts';
 
 export interface DiscoveredMember {
@@ -123,12 +123,9 @@ async function askedMembers(target: EtcdTarget, signal: AbortSignal): Promise<Me
 
 function withFlags(error: GranaryError): GranaryError {
   if (error.code !== 'etcd-permission' && error.code !== 'etcd-auth') return error;
-  const { code, message, cause, context } = error;
-  return new GranaryError(code, message, {
-    hint: 'etcd has authentication on, and a snapshot needs the role root: give --user NAME and --password-file FILE',
-    cause,
-    context,
-  });
+  return error.withHint(
+    'etcd has authentication on, and a snapshot needs the role root: give --user NAME and --password-file FILE',
+  );
 }
 
 /** The first of a member's URLs that answers; where none does, its first. */

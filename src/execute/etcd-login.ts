@@ -81,9 +81,7 @@ export async function connectAny(
 /** What a configuration would say in a hint is here said in flags. */
 export function loginError(thrown: unknown): GranaryError {
   const error = asGranaryError(thrown, 'etcd-failed');
-  const { code, message, cause, context } = error;
-  const hint = saysAll(error) ? error.hint : (hints[code] ?? error.hint);
-  return new GranaryError(code, message, { hint, cause, context });
+  return saysAll(error) ? error : error.withHint(hints[error.code] ?? error.hint);
 }
 
 /** Of TLS, what has nothing to do with what a configuration, or the flags in its place, can say. */

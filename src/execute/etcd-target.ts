@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readSmallFile } from '../config/files.ts';
 import type { EtcdTarget, EtcdTls } from '../etcd/target.ts';
 import type { Cluster, ClusterTls, Coordination } from '../model/config.ts';
 import { GranaryError } from '../model/errors.ts';
@@ -66,9 +66,8 @@ async function openTls(tls: ClusterTls, credentials: Credentials): Promise<EtcdT
 async function readPem(file: string | null): Promise<string | null> {
   if (file === null) return null;
   try {
-    // Only a file ends: a device or a pipe that a configuration names would be read, or waited for, for ever.
-    const info = await stat(file);
-    if (info.isFile() && info.size <= mostPemBytes) return await readFile(file, 'utf8');
+    const text = await readSmallFile(file, mostPemBytes);
+    if (text !== null) return text;
   } catch (error) {
     const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : 'cannot be read';
     throw new GranaryError('file-unreadable', `${file} ${why}`, {

@@ -63,8 +63,7 @@ export async function findByName(
     if (!isBucket) requireSeed(configuration, query.seed);
     if (error.hint !== nothingNear) throw error;
     const names = isBucket ? await clustersOf(sources, { signal }) : clusterNames(configuration);
-    const { code, message, context, cause } = error;
-    throw new GranaryError(code, message, { hint: nearHint(query, names, isBucket), context, cause });
+    throw error.withHint(nearHint(query, names, isBucket));
   }
 }
 

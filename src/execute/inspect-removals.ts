@@ -10,6 +10,7 @@ import type { Source } from '../catalog/inventory.ts';
 import { markerKey } from '../catalog/keys.ts';
 import { manifestKeyOf, readManifest } from '../catalog/manifests.ts';
 import type { DestinationReadiness } from '../catalog/status.ts';
+import { clockToleranceMs } from '../model/clocks.ts';
 import { asGranaryError, type GranaryError, isGranaryError, withoutDestination } from '../model/errors.ts';
 import type { Plan } from '../model/generated/plan.ts';
 import type { Copy, Inventory, ReadDestination } from '../model/inventory.ts';
@@ -19,7 +20,7 @@ import { formatDuration } from '../model/units.ts';
 import { isRemoval, type Removal } from '../plan/actions.ts';
 import { runnableActions } from '../plan/plan.ts';
 import type { CallOptions, Store } from '../store/store.ts';
-import { clockDifference, maxClockDifferenceMs } from './clock.ts';
+import { clockDifference } from './clock.ts';
 
 type Held = Inspection['held'][number];
 
@@ -118,7 +119,7 @@ async function skewOf(
   const newest = copies.reduce((latest, { published }) => Math.max(latest, Date.parse(published)), 0);
   const ahead = Math.max(0, newest - Date.now());
   const skewMs = storeTime === undefined ? ahead : clockDifference(storeTime, began, Date.now());
-  if (skewMs <= maxClockDifferenceMs) return null;
+  if (skewMs <= clockToleranceMs) return null;
   return {
     destination: name,
     code: 'clock-skewed',

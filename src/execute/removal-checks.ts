@@ -2,11 +2,12 @@
 import { readManifestAt, type StoredManifest } from '../backup/destination.ts';
 import { leasesPrefix, parseKey, slotPrefix } from '../catalog/keys.ts';
 import { leaseExpiryMs } from '../catalog/leases.ts';
+import { clockToleranceMs } from '../model/clocks.ts';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
 import type { SlotRef } from '../model/inventory.ts';
 import { formatTime } from '../model/units.ts';
 import type { Store } from '../store/store.ts';
-import { clockDifference, maxClockDifferenceMs } from './clock.ts';
+import { clockDifference } from './clock.ts';
 import type { SlotObject } from './slot-objects.ts';
 
 /**
@@ -62,7 +63,7 @@ export async function requireNoLockAndClock(
     const { key } = info;
     const began = Date.now();
     const { lockedUntil: until, storeTime } = (await store.head(key, { signal })) ?? {};
-    if (storeTime !== undefined && clockDifference(storeTime, began, Date.now()) > maxClockDifferenceMs)
+    if (storeTime !== undefined && clockDifference(storeTime, began, Date.now()) > clockToleranceMs)
       throw clockSkewed(store);
     if (until === undefined || until <= new Date()) continue;
     throw new GranaryError('object-locked', `${key} is locked against removal until ${formatTime(until)}`, {

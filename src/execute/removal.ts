@@ -8,13 +8,14 @@ import type { StoredManifest } from '../backup/destination.ts';
 import { buildKey, slotPrefix } from '../catalog/keys.ts';
 import { withoutFormer } from '../catalog/slots.ts';
 import { claimVerdict, type Settled, verdictKey } from '../catalog/verdicts.ts';
+import { clockToleranceMs } from '../model/clocks.ts';
 import { GranaryError, isGranaryError } from '../model/errors.ts';
 import type { DeleteAction, TombstoneAction } from '../model/generated/plan.ts';
 import type { SlotRef } from '../model/inventory.ts';
 import type { Attempt, ObjectKey, Slot } from '../model/names.ts';
 import { leftoverAgeMs } from '../plan/sweeps.ts';
 import type { CallOptions, Store } from '../store/store.ts';
-import { clockDifference, maxClockDifferenceMs } from './clock.ts';
+import { clockDifference } from './clock.ts';
 import { withdrawTombstone } from './pins.ts';
 import {
   clockSkewed,
@@ -45,7 +46,7 @@ export async function writeTombstone(
   const began = Date.now();
   try {
     const { storeTime } = await store.put(key, body, { createOnly: true, signal });
-    if (storeTime === null || clockDifference(storeTime, began, Date.now()) <= maxClockDifferenceMs) return;
+    if (storeTime === null || clockDifference(storeTime, began, Date.now()) <= clockToleranceMs) return;
     // Its due time would be judged by a clock that is wrong.
     await store.delete(key, { signal });
     throw clockSkewed(store);

@@ -142,6 +142,15 @@ export class GranaryError extends Error {
       context: { ...this.context, ...context },
     });
   }
+
+  /** The same failure, with another way out of it; undefined: none is known. */
+  withHint(hint: string | undefined, context: ErrorContext = {}): GranaryError {
+    return new GranaryError(this.code, this.message, {
+      hint,
+      cause: this.cause,
+      context: { ...this.context, ...context },
+    });
+  }
 }
 
 /** A mistake on the command line. */

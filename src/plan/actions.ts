@@ -1,4 +1,5 @@
 /** What there is to do for each cluster: backups, copies and removals. Guards come after, and take nothing away. */
+import { clockToleranceMs } from '../model/clocks.ts';
 import type { Desired, Policy, Repository } from '../model/config.ts';
 import type { Action, BackupAction, CopyAction } from '../model/generated/plan.ts';
 import type { PlannedCopy } from '../model/inventory.ts';
@@ -11,7 +12,6 @@ import {
   decideOnDemand,
   decideRemovals,
   decideRetention,
-  futureToleranceMs,
   isProvenBad,
   lacksData,
   type Retention,
@@ -147,7 +147,7 @@ function copiesInto(target: Place, places: readonly Place[], view: View, now: Da
 function copyableFrom(target: Place, now: Date): string {
   if (target.backfill) return '';
   const recent: string = slotOf(new Date(now.getTime() - copyWindowMs));
-  const future = slotOf(new Date(now.getTime() + futureToleranceMs));
+  const future = slotOf(new Date(now.getTime() + clockToleranceMs));
   let newest: string | undefined;
   for (const { slot } of target.copies)
     if (slot <= future && (newest === undefined || slot > newest)) newest = slot;
@@ -241,7 +241,7 @@ export function removalOf(copy: PlannedCopy, reason: string, place: RemovalPlace
     return [{ id: `tombstone:${id}`, type: 'tombstone', ...what, reason, due }];
   }
   // Its name says what whoever wrote it liked, and the store when that was: nothing goes before its grace time has passed.
-  const graceEnds = Date.parse(tombstone.written) + graceMs - futureToleranceMs;
+  const graceEnds = Date.parse(tombstone.written) + graceMs - clockToleranceMs;
   const isDue = tombstone.settled || Date.parse(tombstone.due) <= now.getTime();
   if (!isDue || graceEnds > now.getTime()) return [];
   const held = lockedUntil > now.getTime() ? { lockedUntil: new Date(lockedUntil).toISOString() } : {};

@@ -1,9 +1,10 @@
 /** When a backup is to be restored for a trial, and which one. Pure. */
+import { clockToleranceMs } from '../model/clocks.ts';
 import type { DrillAction } from '../model/generated/plan.ts';
 import type { PlannedCopy, ProofSummary } from '../model/inventory.ts';
 import { slotOf } from '../model/names.ts';
 import { formatTime } from '../model/units.ts';
-import { futureToleranceMs, isProvenBad, lacksData } from './retention.ts';
+import { isProvenBad, lacksData } from './retention.ts';
 import { nextSlot, previousSlot } from './schedule.ts';
 import type { View } from './view.ts';
 
@@ -22,7 +23,7 @@ export interface DrillTimes {
  * how fresh the backup is does not depend on when it is tried.
  */
 export function drillTimesOf({ assignment: { policy }, places }: View, now: Date): DrillTimes {
-  const last = newestDrill(places, new Date(now.getTime() + futureToleranceMs).toISOString());
+  const last = newestDrill(places, new Date(now.getTime() + clockToleranceMs).toISOString());
   const { drill } = policy.verify;
   if (drill === null || policy.suspend) return { last, due: null, next: null };
   const slot = previousSlot(drill, now);
@@ -36,7 +37,7 @@ export function drillOf(view: View, now: Date): DrillAction[] {
   if (due === null) return [];
   const { assignment, key, places } = view;
   const { seed, cluster, policy } = assignment;
-  const limit = slotOf(new Date(now.getTime() + futureToleranceMs));
+  const limit = slotOf(new Date(now.getTime() + clockToleranceMs));
   const slots = new Map<PlannedCopy['slot'], { destination: string; copy: PlannedCopy }[]>();
   for (const { name, copies } of places) {
     for (const copy of copies) {

@@ -2,12 +2,13 @@
  * What a status shows of each cluster that a plan does not say: the newest backup and its copies, proofs of each kind, and
  * the last 30 days. Made from the inventory with each pass and kept in its stead, so it is small. Pure.
  */
+import { clockToleranceMs } from '../model/clocks.ts';
 import type { Assignment, Desired } from '../model/config.ts';
 import type { Inventory, PlannedCopy, ProofKind, ProofSummary } from '../model/inventory.ts';
 import { type Slot, slotOf } from '../model/names.ts';
 import { copiesIn, groupKey, type Holdings, holdingsOf } from './holdings.ts';
 import { type NewestBackup, newestOf, type OnDemand, onDemandOf } from './newest.ts';
-import { futureToleranceMs, isProvenBad } from './retention.ts';
+import { isProvenBad } from './retention.ts';
 import { slotsBetween } from './schedule.ts';
 
 export const timelineDays = 30;
@@ -149,7 +150,7 @@ function look(
   now: Date,
 ): Seen {
   const key = groupKey(seed.name, cluster.name, policy.name);
-  const limit = slotOf(new Date(now.getTime() + futureToleranceMs));
+  const limit = slotOf(new Date(now.getTime() + clockToleranceMs));
   const slots = new Set<string>();
   const badSlots = new Set<string>();
   let knownFrom: number | null = null;

@@ -1,4 +1,5 @@
 /** Which backups stay, which go, and why: `reference` "Retention, exactly". Pure; used by the plan and by `simulate`. */
+import { clockToleranceMs } from '../model/clocks.ts';
 import type { Keep, Policy } from '../model/config.ts';
 import type { PlannedCopy } from '../model/inventory.ts';
 import type { Slot } from '../model/names.ts';
@@ -26,8 +27,6 @@ export interface Retention<C> {
   readonly remove: readonly { readonly candidate: C; readonly slot: Slot; readonly reason: string }[];
 }
 
-/** How far ahead of our clock a slot may lie before it counts as in the future: clocks differ a little. */
-export const futureToleranceMs = 5 * 60_000;
 /** How many of the newest stay whatever the rules say. */
 export const floorCount = 3;
 
@@ -179,7 +178,7 @@ function withoutFuture<C extends Candidate>(
   now: Date,
   give: GiveReason,
 ): readonly Entry<C>[] {
-  const limit = now.getTime() + futureToleranceMs;
+  const limit = now.getTime() + clockToleranceMs;
   let index = 0;
   for (let entry = entries[0]; entry !== undefined && entry.time > limit; entry = entries[index]) {
     give(entry, 'future');

@@ -1,10 +1,11 @@
 /** One cluster under one policy, as everything else in the plan looks at it. */
+import { clockToleranceMs } from '../model/clocks.ts';
 import type { Assignment, Desired, Schedule } from '../model/config.ts';
 import type { PlannedCopy } from '../model/inventory.ts';
 import { slotOf } from '../model/names.ts';
 import type { AppliedState } from '../model/state.ts';
 import { copiesIn, type GroupKey, groupKey, type Holdings, removingIn } from './holdings.ts';
-import { futureToleranceMs, type Rules, rulesOf, slotMilliseconds } from './retention.ts';
+import { type Rules, rulesOf, slotMilliseconds } from './retention.ts';
 import {
   type DueSlot,
   dueSlot,
@@ -58,7 +59,7 @@ export function viewsOf(
   };
   const appliedGroups = groupsKnownTo(applied);
   const promise = applied !== null && applied.commit !== commit ? promisesOf(applied) : null;
-  const limit = slotOf(new Date(now.getTime() + futureToleranceMs));
+  const limit = slotOf(new Date(now.getTime() + clockToleranceMs));
   return assignments
     .filter((assignment) => assignment.skipped === null)
     .map((assignment) => {

@@ -1,4 +1,5 @@
 /** What somebody should know about a plan, though it blocks nothing. */
+import { clockToleranceMs } from '../model/clocks.ts';
 import type { Desired } from '../model/config.ts';
 import type { Warning } from '../model/generated/plan.ts';
 import type { PlannedCopy } from '../model/inventory.ts';
@@ -7,7 +8,7 @@ import type { Actual } from '../model/state.ts';
 import { formatAge, formatBytes, formatCount } from '../model/units.ts';
 import { groupKey, type Holdings } from './holdings.ts';
 import { orphansIn } from './orphans.ts';
-import { futureToleranceMs, isProvenBad, slotMilliseconds } from './retention.ts';
+import { isProvenBad, slotMilliseconds } from './retention.ts';
 import type { View } from './view.ts';
 
 export interface WarningInput {
@@ -123,7 +124,7 @@ function badProofs({ views }: WarningInput): Warning[] {
 }
 
 function futureDated({ views, now }: WarningInput): Warning[] {
-  const limit = slotOf(new Date(now.getTime() + futureToleranceMs));
+  const limit = slotOf(new Date(now.getTime() + clockToleranceMs));
   return perPlace(
     views,
     (copy) => copy.slot > limit,

@@ -1,9 +1,9 @@
 /** `.sops.yaml`: which recipients a new file would be encrypted for (reference "SOPS files", Linting without a key). */
-import { access, readFile, stat } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import vm from 'node:vm';
 import { isMap, isSeq, LineCounter, parseDocument, type YAMLMap } from 'yaml';
-import { maxFileBytes } from '../config/files.ts';
+import { maxFileBytes, readSmallFile } from '../config/files.ts';
 import type { Diagnostic } from '../model/config.ts';
 import { GranaryError } from '../model/errors.ts';
 import { formatBytes } from '../model/units.ts';
@@ -234,9 +234,8 @@ function matcher(rules: readonly SopsRule[]): (path: string) => SopsRule | null 
 
 async function readIfThere(path: string): Promise<string | null> {
   try {
-    const info = await stat(path);
-    // A link may lead to what never ends, and a file may be of any size.
-    if (info.isFile() && info.size <= maxFileBytes) return await readFile(path, 'utf8');
+    const text = await readSmallFile(path, maxFileBytes);
+    if (text !== null) return text;
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'ENOTDIR') return null;
